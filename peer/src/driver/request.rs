@@ -1,0 +1,49 @@
+//! What a user asks of his peer. Answers come as [`Event`](crate::node::event::Event)s, in the order of the requests as far as
+//! nobody else must be asked.
+
+use crate::node::types::{Conversation, RoomName, UserName};
+
+/// One thing that the user asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Be in a room, which is created where it is not there. Answered by `Joined`, then `Synced`.
+    Join(RoomName),
+    /// Open the direct conversation with a user. Answered by `Joined`, then `Synced`; or by a notice `NoSuchUser`.
+    Open(UserName),
+    /// Be in a room no longer, or close a direct conversation (its log stays). Answered by `Left`.
+    Leave(Conversation),
+    /// Say something. Answered by `Sent` once it is in the own log, then by `Delivered` per member. What is said while a
+    /// conversation is being joined waits until its history is there, so that it does not sort before it.
+    Write {
+        /// Where.
+        conversation: Conversation,
+        /// What.
+        text: String,
+    },
+    /// The last entries. Answered by `Replay`.
+    History {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// How many.
+        last: usize,
+    },
+    /// The entries that contain a text, case and width folded. Answered by `Replay`.
+    Search {
+        /// In which conversation.
+        conversation: Conversation,
+        /// What to look for.
+        text: String,
+        /// How many of the latest hits to show.
+        last: usize,
+    },
+    /// The version. Answered by `Version`.
+    Version(Conversation),
+    /// Who is there. Answered by `Who`.
+    Who(Conversation),
+    /// Own conversations and the registry's rooms. Answered by `List`.
+    List,
+    /// This conversation is current from now on: remembered for the next start. Not answered.
+    Current(Conversation),
+    /// End in order. Answered by `Bye`.
+    Quit,
+}

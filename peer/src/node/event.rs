@@ -1,0 +1,274 @@
+//! What a peer tells its user. The screen, the JSON mode and the page show these; nothing below them prints.
+
+use super::types::{Author, Conversation, DeviceId, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime};
+
+/// One thing to tell the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The peer runs; the first event of all.
+    Ready(Ready),
+    /// The user is in a conversation: the answer to a request to join or open it. `replay` holds its last entries.
+    Joined(Joined),
+    /// An entry of somebody else came in.
+    Message(Line),
+    /// An own entry is in the own log.
+    Sent(Line),
+    /// A member has an own entry in its log.
+    Delivered(Delivered),
+    /// A user came or went.
+    Presence(Presence),
+    /// A request for a range of the log is answered, in canonical order.
+    Replay(Replay),
+    /// The answer to a request for a version.
+    Version {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// How much is held, per author.
+        heights: Heights,
+    },
+    /// History arrives.
+    Progress {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// From whom.
+        from: UserName,
+        /// How many entries have come.
+        have: u64,
+        /// How many are to come in all.
+        of: u64,
+    },
+    /// What the members held when the conversation was joined has been pulled and merged.
+    Synced {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Its version now.
+        version: u64,
+        /// From whom entries were pulled; nobody if the own log lacked nothing.
+        from: Vec<UserName>,
+        /// How many entries were pulled.
+        pulled: u64,
+    },
+    /// The user is in a room no longer, by his own will.
+    Left(Conversation),
+    /// The answer to a question who is there.
+    Who {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Its members, sorted by name.
+        members: Vec<Member>,
+    },
+    /// The answer to a question what there is.
+    List {
+        /// The own conversations with their versions, sorted.
+        own: Vec<(Conversation, u64)>,
+        /// The rooms at the registry with their numbers of members; none if it cannot be reached.
+        rooms: Option<Vec<(RoomName, u32)>>,
+    },
+    /// The way to the registry changed.
+    Registry(RegistryState),
+    /// A request failed, or something happened that the user should know.
+    Notice(Notice),
+    /// The peer ends in order; the last event of all.
+    Bye,
+}
+
+/// The peer runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// The own user.
+    pub user: UserName,
+    /// The own device.
+    pub device: DeviceId,
+    /// HOST:PORT where the peer listens.
+    pub listen: String,
+    /// HOST:PORT of the registry.
+    pub registry: String,
+    /// The data folder was empty: the user is new here.
+    pub first_start: bool,
+    /// The conversations that are there from earlier runs.
+    pub conversations: Vec<Conversation>,
+    /// The conversation that was current when the last run ended.
+    pub current: Option<Conversation>,
+}
+
+/// The user is in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Which conversation.
+    pub conversation: Conversation,
+    /// The room was not there before.
+    pub created: bool,
+    /// How many entries are held.
+    pub version: u64,
+    /// Who is in it, the own user included, sorted.
+    pub members: Vec<UserName>,
+    /// The last entries in canonical order.
+    pub replay: Vec<Line>,
+}
+
+/// An entry as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its conversation.
+    pub conversation: Conversation,
+    /// Its id.
+    pub id: EntryId,
+    /// The user who wrote it.
+    pub user: UserName,
+    /// The device and incarnation that wrote it.
+    pub author: Author,
+    /// Its number among the author's.
+    pub seq: Seq,
+    /// Its Lamport time.
+    pub lamport: Lamport,
+    /// The version of the conversation with it. In a replay, the version now.
+    pub version: u64,
+    /// The author's wall clock.
+    pub sent_at: WallTime,
+    /// What it says; none where this version does not know its kind.
+    pub text: Option<String>,
+}
+
+/// A member has an own entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The own entry.
+    pub id: EntryId,
+    /// Its number.
+    pub seq: Seq,
+    /// Who has it.
+    pub to: UserName,
+    /// It was synced to disk there, not only written.
+    pub durable: bool,
+    /// How many of the others have it now, durably if `durable`.
+    pub have: usize,
+    /// How many others there are now.
+    pub of: usize,
+}
+
+/// A user came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Who.
+    pub user: UserName,
+    /// Came or went.
+    pub online: bool,
+    /// The room that he came into or left; the direct conversation if he is one's partner.
+    pub conversation: Conversation,
+    /// He left by his own will, where `online` is false; otherwise he was lost.
+    pub left: bool,
+}
+
+/// Entries of the log in canonical order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Their conversation.
+    pub conversation: Conversation,
+    /// Why they are shown.
+    pub why: ReplayReason,
+    /// The entries.
+    pub lines: Vec<Line>,
+    /// There are more that are not shown: earlier ones in a history, earlier hits in a search.
+    pub more: bool,
+}
+
+/// Why entries of the log are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayReason {
+    /// The user asked for the last ones.
+    History,
+    /// The user searched for this text.
+    Search(String),
+    /// A newcomer's log was filled: these are the last ones.
+    Synced,
+}
+
+/// Somebody in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: UserName,
+    /// It is the own user.
+    pub me: bool,
+    /// Has a live link (or is the own user).
+    pub online: bool,
+    /// How many entries the member is known to hold, where that is known.
+    pub version: Option<u64>,
+}
+
+/// The way to the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistryState {
+    /// This process hosts it now, since nothing listened there.
+    Hosting,
+    /// Logged in.
+    Connected,
+    /// It does not answer. Known peers can still be talked to.
+    Lost {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Something to know, with a code for scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What kind.
+    pub code: Code,
+    /// What happened, to what, and what to do next.
+    pub message: String,
+}
+
+/// The kinds of notices. Scripts rely on [`Code::as_str`]: add, never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The name was never heard of.
+    NoSuchUser,
+    /// A name breaks a rule.
+    BadName,
+    /// There is no such command.
+    NoSuchCommand,
+    /// A command lacks something or has too much.
+    Usage,
+    /// Text was typed and no conversation is current.
+    NoConversation,
+    /// A text is longer than the limit.
+    TextTooLong,
+    /// The user is not in that conversation.
+    NotJoined,
+    /// The registry does not answer.
+    RegistryUnavailable,
+    /// Another live device has the name.
+    NameInUse,
+    /// A log is damaged; what was lost is pulled from the others.
+    LogDamaged,
+    /// The disk refuses; the peer must end.
+    DiskFailed,
+    /// Another peer breaks the protocol; what it sent was refused.
+    PeerMisbehaved,
+    /// Anything else the registry or the network says no to.
+    Refused,
+}
+
+impl Code {
+    /// The code as scripts see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchUser => "no_such_user",
+            Self::BadName => "bad_name",
+            Self::NoSuchCommand => "no_such_command",
+            Self::Usage => "usage",
+            Self::NoConversation => "no_conversation",
+            Self::TextTooLong => "text_too_long",
+            Self::NotJoined => "not_joined",
+            Self::RegistryUnavailable => "registry_unavailable",
+            Self::NameInUse => "name_in_use",
+            Self::LogDamaged => "log_damaged",
+            Self::DiskFailed => "disk_failed",
+            Self::PeerMisbehaved => "peer_misbehaved",
+            Self::Refused => "refused",
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The rules of names, which peers and registries must share.
+//!
+//! A name is 1 to 64 characters in Unicode's normal form C, without control characters, white space, invisible characters
+//! or any of `# @ / :`. Names are compared case-folded. A user's name keeps the case in which it was typed for the screen; a
+//! room's name is its folded form.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// The most characters (Unicode scalar values, after normalisation) of a name.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Characters that have a meaning of their own in front of or between names.
+const RESERVED: [char; 4] = ['#', '@', '/', ':'];
+
+/// A name that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing was given.
+    #[error("a name has at least one character")]
+    Empty,
+    /// Longer than [`NAME_CHARS_MAX`].
+    #[error("a name has at most {NAME_CHARS_MAX} characters; this one has {found}")]
+    TooLong {
+        /// How many characters it has.
+        found: usize,
+    },
+    /// A control character, white space, or a character that cannot be seen.
+    #[error(
+        "a name has no white space, control or invisible characters; this one has U+{:04X}",
+        *.0 as u32
+    )]
+    Unprintable(char),
+    /// One of `# @ / :`.
+    #[error("a name has none of # @ / : in it; this one has {0}")]
+    Reserved(char),
+    /// `.` or `..`.
+    #[error("a name cannot be {0:?}, which means a folder")]
+    Dots(String),
+}
+
+/// The name of a user. Shown as typed, compared case-folded.
+#[derive(Clone)]
+pub struct UserName {
+    shown: Arc<str>,
+    key: Arc<str>,
+}
+
+impl UserName {
+    /// Checks and normalises a name as a person typed it.
+    ///
+    /// # Errors
+    /// The first rule that the name breaks.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let shown = checked(name)?;
+        let key = fold(&shown);
+        // Folding can lengthen a name (ß becomes ss), and the key must be a name of its own: it names folders and travels alone.
+        let key = checked(&key)?;
+        let key: Arc<str> = key.into();
+        let shown = if *shown == *key { Arc::clone(&key) } else { shown.into() };
+        Ok(Self { shown, key })
+    }
+
+    /// The name as its owner wrote it.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The case-folded name, by which names are compared.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The same name with its folded form for the screen too.
+    pub fn folded(&self) -> Self {
+        Self {
+            shown: Arc::clone(&self.key),
+            key: Arc::clone(&self.key),
+        }
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}", self.shown)
+    }
+}
+
+impl PartialEq for UserName {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for UserName {}
+
+impl PartialOrd for UserName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UserName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl Hash for UserName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// The name of a room: always the case-folded form, without `#`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomName(Arc<str>);
+
+impl RoomName {
+    /// Checks, normalises and folds a name as a person typed it, without `#`.
+    ///
+    /// # Errors
+    /// The first rule that the name breaks.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let folded = fold(&checked(name)?);
+        Ok(Self(checked(&folded)?.into()))
+    }
+
+    /// The folded name without `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The name in normal form C, if it keeps every rule.
+fn checked(name: &str) -> Result<String, NameError> {
+    // Normalisation grows a text threefold at most: a longer input cannot become a name, and is not worth normalising.
+    if name.len() > NAME_CHARS_MAX * 4 * 3 {
+        return Err(NameError::TooLong {
+            found: name.chars().count(),
+        });
+    }
+    let name: String = name.nfc().collect();
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    let found = name.chars().count();
+    if found > NAME_CHARS_MAX {
+        return Err(NameError::TooLong { found });
+    }
+    if name == "." || name == ".." {
+        return Err(NameError::Dots(name));
+    }
+    let mut before = None;
+    for c in name.chars() {
+        if RESERVED.contains(&c) {
+            return Err(NameError::Reserved(c));
+        }
+        if c.is_control() || c.is_whitespace() || is_invisible(c, before) {
+            return Err(NameError::Unprintable(c));
+        }
+        before = Some(c);
+    }
+    Ok(name)
+}
+
+/// Characters that take no room on a screen and would let two different names look alike, or turn the line around.
+/// A zero width joiner is part of many emoji, so it may follow a character that is not of a word.
+fn is_invisible(c: char, before: Option<char>) -> bool {
+    match c {
+        '\u{200d}' => before.is_none_or(char::is_alphanumeric),
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' => true,
+        '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
+/// Full case folding in normal form C. Folding what is folded changes nothing.
+fn fold(name: &str) -> String {
+    let mut folded: String = caseless::default_case_fold_str(name).nfc().collect();
+    // One round is enough for all but a few characters whose composed form folds again.
+    for _ in 0..3 {
+        let again: String = caseless::default_case_fold_str(&folded).nfc().collect();
+        if again == folded {
+            break;
+        }
+        folded = again;
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_keep_the_rules() {
+        let longest = ["x".repeat(64), "🦀".repeat(64)];
+        let short = ["a", "alice", "Zoë", "小明", "🦀", "👩‍💻", "a.b-c_d", "..."];
+        for name in short.into_iter().chain(longest.iter().map(String::as_str)) {
+            assert!(UserName::new(name).is_ok(), "{name:?}");
+            assert!(RoomName::new(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_break_a_rule() {
+        use NameError::*;
+        let cases = [
+            ("", Empty),
+            (".", Dots(".".into())),
+            ("..", Dots("..".into())),
+            ("a b", Unprintable(' ')),
+            ("a\u{3000}b", Unprintable('\u{3000}')),
+            ("a\nb", Unprintable('\n')),
+            ("\u{1b}[31m", Unprintable('\u{1b}')),
+            ("\u{202e}ecila", Unprintable('\u{202e}')),
+            ("ali\u{200d}ce", Unprintable('\u{200d}')),
+            ("a/b", Reserved('/')),
+            ("#a", Reserved('#')),
+            ("@a", Reserved('@')),
+            ("a:1", Reserved(':')),
+        ];
+        for (name, error) in cases {
+            assert_eq!(RoomName::new(name), Err(error.clone()), "{name:?}");
+            assert_eq!(UserName::new(name), Err(error), "{name:?}");
+        }
+        assert_eq!(RoomName::new(&"x".repeat(65)).unwrap_err(), TooLong { found: 65 });
+        assert!(RoomName::new(&"x".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn names_are_compared_folded_and_shown_as_typed() {
+        let (typed, other) = (UserName::new("ALICE").unwrap(), UserName::new("alice").unwrap());
+        assert_eq!(typed, other);
+        assert_eq!(typed.shown(), "ALICE");
+        assert_eq!(UserName::new("e\u{301}").unwrap().shown(), "\u{e9}", "normal form C");
+        assert_eq!(RoomName::new("Straße").unwrap(), RoomName::new("STRASSE").unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_of_a_name_is_itself(text in "\\PC{0,70}") {
+            if let Ok(room) = RoomName::new(&text) {
+                prop_assert_eq!(RoomName::new(room.as_str()).unwrap(), room);
+            }
+            if let Ok(user) = UserName::new(&text) {
+                let again = UserName::new(user.key()).unwrap();
+                prop_assert_eq!(again.key(), user.key());
+                prop_assert_eq!(UserName::new(user.shown()).unwrap(), user);
+            }
+        }
+    }
+}
