@@ -23,6 +23,9 @@ pub const LINK_QUEUE_MAX: usize = 1_024;
 /// dropped and pulled again in order.
 pub const HOLD_BACK_MAX: usize = 65_536;
 
+/// The most bytes of a conversation's entries that are held back, with the same decision.
+pub const HOLD_BACK_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The most live links. A further one is refused with a reason.
 pub const LINKS_MAX: usize = 1_024;
 
@@ -34,3 +37,34 @@ pub const CONVERSATIONS_MAX: usize = 4_096;
 
 /// The deadline of every call that is answered once, in milliseconds.
 pub const CALL_MS_MAX: u64 = 5_000;
+
+/// The most texts that wait for a conversation to be joined. A further one is refused.
+pub const WAITING_TEXTS_MAX: usize = 1_024;
+
+/// How many entries are shown when a conversation is entered.
+pub const REPLAY_LAST: usize = 50;
+
+/// How long an entry may lack a cause before that is pulled, in milliseconds: on a healthy link it is under way.
+pub const HOLD_BACK_GRACE_MS: u64 = 500;
+
+/// How long a member may be seen to hold more of a linked author's entries before these are pulled from it, in milliseconds.
+pub const LAG_GRACE_MS: u64 = 1_000;
+
+/// How often heights are told on a link where they changed, in milliseconds.
+pub const HEIGHTS_EVERY_MS: u64 = 30_000;
+
+/// When a link is lost, heights are told to the others after a random part of this, in milliseconds: the lost peer may have
+/// reached only some.
+pub const HEIGHTS_AFTER_LOSS_MS: u64 = 300;
+
+/// The first wait before dialling again, in milliseconds; it doubles with every failure.
+pub const REDIAL_MS_MIN: u64 = 100;
+
+/// The longest wait before dialling again, in milliseconds. There is no last try: a member stays owed what it lacks.
+pub const REDIAL_MS_MAX: u64 = 15_000;
+
+/// How long the device with the greater id waits for the other one to dial, in milliseconds, before it dials itself.
+pub const DIAL_YIELD_MS: u64 = 250;
+
+/// How long a member whose history was of no use is not asked again, in milliseconds.
+pub const PULL_AGAIN_MS: u64 = 5_000;

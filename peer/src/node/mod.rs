@@ -1,5 +1,515 @@
 //! What a peer decides: pure code without clock, disk, network or randomness of its own.
+//!
+//! A peer holds a log per conversation. Own entries are pushed over the links to all members that are reachable, as they are
+//! written. Whatever a member lacks for any other reason (it was away, its queue was full, the author died, a network was
+//! parted) it finds out by comparing heights, and pulls: from the member with the highest version first, then from whoever holds
+//! more, until nobody does. So nothing depends on a queue in memory, and a message stays owed to a member until it is in that
+//! member's log.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `clock` | logical time |
+//! | `replica`, `holdback` | which entries are taken in, and in what order |
+//! | `sync` | from whom to pull |
+//! | `link`, `links` | the links to other devices |
+//! | `delivery` | who has what of ours |
+//! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
+//! | `presence` | what the registry says |
+//! | `pulling` | comparing heights and pulling |
+//!
+//! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+pub mod clock;
+pub mod delivery;
 pub mod event;
+pub mod holdback;
 pub mod limits;
+pub mod link;
+mod links;
+mod presence;
+mod pulling;
+pub mod replica;
+mod rooms;
+pub mod sync;
+pub mod talk;
 pub mod types;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use event::{Event, Line, ReplayReason};
+use link::{ByeReason, Frame, LinkId, LinkState, LinkUp, Outgoing, Peer};
+use replica::Replica;
+use sync::PullId;
+use talk::{Stage, Talk};
+use types::{Author, Body, Conversation, DeviceId, Encode, Entry, Heights, RoomName, Seen, Seq, UserName, WallTime};
+
+/// Milliseconds by a clock that never goes back. Only differences mean something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The time so many milliseconds later.
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// How many milliseconds have passed since an earlier time.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The time of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By the clock that never goes back.
+    pub mono: Millis,
+    /// By the wall clock.
+    pub wall: WallTime,
+}
+
+/// Who a node is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// A device with its address, as the registry tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Whose it is.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+    /// HOST:PORT where it listens.
+    pub address: String,
+}
+
+/// Whether a device came, left by its own will, or was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It is there.
+    Here,
+    /// It left.
+    Left,
+    /// Its lease ended.
+    Lost,
+}
+
+/// Everything that can happen to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// The process starts, and these rooms had not been left when the last one ended.
+    Start(Vec<RoomName>),
+    /// The user wants to be in a room.
+    Join(RoomName),
+    /// The user opens the direct conversation with a user.
+    Open(UserName),
+    /// The user leaves a conversation.
+    Leave(Conversation),
+    /// The user says something.
+    Write(Conversation, String),
+    /// The process is about to end: what waits is written, and the links say goodbye.
+    Quit,
+    /// Logged in at the registry.
+    RegistryUp,
+    /// The registry does not answer.
+    RegistryDown,
+    /// The registry has put this device into a room with these members.
+    RoomJoined {
+        /// The room.
+        room: RoomName,
+        /// It was not there before.
+        created: bool,
+        /// Who is in it.
+        members: Vec<PeerAddress>,
+    },
+    /// The registry could not be asked to put this device into a room, or refuses.
+    RoomRefused {
+        /// The room.
+        room: RoomName,
+        /// Why, where it refuses; none where it cannot be reached.
+        refused: Option<String>,
+    },
+    /// The registry knows a user, with these live devices.
+    Found(UserName, Vec<PeerAddress>),
+    /// The registry has never heard of a user.
+    NotFound(UserName),
+    /// The registry could not be asked for a user, for this reason.
+    FindFailed(UserName, String),
+    /// A device of a watched user came or went; no device where the user is not there at all.
+    UserChanged(UserName, Option<PeerAddress>, Liveness),
+    /// A device came into a room or left it.
+    RoomChanged(RoomName, PeerAddress, Liveness),
+    /// A link is open.
+    LinkUp(LinkUp),
+    /// A link is closed, for this reason.
+    LinkDown(LinkId, String),
+    /// A device could not be dialled.
+    DialFailed(DeviceId),
+    /// Something came in over a link.
+    Frame(LinkId, Frame),
+    /// A link's queue had no room for something.
+    LinkFull(LinkId),
+    /// A link's queue has room again.
+    LinkDrained(LinkId),
+    /// A member tells what it holds.
+    VersionAnswer(DeviceId, Conversation, Heights),
+    /// A member could not be asked what it holds.
+    VersionFailed(DeviceId, Conversation),
+    /// A part of a history came in.
+    History(PullId, Vec<Arc<Entry>>),
+    /// A pull is over; all came, or it failed for this reason.
+    HistoryEnd(PullId, Result<(), String>),
+    /// The disk was synced: entries of these authors are durable up to these seqs.
+    Durable(Conversation, Vec<(Author, Seq)>),
+    /// Entries that were found behind damage in an own log.
+    Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// Nothing but that time has passed.
+    Tick,
+}
+
+/// Everything that a node can want done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Dial a device. Answered by `LinkUp` or `DialFailed`.
+    Dial(DeviceId, String),
+    /// Close a link, after telling why. Answered by `LinkDown`.
+    Close(LinkId, ByeReason, String),
+    /// Send something over a link; `LinkFull` if its queue has no room.
+    Send(LinkId, Outgoing),
+    /// Ask the registry.
+    Registry(Ask),
+    /// Ask a member what it holds. Answered by `VersionAnswer` or `VersionFailed`.
+    AskVersion(DeviceId, String, Conversation),
+    /// Pull a history. Answered by `History` any number of times, then by `HistoryEnd`.
+    Pull {
+        /// The pull's name.
+        pull: PullId,
+        /// From which device.
+        device: DeviceId,
+        /// Where it listens.
+        address: String,
+        /// Of which conversation.
+        conversation: Conversation,
+        /// What is held already.
+        heights: Heights,
+    },
+    /// Tell the user.
+    Tell(Event),
+    /// Tell the user that he is in a conversation, with its last entries.
+    TellJoined {
+        /// Which.
+        conversation: Conversation,
+        /// The room was not there before.
+        created: bool,
+        /// Who is in it.
+        members: Vec<UserName>,
+    },
+    /// Show the user the last entries of a conversation.
+    TellLast(Conversation, usize, ReplayReason),
+    /// Tell the user that a member has own entries.
+    TellDelivered(DeliveryNews),
+    /// Remember for the next start that these are the rooms that the user is in.
+    RememberRooms(Vec<RoomName>),
+}
+
+/// A question to the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Put this device into a room.
+    Join(RoomName),
+    /// Take it out of a room.
+    Leave(RoomName),
+    /// Where is a user?
+    Find(UserName),
+    /// Tell when a user comes and goes.
+    Watch(UserName),
+}
+
+/// A member has an own entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryNews {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The own author.
+    pub author: Author,
+    /// The entry.
+    pub seq: Seq,
+    /// Who has it.
+    pub to: UserName,
+    /// Synced to disk.
+    pub durable: bool,
+    /// How many of the others have it.
+    pub have: usize,
+    /// How many others there are.
+    pub of: usize,
+}
+
+/// What an input leads to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Entries to append to the logs of their conversations, in this order.
+    pub persist: Vec<Arc<Entry>>,
+    /// What happens after all of them have been appended.
+    pub then: Vec<Effect>,
+}
+
+/// A log as it was read back from the disk.
+#[derive(Debug, Default)]
+pub struct LoadedLog {
+    /// What is held of each author.
+    pub authors: BTreeMap<Author, replica::AuthorLog>,
+    /// What each author's last entry names as seen.
+    pub heads_seen: BTreeMap<Author, Vec<Seen>>,
+    /// The own incarnation that may be gone on with.
+    pub resume: Option<u64>,
+}
+
+/// A peer's decisions.
+#[derive(Debug)]
+pub struct Node {
+    me: Identity,
+    encode: Encode,
+    rng: fastrand::Rng,
+    registry_up: bool,
+    quitting: bool,
+    peers: BTreeMap<DeviceId, Peer>,
+    links: BTreeMap<LinkId, DeviceId>,
+    talks: BTreeMap<Conversation, Talk>,
+    /// Direct conversations that wait for the registry's word on a user, with what was written meanwhile.
+    opening: BTreeMap<UserName, VecDeque<String>>,
+    /// Conversations for which it is to be decided whether to pull.
+    unsettled: BTreeSet<Conversation>,
+    pulls: BTreeMap<PullId, Conversation>,
+    /// The time of the input that is being handled.
+    now: Millis,
+    next_heights_at: Millis,
+    next_pull: u64,
+    /// When something is due, computed anew after something has changed that could change it.
+    due: Option<Millis>,
+    retime: bool,
+    step: Step,
+}
+
+impl Node {
+    /// A node that holds nothing yet. `encode` makes entries of drafts; `seed` drives what is left to chance.
+    pub fn new(me: Identity, encode: Encode, seed: u64) -> Self {
+        Self {
+            me,
+            encode,
+            rng: fastrand::Rng::with_seed(seed),
+            registry_up: false,
+            quitting: false,
+            peers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            talks: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            pulls: BTreeMap::new(),
+            now: Millis::default(),
+            next_heights_at: Millis::default(),
+            next_pull: 0,
+            due: None,
+            retime: true,
+            step: Step::default(),
+        }
+    }
+
+    /// Gives the node a conversation as its log was read back. Before the first input only.
+    pub fn load(&mut self, conversation: Conversation, log: LoadedLog) {
+        let heads = log.authors.iter().map(|(author, held)| {
+            let seen = log.heads_seen.get(author).map(Vec::as_slice).unwrap_or_default();
+            (*author, held.height(), seen)
+        });
+        let frontier = clock::Frontier::rebuild(heads);
+        let replica = Replica::load(conversation.clone(), log.authors, frontier);
+        self.talks
+            .insert(conversation, Talk::new(replica, self.me.device, log.resume));
+    }
+
+    /// Decides what an input leads to.
+    pub fn handle(&mut self, input: Input, now: Now) -> Step {
+        self.now = now.mono;
+        // On the path of a message no timer changes, unless the code that changes it says so.
+        self.retime |= !matches!(
+            input,
+            Input::Write(..) | Input::Frame(..) | Input::Durable(..) | Input::History(..) | Input::Tick
+        );
+        match input {
+            Input::Start(rooms) => self.start(rooms, now),
+            Input::Join(room) => self.join(room, now),
+            Input::Open(user) => self.open(user, now),
+            Input::Leave(conversation) => self.leave(&conversation),
+            Input::Write(conversation, text) => self.write(&conversation, text, now),
+            Input::Quit => self.quit(now),
+            Input::RegistryUp => self.registry_up(),
+            Input::RegistryDown => self.registry_down(),
+            Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
+            Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),
+            Input::Found(user, peers) => self.found(&user, peers, now),
+            Input::NotFound(user) => self.not_found(&user, now),
+            Input::FindFailed(user, reason) => self.find_failed(&user, &reason, now),
+            Input::UserChanged(user, peer, liveness) => self.user_changed(&user, peer, liveness, now),
+            Input::RoomChanged(room, peer, liveness) => self.room_changed(room, peer, liveness, now),
+            Input::LinkUp(up) => self.link_up(up, now),
+            Input::LinkDown(link, _) => self.link_down(link, now),
+            Input::DialFailed(device) => self.dial_failed(device, now),
+            Input::Frame(link, frame) => self.frame(link, frame, now),
+            Input::LinkFull(link) => self.link_full(link),
+            Input::LinkDrained(link) => self.link_drained(link, now),
+            Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
+            Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
+            Input::History(pull, entries) => self.history(pull, entries, now),
+            Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
+            Input::Durable(conversation, heights) => self.durable(&conversation, heights),
+            Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
+            Input::Tick => {}
+        }
+        self.on_time(now);
+        self.settle(now);
+        std::mem::take(&mut self.step)
+    }
+
+    /// When the node wants an [`Input::Tick`], if nothing else happens before.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.due
+    }
+
+    fn compute_due(&self) -> Option<Millis> {
+        let dials = self.peers.values().filter_map(|peer| match peer.link {
+            LinkState::Down { retry_at } => retry_at,
+            _ => None,
+        });
+        let talks = self.talks.values().filter_map(|talk| {
+            let pulls = pulling::next_due(talk);
+            talk.tell_at.into_iter().chain(pulls).min()
+        });
+        let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
+        dials.chain(talks).chain(heights).min()
+    }
+
+    /// Who the node is.
+    pub fn me(&self) -> &Identity {
+        &self.me
+    }
+
+    /// The conversations that are known, with the state of each.
+    pub fn talks(&self) -> &BTreeMap<Conversation, Talk> {
+        &self.talks
+    }
+
+    /// The other devices that are known.
+    pub fn peers(&self) -> &BTreeMap<DeviceId, Peer> {
+        &self.peers
+    }
+
+    /// Whether `user` may read a conversation: not, if it is a direct one of two others.
+    pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Room(_) => true,
+            Conversation::Direct(pair) => pair.has(user) && pair.has(&self.me.user),
+        }
+    }
+
+    /// Somebody's members with what is known of each.
+    pub fn who(&self, conversation: &Conversation) -> Vec<event::Member> {
+        let Some(talk) = self.talks.get(conversation) else {
+            return Vec::new();
+        };
+        let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
+        let me = event::Member {
+            user: self.me.user.clone(),
+            me: true,
+            online: true,
+            version: Some(talk.replica.version()),
+        };
+        members.insert(me.user.clone(), me);
+        if let Conversation::Direct(pair) = conversation {
+            let user = pair.other(&self.me.user);
+            members.entry(user.clone()).or_insert_with(|| event::Member {
+                user: self.shown_name(user),
+                me: false,
+                online: false,
+                version: None,
+            });
+        }
+        for (device, member) in &talk.members {
+            let peer = self.peers.get(device);
+            let version = peer
+                .and_then(|peer| peer.heights.get(conversation))
+                .map(Heights::version);
+            let entry = members.entry(member.user.clone()).or_insert_with(|| event::Member {
+                user: member.user.clone(),
+                me: false,
+                online: false,
+                version: None,
+            });
+            entry.online |= self.is_online(device);
+            entry.version = entry.version.max(version);
+        }
+        members.into_values().collect()
+    }
+
+    fn shown_name(&self, user: &UserName) -> UserName {
+        self.peers
+            .values()
+            .find(|peer| peer.user == *user)
+            .map_or_else(|| user.clone(), |peer| peer.user.clone())
+    }
+
+    fn is_online(&self, device: &DeviceId) -> bool {
+        self.peers
+            .get(device)
+            .is_some_and(|peer| peer.listed || peer.link().is_some())
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.step.then.push(effect);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.effect(Effect::Tell(event));
+    }
+
+    fn notice(&mut self, code: event::Code, message: String) {
+        self.tell(Event::Notice(event::Notice { code, message }));
+    }
+
+    /// How the screen shows an entry that was just taken.
+    fn line(&self, entry: &Entry, replica: &Replica, version: u64) -> Line {
+        let user = replica
+            .authors()
+            .get(&entry.author)
+            .map_or_else(|| self.me.user.clone(), |log| log.user.clone());
+        Line {
+            conversation: entry.conversation.clone(),
+            id: entry.id,
+            user,
+            author: entry.author,
+            seq: entry.seq,
+            lamport: entry.lamport,
+            version,
+            sent_at: entry.sent_at,
+            text: match &entry.body {
+                Body::Text(text) => Some(text.clone()),
+                Body::Unknown => None,
+            },
+        }
+    }
+
+    fn remember_rooms(&mut self) {
+        let rooms = self.talks.iter().filter_map(|(conversation, talk)| match conversation {
+            Conversation::Room(room) if talk.stage != Stage::Closed => Some(room.clone()),
+            _ => None,
+        });
+        let rooms = rooms.collect();
+        self.effect(Effect::RememberRooms(rooms));
+    }
+}

@@ -1,0 +1,120 @@
+//! Which of the own entries each member has, as far as it has said.
+
+use std::collections::BTreeMap;
+
+use super::types::{Author, DeviceId, Seq};
+
+/// How far a device has an author's entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Acked {
+    /// In its log file, up to here.
+    pub stored: Seq,
+    /// Synced to its disk, up to here.
+    pub durable: Seq,
+}
+
+/// A range of seqs that is newly acked: after the first, up to the second.
+pub type NewlyAcked = (Seq, Seq);
+
+/// The acks of one conversation.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    acked: BTreeMap<DeviceId, BTreeMap<Author, Acked>>,
+    /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
+    /// says it without news.
+    at_start: BTreeMap<Author, Seq>,
+}
+
+impl Deliveries {
+    /// `at_start`: the heights of the own authors when the log was opened.
+    pub fn new(at_start: BTreeMap<Author, Seq>) -> Self {
+        Self {
+            acked: BTreeMap::new(),
+            at_start,
+        }
+    }
+
+    /// Takes in an ack for one of the own authors, whose height is `height`; returns what is newly stored and newly durable.
+    /// An ack beyond the height or below an earlier one says nothing new: acks are cumulative.
+    pub fn take(&mut self, device: DeviceId, author: Author, ack: Acked, height: Seq) -> (NewlyAcked, NewlyAcked) {
+        let stored = ack.stored.min(height);
+        let durable = ack.durable.min(stored);
+        let at_start = self.at_start.get(&author).copied().unwrap_or_default();
+        let before = self
+            .acked
+            .entry(device)
+            .or_default()
+            .entry(author)
+            .or_insert_with(|| Acked {
+                stored: stored.min(at_start),
+                durable: durable.min(at_start),
+            });
+        let news = (
+            (before.stored, stored.max(before.stored)),
+            (before.durable, durable.max(before.durable)),
+        );
+        *before = Acked {
+            stored: news.0.1,
+            durable: news.1.1,
+        };
+        news
+    }
+
+    /// How far a device is known to have an author's entries.
+    pub fn of(&self, device: &DeviceId, author: &Author) -> Acked {
+        self.acked
+            .get(device)
+            .and_then(|authors| authors.get(author))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICE: DeviceId = DeviceId([7; 32]);
+    const AUTHOR: Author = Author {
+        device: DeviceId([1; 32]),
+        incarnation: 1,
+    };
+
+    fn ack(stored: u64, durable: u64) -> Acked {
+        Acked {
+            stored: Seq(stored),
+            durable: Seq(durable),
+        }
+    }
+
+    #[test]
+    fn every_entry_is_news_once() {
+        let mut deliveries = Deliveries::default();
+        let mut take = |stored, durable| deliveries.take(DEVICE, AUTHOR, ack(stored, durable), Seq(5));
+        assert_eq!(take(2, 0), ((Seq(0), Seq(2)), (Seq(0), Seq(0))));
+        assert_eq!(take(2, 2), ((Seq(2), Seq(2)), (Seq(0), Seq(2))));
+        assert_eq!(
+            take(1, 1),
+            ((Seq(2), Seq(2)), (Seq(2), Seq(2))),
+            "an older ack takes nothing back"
+        );
+        assert_eq!(
+            take(u64::MAX, u64::MAX),
+            ((Seq(2), Seq(5)), (Seq(2), Seq(5))),
+            "no more than was written"
+        );
+    }
+
+    #[test]
+    fn what_an_earlier_run_wrote_is_no_news_in_the_first_ack() {
+        let mut deliveries = Deliveries::new([(AUTHOR, Seq(3))].into());
+        assert_eq!(
+            deliveries.take(DEVICE, AUTHOR, ack(2, 2), Seq(5)),
+            ((Seq(2), Seq(2)), (Seq(2), Seq(2)))
+        );
+        assert_eq!(
+            deliveries.take(DEVICE, AUTHOR, ack(4, 2), Seq(5)),
+            ((Seq(2), Seq(4)), (Seq(2), Seq(2)))
+        );
+    }
+}

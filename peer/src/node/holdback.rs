@@ -1,0 +1,102 @@
+//! Entries that came before what they depend on. Each waits under the first cause that is missing; when that one is taken, it is
+//! looked at again.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Millis,
+    limits::{HOLD_BACK_BYTES_MAX, HOLD_BACK_MAX},
+    types::{Author, DeviceId, Entry, Seen, Seq},
+};
+
+/// An entry that waits.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// Who sent it; none where it was salvaged from the own disk.
+    pub from: Option<DeviceId>,
+    /// It came on its author's link, as opposed to in a history.
+    pub live: bool,
+    /// Since when it waits.
+    pub since: Millis,
+}
+
+/// The entries of a conversation that wait for a cause.
+#[derive(Debug, Default)]
+pub struct HoldBack {
+    held: BTreeMap<(Author, Seq), Held>,
+    /// cause → the entries that wait for it
+    waiting: BTreeMap<(Author, Seq), Vec<(Author, Seq)>>,
+    bytes: usize,
+}
+
+/// There is no room for a further entry: what is held must be dropped and pulled again in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl HoldBack {
+    /// Lets an entry wait for `cause`. An entry that waits already stays as it is.
+    ///
+    /// # Errors
+    /// [`Full`] at [`HOLD_BACK_MAX`] entries or [`HOLD_BACK_BYTES_MAX`] bytes.
+    pub fn hold(&mut self, held: Held, cause: Seen) -> Result<(), Full> {
+        let key = (held.entry.author, held.entry.seq);
+        if self.held.contains_key(&key) {
+            return Ok(());
+        }
+        let bytes = self.bytes + held.entry.bytes.len();
+        if self.held.len() >= HOLD_BACK_MAX || bytes > HOLD_BACK_BYTES_MAX {
+            return Err(Full);
+        }
+        self.bytes = bytes;
+        self.held.insert(key, held);
+        self.waiting.entry((cause.author, cause.seq)).or_default().push(key);
+        Ok(())
+    }
+
+    /// The entries that waited for this one, which now must be looked at again.
+    pub fn release(&mut self, author: Author, seq: Seq) -> Vec<Held> {
+        let released = self.waiting.remove(&(author, seq)).unwrap_or_default();
+        released.into_iter().filter_map(|key| self.take(key)).collect()
+    }
+
+    /// Drops every entry for which `drop` says so, and returns them.
+    pub fn drain(&mut self, mut drop: impl FnMut(&Held) -> bool) -> Vec<Held> {
+        let keys: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, held)| drop(held))
+            .map(|(key, _)| *key)
+            .collect();
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        for waiting in self.waiting.values_mut() {
+            waiting.retain(|key| keys.binary_search(key).is_err());
+        }
+        self.waiting.retain(|_, waiting| !waiting.is_empty());
+        keys.into_iter().filter_map(|key| self.take(key)).collect()
+    }
+
+    /// The entry that has waited longest.
+    pub fn oldest(&self) -> Option<&Held> {
+        self.held.values().min_by_key(|held| held.since)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn take(&mut self, key: (Author, Seq)) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        self.bytes -= held.entry.bytes.len();
+        Some(held)
+    }
+}

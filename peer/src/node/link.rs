@@ -1,0 +1,232 @@
+//! What a peer knows of another device, and the state of the link to it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Millis,
+    limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
+};
+use std::sync::Arc;
+
+/// Names one link of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// What came in over a link, in the order in which it takes effect.
+#[derive(Debug, Default)]
+pub struct Frame {
+    /// Entries in the order in which they must be taken.
+    pub entries: Vec<Arc<Entry>>,
+    /// What the other side has of our entries.
+    pub acks: Vec<Ack>,
+    /// What the other side holds.
+    pub heights: Vec<HeightsNews>,
+    /// The other side closes the link.
+    pub bye: Option<ByeReason>,
+}
+
+/// What goes out over a link.
+#[derive(Debug, Clone)]
+pub enum Outgoing {
+    /// An own entry.
+    Entry(Arc<Entry>),
+    /// What we have of the other side's entries.
+    Ack(Ack),
+    /// What we hold.
+    Heights(HeightsNews),
+}
+
+/// How far one author's entries are in the log of the one who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The author.
+    pub author: Author,
+    /// Written to the log file up to here.
+    pub stored: Seq,
+    /// Synced to disk up to here.
+    pub durable: Seq,
+}
+
+/// What the one who says so holds of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeightsNews {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// What is held.
+    pub heights: Heights,
+    /// The same is wanted in return.
+    pub reply_wanted: bool,
+    /// The one who says so is in the conversation no longer.
+    pub left: bool,
+}
+
+/// Why a link is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByeReason {
+    /// The process ends.
+    Quit,
+    /// There is another link between the two devices.
+    Duplicate,
+    /// The other side broke a rule.
+    Misbehaved,
+    /// There are as many links as are taken.
+    TooManyLinks,
+    /// Not said.
+    Unspecified,
+}
+
+/// A link that is open, as its hello introduced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkUp {
+    /// Its name.
+    pub link: LinkId,
+    /// The other device.
+    pub device: DeviceId,
+    /// Its user.
+    pub user: UserName,
+    /// The random number of its process.
+    pub session: u64,
+    /// HOST:PORT where it listens.
+    pub address: String,
+    /// This side dialled.
+    pub dialed_by_us: bool,
+}
+
+/// The state of the link to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// There is none. It is dialled at `retry_at`, if it is wanted then; never, where that is none.
+    Down {
+        /// When.
+        retry_at: Option<Millis>,
+    },
+    /// It is being dialled.
+    Dialing,
+    /// It is open.
+    Up {
+        /// Its name.
+        link: LinkId,
+        /// The random number of the other process.
+        session: u64,
+        /// This side dialled.
+        dialed_by_us: bool,
+        /// Its queue is full: nothing is sent until it is drained, and then the other side is told what there is to pull.
+        full: bool,
+    },
+}
+
+/// Another device.
+#[derive(Debug)]
+pub struct Peer {
+    /// Whose it is.
+    pub user: UserName,
+    /// HOST:PORT where it was last known to listen.
+    pub address: Option<String>,
+    /// The registry says that it is there.
+    pub listed: bool,
+    /// The link to it.
+    pub link: LinkState,
+    /// It said over the link that its process ends.
+    pub said_goodbye: bool,
+    /// The user was told that it breaks the protocol.
+    pub complained: bool,
+    /// How many dials in a row have failed.
+    pub failures: u32,
+    /// What it holds, as far as it has said since the link is up, or when it was asked.
+    pub heights: BTreeMap<Conversation, Heights>,
+}
+
+impl Peer {
+    /// A device that was just heard of.
+    pub fn new(user: UserName) -> Self {
+        Self {
+            user,
+            address: None,
+            listed: false,
+            link: LinkState::Down { retry_at: None },
+            said_goodbye: false,
+            complained: false,
+            failures: 0,
+            heights: BTreeMap::new(),
+        }
+    }
+
+    /// The open link.
+    pub fn link(&self) -> Option<LinkId> {
+        match self.link {
+            LinkState::Up { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The open link, if its queue takes more.
+    pub fn link_with_room(&self) -> Option<LinkId> {
+        match self.link {
+            LinkState::Up { link, full: false, .. } => Some(link),
+            _ => None,
+        }
+    }
+}
+
+/// How long to wait before the next dial after a number of failures, in milliseconds: twice as long each time between two
+/// limits, of which a random part between the half and the whole is taken, so that many peers do not dial in step.
+pub fn redial_ms(failures: u32, rng: &mut fastrand::Rng) -> u64 {
+    let doubled = REDIAL_MS_MIN.saturating_mul(1 << failures.min(20));
+    let longest = doubled.min(REDIAL_MS_MAX);
+    rng.u64(longest / 2..=longest)
+}
+
+/// Whether a new link takes the place of the one that is there.
+///
+/// A restarted process or a second dial by the same side means that the old link is dead. Of two crossing dials, the one by the
+/// smaller device stays: both sides come to the same answer, in whatever order they see the two links.
+pub fn replaces(me: DeviceId, new: &LinkUp, old_session: u64, old_dialed_by_us: bool) -> bool {
+    new.session != old_session || new.dialed_by_us == old_dialed_by_us || new.dialed_by_us == (me < new.device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(device: u8, session: u64, dialed_by_us: bool) -> LinkUp {
+        let user = UserName::new("bob").unwrap();
+        LinkUp {
+            link: LinkId(1),
+            device: DeviceId([device; 32]),
+            user,
+            session,
+            address: String::new(),
+            dialed_by_us,
+        }
+    }
+
+    #[test]
+    fn of_two_crossing_dials_both_sides_keep_the_same_one() {
+        let (small, great) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        // The small one sees its own dial after the other one's, then before it; the great one likewise.
+        assert!(replaces(small, &up(2, 0, true), 0, false));
+        assert!(!replaces(small, &up(2, 0, false), 0, true));
+        assert!(!replaces(great, &up(1, 0, true), 0, false));
+        assert!(replaces(great, &up(1, 0, false), 0, true));
+    }
+
+    #[test]
+    fn a_restarted_process_and_a_second_dial_replace_the_link() {
+        let me = DeviceId([1; 32]);
+        assert!(replaces(me, &up(2, 8, false), 7, true), "another session");
+        assert!(replaces(me, &up(2, 7, false), 7, false), "the same side dialled again");
+    }
+
+    #[test]
+    fn the_wait_grows_to_its_limit() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for failures in 0..100 {
+            let wait = redial_ms(failures, &mut rng);
+            assert!((REDIAL_MS_MIN / 2..=REDIAL_MS_MAX).contains(&wait), "{wait}");
+        }
+        assert!(redial_ms(40, &mut rng) >= REDIAL_MS_MAX / 2);
+    }
+}

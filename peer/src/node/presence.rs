@@ -1,0 +1,301 @@
+//! What the registry says: who is there, where, and in which rooms. It is a hint where to dial; a live link counts for more.
+
+use super::{
+    Ask, Effect, Liveness, Millis, Node, Now, PeerAddress,
+    event::{Code, Event, Presence},
+    link::{LinkState, Peer},
+    talk::{Member, Stage},
+    types::{Conversation, DeviceId, RoomName, UserName},
+};
+
+impl Node {
+    pub(super) fn registry_up(&mut self) {
+        self.registry_up = true;
+        let joined = self.talks.iter().filter(|(_, talk)| talk.stage != Stage::Closed);
+        let conversations: Vec<Conversation> = joined.map(|(id, _)| id.clone()).collect();
+        for conversation in conversations {
+            if let Conversation::Room(room) = conversation {
+                self.effect(Effect::Registry(Ask::Join(room)));
+            }
+        }
+        let partners: Vec<_> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
+        for user in partners {
+            self.effect(Effect::Registry(Ask::Watch(user)));
+        }
+    }
+
+    pub(super) fn registry_down(&mut self) {
+        self.registry_up = false;
+        // Nobody tells any longer who is gone: from now on a link decides.
+        let unlinked: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.link().is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for device in unlinked {
+            self.unlist(device, false);
+        }
+    }
+
+    pub(super) fn room_joined(&mut self, room: RoomName, created: bool, members: Vec<PeerAddress>, now: Now) {
+        let conversation = Conversation::Room(room);
+        let Some(stage) = self.talks.get(&conversation).map(|talk| talk.stage.clone()) else {
+            return;
+        };
+        let asking = matches!(stage, Stage::Asking(_));
+        if stage == Stage::Closed {
+            return;
+        }
+        for peer in members {
+            let device = peer.device;
+            if self.learn(peer, now) {
+                self.add_member(&conversation, device, !asking);
+            }
+        }
+        if asking {
+            self.entered(&conversation, created, now);
+        }
+    }
+
+    pub(super) fn room_refused(&mut self, room: RoomName, refused: Option<String>, now: Now) {
+        let conversation = Conversation::Room(room);
+        let title = conversation.title(&self.me.user);
+        let asking = self
+            .talks
+            .get(&conversation)
+            .is_some_and(|talk| matches!(talk.stage, Stage::Asking(_)));
+        match refused {
+            Some(reason) if asking => {
+                self.talk(&conversation).stage = Stage::Closed;
+                self.remember_rooms();
+                self.notice(Code::Refused, format!("cannot join {title}: {reason}"));
+            }
+            Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),
+            None if asking => {
+                let message = format!(
+                    "the registry does not answer: you are in {title} with those you can reach, and the others follow when it is back"
+                );
+                self.notice(Code::RegistryUnavailable, message);
+                self.entered(&conversation, false, now);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn found(&mut self, user: &UserName, peers: Vec<PeerAddress>, now: Now) {
+        for peer in peers {
+            self.learn(peer, now);
+        }
+        self.join_partner(user);
+        self.opened(user, now);
+    }
+
+    pub(super) fn not_found(&mut self, user: &UserName, now: Now) {
+        if self.has_met(user) {
+            return self.found(user, Vec::new(), now);
+        }
+        let why = format!("nobody called {user} has ever logged in at the registry; check the spelling");
+        self.not_opened(user, Code::NoSuchUser, &why);
+    }
+
+    pub(super) fn find_failed(&mut self, user: &UserName, reason: &str, now: Now) {
+        if self.has_met(user) {
+            return self.found(user, Vec::new(), now);
+        }
+        let why = format!("cannot look up {user}: {reason}");
+        self.not_opened(user, Code::RegistryUnavailable, &why);
+    }
+
+    pub(super) fn user_changed(&mut self, user: &UserName, peer: Option<PeerAddress>, liveness: Liveness, now: Now) {
+        let Some(peer) = peer else { return };
+        let device = peer.device;
+        if liveness == Liveness::Here {
+            if self.learn(peer, now) {
+                self.join_partner(user);
+            }
+        } else {
+            self.unlist(device, liveness == Liveness::Left);
+        }
+    }
+
+    pub(super) fn room_changed(&mut self, room: RoomName, peer: PeerAddress, liveness: Liveness, now: Now) {
+        let conversation = Conversation::Room(room);
+        if !self
+            .talks
+            .get(&conversation)
+            .is_some_and(|talk| talk.takes_part(&conversation))
+        {
+            return;
+        }
+        let device = peer.device;
+        match liveness {
+            Liveness::Here => {
+                if self.learn(peer, now) {
+                    self.add_member(&conversation, device, true);
+                }
+            }
+            Liveness::Left => self.remove_member(&conversation, device),
+            Liveness::Lost => self.unlist(device, false),
+        }
+    }
+
+    /// The user has written to this one, or the one has written where the user is.
+    fn has_met(&self, user: &UserName) -> bool {
+        let direct = Conversation::direct(&self.me.user, user);
+        self.talks.contains_key(&direct)
+            || self.peers.values().any(|peer| peer.user == *user)
+            || self
+                .talks
+                .values()
+                .any(|talk| talk.replica.authors().values().any(|log| log.user == *user))
+    }
+
+    /// Takes in where a device is; false for the own one, and for a device that is known to be another user's.
+    fn learn(&mut self, peer: PeerAddress, now: Now) -> bool {
+        let PeerAddress { user, device, address } = peer;
+        if device == self.me.device {
+            return false;
+        }
+        let known = self.peers.entry(device).or_insert_with(|| Peer::new(user.clone()));
+        if known.user != user {
+            return false;
+        }
+        let moved = known.address.as_ref() != Some(&address);
+        let came = !std::mem::replace(&mut known.listed, true);
+        known.user = user;
+        known.address = Some(address);
+        if moved || came {
+            known.failures = 0;
+            self.dial_soon(device, now.mono);
+        }
+        true
+    }
+
+    /// The registry no longer says that a device is there.
+    pub(super) fn unlist(&mut self, device: DeviceId, left: bool) {
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.listed = false;
+        }
+        self.presence_changed(device, left);
+    }
+
+    /// Puts the devices of a user into the direct conversation with him, if there is one.
+    pub(super) fn join_partner(&mut self, user: &UserName) {
+        let conversation = Conversation::direct(&self.me.user, user);
+        if *user == self.me.user || !(self.talks.contains_key(&conversation) || self.opening.contains_key(user)) {
+            return;
+        }
+        let devices: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.user == *user)
+            .map(|(device, _)| *device)
+            .collect();
+        for device in devices {
+            self.add_member(&conversation, device, true);
+        }
+    }
+
+    /// Puts a device into a conversation, and says so if it is news and `announce`.
+    pub(super) fn add_member(&mut self, conversation: &Conversation, device: DeviceId, announce: bool) {
+        let Some(peer) = self.peers.get(&device) else { return };
+        let (user, online, link) = (
+            peer.user.clone(),
+            peer.listed || peer.link().is_some(),
+            peer.link_with_room(),
+        );
+        let talk = self.talk(conversation);
+        let new = !talk.members.contains_key(&device);
+        if new {
+            talk.members.insert(
+                device,
+                Member {
+                    user,
+                    told_online: online && !announce,
+                },
+            );
+        }
+        if announce {
+            self.presence_changed(device, false);
+        }
+        if new && link.is_some() {
+            self.tell_heights(conversation, device, true);
+        } else if new {
+            self.dial_soon(device, self.now);
+        }
+    }
+
+    /// Takes a device out of a conversation that it has left.
+    pub(super) fn remove_member(&mut self, conversation: &Conversation, device: DeviceId) {
+        let talk = self.talk(conversation);
+        talk.told.remove(&device);
+        let Some(member) = talk.members.remove(&device) else {
+            return;
+        };
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.heights.remove(conversation);
+        }
+        let elsewhere = self
+            .talk(conversation)
+            .members
+            .values()
+            .any(|other| other.user == member.user);
+        if member.told_online && !elsewhere {
+            let conversation = conversation.clone();
+            self.tell(Event::Presence(Presence {
+                user: member.user,
+                online: false,
+                conversation,
+                left: true,
+            }));
+        }
+    }
+
+    /// Tells the user if a device came or went, once per conversation that it is in.
+    pub(super) fn presence_changed(&mut self, device: DeviceId, left: bool) {
+        let online = self.is_online(&device);
+        let mut events = Vec::new();
+        for (conversation, talk) in &mut self.talks {
+            let Some(member) = talk.members.get_mut(&device) else {
+                continue;
+            };
+            if member.told_online == online {
+                continue;
+            }
+            member.told_online = online;
+            let user = member.user.clone();
+            let other_device = talk
+                .members
+                .iter()
+                .any(|(id, m)| *id != device && m.user == user && m.told_online);
+            if !other_device && user != self.me.user && talk.stage != Stage::Closed {
+                let conversation = conversation.clone();
+                events.push(Event::Presence(Presence {
+                    user,
+                    online,
+                    conversation,
+                    left: left && !online,
+                }));
+            }
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    /// Dials a device as soon as it is this side's turn, if there is no link and it is wanted.
+    pub(super) fn dial_soon(&mut self, device: DeviceId, now: Millis) {
+        let yields = if self.me.device < device {
+            0
+        } else {
+            super::limits::DIAL_YIELD_MS
+        };
+        if let Some(peer) = self.peers.get_mut(&device)
+            && let LinkState::Down { retry_at } = &mut peer.link
+        {
+            *retry_at = Some(now.plus(yields));
+            self.retime = true;
+        }
+    }
+}

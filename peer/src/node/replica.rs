@@ -1,0 +1,348 @@
+//! What a peer holds of one conversation, and the rules by which an entry is taken in.
+//!
+//! An entry is taken when it is the next one of its author and all that its author had seen is there: so what is held is always
+//! closed under causes, and the order of taking is a causal order. Every rule that two peers could judge differently depends only
+//! on the entry and its causes, so all peers take and refuse the same entries.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Millis,
+    clock::Frontier,
+    holdback::{Full, Held, HoldBack},
+    limits::{AUTHORS_MAX, SEEN_MAX},
+    types::{
+        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
+    },
+};
+
+/// What is held of one author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorLog {
+    /// Whose device it is.
+    pub user: UserName,
+    /// The Lamport times of its entries, seq 1 first.
+    pub lamports: Vec<Lamport>,
+    /// The id of its last entry.
+    pub head: EntryId,
+}
+
+impl AuthorLog {
+    /// The highest seq held.
+    pub fn height(&self) -> Seq {
+        Seq(self.lamports.len() as u64)
+    }
+}
+
+/// An entry that breaks a rule, which its author knew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Two different entries of one author have the same seq.
+    #[error("{author} wrote two different entries with seq {seq}: {held} is held, {found} came", seq = .seq.0)]
+    Fork {
+        /// The author.
+        author: Author,
+        /// The seq.
+        seq: Seq,
+        /// The id of the entry that is held, and stays.
+        held: EntryId,
+        /// The id of the one that came later.
+        found: EntryId,
+    },
+    /// The entry does not name its author's previous entry.
+    #[error("entry {seq} of {author} does not follow from entry {before} that is held", seq = .seq.0, before = .seq.0 - 1)]
+    BrokenChain {
+        /// The author.
+        author: Author,
+        /// The seq of the entry.
+        seq: Seq,
+    },
+    /// Its Lamport time is not 1 + the greatest of its causes.
+    #[error("entry {seq} of {author} has Lamport time {found}; its causes make it {expected}", seq = .seq.0, found = .found.0, expected = .expected.0)]
+    WrongLamport {
+        /// The author.
+        author: Author,
+        /// The seq of the entry.
+        seq: Seq,
+        /// What the causes make it.
+        expected: Lamport,
+        /// What it says.
+        found: Lamport,
+    },
+    /// The device belongs to another user.
+    #[error("device {device} writes as {found}, but it is {held}'s")]
+    OtherUser {
+        /// The device.
+        device: DeviceId,
+        /// Whose it is known to be.
+        held: UserName,
+        /// Whose it says it is.
+        found: UserName,
+    },
+    /// Somebody else writes into the direct conversation of two users.
+    #[error("{0} is not one of the two in this direct conversation")]
+    NotInConversation(UserName),
+    /// More than [`AUTHORS_MAX`] authors.
+    #[error("the conversation has {AUTHORS_MAX} authors, which is the limit")]
+    TooManyAuthors,
+}
+
+/// What became of an entry that was offered.
+#[derive(Debug, Default)]
+pub struct Offered {
+    /// What was taken, in causal order: the entry and those that waited for it. Each must be in the log before anything is said
+    /// of it.
+    pub taken: Vec<Held>,
+    /// What was refused.
+    pub refused: Vec<(Held, Refusal)>,
+    /// There was no room to hold the entry back.
+    pub overflow: bool,
+}
+
+enum Verdict {
+    Next,
+    Duplicate,
+    Waits(Seen),
+    Refused(Refusal),
+}
+
+/// The state of one conversation's entries.
+#[derive(Debug)]
+pub struct Replica {
+    conversation: Conversation,
+    authors: BTreeMap<Author, AuthorLog>,
+    frontier: Frontier,
+    held: HoldBack,
+    version: u64,
+}
+
+impl Replica {
+    /// A conversation of which nothing is held.
+    pub fn new(conversation: Conversation) -> Self {
+        Self::load(conversation, BTreeMap::new(), Frontier::default())
+    }
+
+    /// A conversation as its log was read back.
+    pub fn load(conversation: Conversation, authors: BTreeMap<Author, AuthorLog>, frontier: Frontier) -> Self {
+        let version = authors.values().map(|log| log.height().0).sum();
+        Self {
+            conversation,
+            authors,
+            frontier,
+            held: HoldBack::default(),
+            version,
+        }
+    }
+
+    /// The number of entries held.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The highest contiguous seq of an author.
+    pub fn height(&self, author: &Author) -> Seq {
+        self.authors.get(author).map(AuthorLog::height).unwrap_or_default()
+    }
+
+    /// The map author → highest contiguous seq.
+    pub fn heights(&self) -> Heights {
+        Heights(
+            self.authors
+                .iter()
+                .map(|(author, log)| (*author, log.height()))
+                .collect(),
+        )
+    }
+
+    /// The authors with what is held of them.
+    pub fn authors(&self) -> &BTreeMap<Author, AuthorLog> {
+        &self.authors
+    }
+
+    /// What is held back.
+    pub fn held(&self) -> &HoldBack {
+        &self.held
+    }
+
+    /// Drops what is held back and for which `drop` says so.
+    pub fn drop_held(&mut self, drop: impl FnMut(&Held) -> bool) -> Vec<Held> {
+        self.held.drain(drop)
+    }
+
+    /// Offers an entry that came from wire or disk.
+    pub fn offer(&mut self, offered: Held) -> Offered {
+        let mut result = Offered::default();
+        let mut next = vec![offered];
+        while let Some(held) = next.pop() {
+            match self.judge(&held.entry) {
+                Verdict::Duplicate => {}
+                Verdict::Refused(why) => result.refused.push((held, why)),
+                Verdict::Waits(cause) => {
+                    if let Err(Full) = self.held.hold(held, cause) {
+                        result.overflow = true;
+                    }
+                }
+                Verdict::Next => {
+                    self.take(&held.entry);
+                    let mut released = self.held.release(held.entry.author, held.entry.seq);
+                    // The stack hands out the first one first.
+                    released.reverse();
+                    next.append(&mut released);
+                    result.taken.push(held);
+                }
+            }
+        }
+        result
+    }
+
+    /// The next entry of `author`, naming all that is held as seen. It is not taken in before [`Replica::write`] is called.
+    pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime) -> Draft {
+        let own = self.authors.get(&author);
+        let mut seen: Vec<Seen> = self.frontier.heads().filter(|head| head.author != author).collect();
+        if seen.len() > SEEN_MAX {
+            seen.sort_by_key(|head| std::cmp::Reverse(self.lamport(head)));
+            seen.truncate(SEEN_MAX);
+            seen.sort_unstable();
+        }
+        let seq = own.map(AuthorLog::height).unwrap_or_default().next();
+        Draft {
+            conversation: self.conversation.clone(),
+            author,
+            seq,
+            user: (seq == Seq::FIRST).then(|| user.clone()),
+            previous: own.map(|log| log.head),
+            lamport: self.lamport_after(author, &seen),
+            seen,
+            sent_at,
+            body,
+        }
+    }
+
+    /// Takes in an own entry, made from [`Replica::draft`] just now. Returns what waited for it: nothing, unless the disk was
+    /// restored from an older copy.
+    pub fn write(&mut self, entry: &Entry) {
+        self.take(entry);
+    }
+
+    fn judge(&self, entry: &Entry) -> Verdict {
+        let Draft { author, seq, .. } = entry.draft;
+        let log = self.authors.get(&author);
+        let height = log.map(AuthorLog::height).unwrap_or_default();
+        if seq <= height {
+            return match log {
+                Some(log) if seq == height && log.head != entry.id => Verdict::Refused(Refusal::Fork {
+                    author,
+                    seq,
+                    held: log.head,
+                    found: entry.id,
+                }),
+                _ => Verdict::Duplicate,
+            };
+        }
+        if seq > height.next() {
+            return Verdict::Waits(Seen {
+                author,
+                seq: Seq(seq.0 - 1),
+            });
+        }
+        if let Some(cause) = entry.seen.iter().find(|cause| self.height(&cause.author) < cause.seq) {
+            return Verdict::Waits(*cause);
+        }
+        match self.check_next(entry, log) {
+            Ok(()) => Verdict::Next,
+            Err(why) => Verdict::Refused(why),
+        }
+    }
+
+    /// The rules for an entry whose causes are all there.
+    fn check_next(&self, entry: &Entry, log: Option<&AuthorLog>) -> Result<(), Refusal> {
+        let Draft { author, seq, .. } = entry.draft;
+        if entry.previous != log.map(|log| log.head) {
+            return Err(Refusal::BrokenChain { author, seq });
+        }
+        let expected = self.lamport_after(author, &entry.seen);
+        if entry.lamport != expected {
+            return Err(Refusal::WrongLamport {
+                author,
+                seq,
+                expected,
+                found: entry.lamport,
+            });
+        }
+        if let Some(user) = &entry.user {
+            self.check_author(author, user)?;
+        }
+        Ok(())
+    }
+
+    fn check_author(&self, author: Author, user: &UserName) -> Result<(), Refusal> {
+        if let Conversation::Direct(pair) = &self.conversation
+            && !pair.has(user)
+        {
+            return Err(Refusal::NotInConversation(user.clone()));
+        }
+        if self.authors.len() >= AUTHORS_MAX {
+            return Err(Refusal::TooManyAuthors);
+        }
+        let device = author.device;
+        let (first, last) = (
+            Author { device, incarnation: 0 },
+            Author {
+                device,
+                incarnation: u64::MAX,
+            },
+        );
+        match self.authors.range(first..=last).next() {
+            Some((_, log)) if log.user != *user => Err(Refusal::OtherUser {
+                device,
+                held: log.user.clone(),
+                found: user.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let log = self.authors.entry(entry.author).or_insert_with(|| AuthorLog {
+            // `user` is there at seq 1: the decoder refuses an entry without.
+            user: entry.user.clone().expect("an author's first entry names its user"),
+            lamports: Vec::new(),
+            head: entry.id,
+        });
+        log.lamports.push(entry.lamport);
+        log.head = entry.id;
+        debug_assert_eq!(log.height(), entry.seq, "entries are taken without gaps");
+        self.frontier.advance(entry.author, entry.seq, &entry.seen);
+        self.version += 1;
+    }
+
+    fn lamport(&self, of: &Seen) -> Lamport {
+        let log = self.authors.get(&of.author);
+        let index = usize::try_from(of.seq.0).unwrap_or(usize::MAX).wrapping_sub(1);
+        log.and_then(|log| log.lamports.get(index)).copied().unwrap_or_default()
+    }
+
+    fn lamport_after(&self, author: Author, seen: &[Seen]) -> Lamport {
+        let own = self.authors.get(&author).and_then(|log| log.lamports.last()).copied();
+        let greatest = seen
+            .iter()
+            .map(|cause| self.lamport(cause))
+            .chain(own)
+            .max()
+            .unwrap_or_default();
+        Lamport(greatest.0 + 1)
+    }
+}
+
+/// A time to hold an entry against; only differences mean something.
+impl Held {
+    /// An entry that came from another device.
+    pub fn from_peer(entry: Arc<Entry>, from: DeviceId, live: bool, since: Millis) -> Self {
+        Self {
+            entry,
+            from: Some(from),
+            live,
+            since,
+        }
+    }
+}

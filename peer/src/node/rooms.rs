@@ -1,0 +1,281 @@
+//! How the user enters conversations, leaves them and writes in them.
+
+use std::collections::VecDeque;
+
+use super::{
+    Ask, Effect, Node, Now,
+    event::{Code, Event, ReplayReason},
+    limits::{REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    link::{ByeReason, HeightsNews, Outgoing},
+    replica::Replica,
+    talk::{Entering, Stage, Talk},
+    types::{Author, Body, Conversation, RoomName, UserName},
+};
+
+impl Node {
+    pub(super) fn start(&mut self, rooms: Vec<RoomName>, now: Now) {
+        for room in rooms {
+            self.enter(Conversation::Room(room.clone()), false);
+            self.effect(Effect::Registry(Ask::Join(room)));
+        }
+        let partners: Vec<UserName> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
+        for user in partners {
+            self.effect(Effect::Registry(Ask::Watch(user)));
+        }
+        self.next_heights_at = now.mono;
+    }
+
+    /// The user with whom a direct conversation is; none in a room and in notes.
+    pub(super) fn partner(&self, conversation: &Conversation) -> Option<UserName> {
+        match conversation {
+            Conversation::Direct(pair) => Some(pair.other(&self.me.user).clone()).filter(|user| *user != self.me.user),
+            Conversation::Room(_) => None,
+        }
+    }
+
+    pub(super) fn join(&mut self, room: RoomName, _now: Now) {
+        self.enter(Conversation::Room(room.clone()), true);
+        self.remember_rooms();
+        self.effect(Effect::Registry(Ask::Join(room)));
+    }
+
+    pub(super) fn open(&mut self, user: UserName, now: Now) {
+        if user == self.me.user {
+            let conversation = Conversation::direct(&user, &user);
+            self.enter(conversation.clone(), true);
+            return self.entered(&conversation, false, now);
+        }
+        self.opening.entry(user.clone()).or_default();
+        self.effect(Effect::Registry(Ask::Find(user)));
+    }
+
+    /// The registry has answered, or cannot, and the direct conversation can be opened.
+    pub(super) fn opened(&mut self, user: &UserName, now: Now) {
+        let Some(texts) = self.opening.remove(user) else { return };
+        let conversation = Conversation::direct(&self.me.user, user);
+        self.effect(Effect::Registry(Ask::Watch(user.clone())));
+        self.enter(conversation.clone(), true);
+        self.talk(&conversation).waiting_texts.extend(texts);
+        self.entered(&conversation, false, now);
+    }
+
+    /// The direct conversation cannot be opened.
+    pub(super) fn not_opened(&mut self, user: &UserName, code: Code, why: &str) {
+        let Some(texts) = self.opening.remove(user) else { return };
+        let unsent = match texts.len() {
+            0 => String::new(),
+            1 => "; the message was not sent".into(),
+            n => format!("; {n} messages were not sent"),
+        };
+        self.notice(code, format!("{why}{unsent}"));
+    }
+
+    /// The conversation, which is made where it is not there.
+    pub(super) fn talk(&mut self, conversation: &Conversation) -> &mut Talk {
+        let me = self.me.device;
+        self.talks
+            .entry(conversation.clone())
+            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), me, None))
+    }
+
+    fn enter(&mut self, conversation: Conversation, announce: bool) {
+        let talk = self.talk(&conversation);
+        // Entering again starts over, without forgetting what a first attempt still owes the user.
+        let announce = announce || talk.entering().is_some_and(|entering| entering.announce);
+        talk.stage = Stage::Asking(Entering {
+            announce,
+            ..Entering::default()
+        });
+    }
+
+    /// Who else is there is known as far as it can be: says so, and asks them what they hold.
+    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, _now: Now) {
+        let devices: Vec<_> = self.talk(conversation).members.keys().copied().collect();
+        let reachable = devices.into_iter().filter_map(|device| {
+            let peer = self.peers.get(&device)?;
+            let there = peer.listed || peer.link().is_some();
+            Some((device, peer.address.clone().filter(|_| there)?))
+        });
+        let reachable: Vec<_> = reachable.collect();
+        let talk = self.talk(conversation);
+        let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
+        let announce = entering.announce;
+        talk.stage = Stage::Syncing(entering);
+        talk.sync.not_before.clear();
+        if announce {
+            let me = self.me.user.clone();
+            let mut members = self.talk(conversation).other_users(&me);
+            members.insert(me);
+            if let Some(partner) = self.partner(conversation) {
+                let shown = self.shown_name(&partner);
+                members.insert(shown);
+            }
+            let members = members.into_iter().collect();
+            self.effect(Effect::TellJoined {
+                conversation: conversation.clone(),
+                created,
+                members,
+            });
+        }
+        for (device, address) in reachable {
+            self.effect(Effect::AskVersion(device, address, conversation.clone()));
+        }
+        self.unsettled.insert(conversation.clone());
+    }
+
+    /// All that the members hold has been pulled, as far as they can be reached: the user is in.
+    pub(super) fn settled_in(&mut self, conversation: &Conversation, now: Now) {
+        let talk = self.talk(conversation);
+        let entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        talk.stage = Stage::Open;
+        let version = talk.replica.version();
+        let texts = std::mem::take(&mut talk.waiting_texts);
+        if let Some(live) = talk.quiet.take() {
+            self.show_last(conversation, live);
+        }
+        if entering.announce || entering.pulled > 0 {
+            let Entering { from, pulled, .. } = entering;
+            self.tell(Event::Synced {
+                conversation: conversation.clone(),
+                version,
+                from,
+                pulled,
+            });
+        }
+        for text in texts {
+            self.write_now(conversation, text, now);
+        }
+    }
+
+    pub(super) fn leave(&mut self, conversation: &Conversation) {
+        let entered = self
+            .talks
+            .get(conversation)
+            .is_some_and(|talk| talk.stage != Stage::Closed);
+        if !entered {
+            let title = conversation.title(&self.me.user);
+            return self.notice(
+                Code::NotJoined,
+                format!("you are not in {title}; /list shows where you are"),
+            );
+        }
+        let Conversation::Room(room) = conversation else {
+            self.talk(conversation).stage = Stage::Closed;
+            return self.tell(Event::Left(conversation.clone()));
+        };
+        let talk = self.talk(conversation);
+        talk.stage = Stage::Closed;
+        talk.sync.pull = None;
+        talk.tell_at = None;
+        talk.told.clear();
+        let heights = talk.replica.heights();
+        let members = std::mem::take(&mut talk.members);
+        for device in members.keys() {
+            if let Some(link) = self.peers.get(device).and_then(super::Peer::link_with_room) {
+                let news = HeightsNews {
+                    conversation: conversation.clone(),
+                    heights: heights.clone(),
+                    reply_wanted: false,
+                    left: true,
+                };
+                self.effect(Effect::Send(link, Outgoing::Heights(news)));
+            }
+        }
+        for peer in self.peers.values_mut() {
+            peer.heights.remove(conversation);
+        }
+        self.effect(Effect::Registry(Ask::Leave(room.clone())));
+        self.tell(Event::Left(conversation.clone()));
+        self.remember_rooms();
+    }
+
+    pub(super) fn write(&mut self, conversation: &Conversation, text: String, now: Now) {
+        if text.len() > TEXT_BYTES_MAX {
+            let found = text.len();
+            return self.notice(
+                Code::TextTooLong,
+                format!("the text has {found} bytes; the limit is {TEXT_BYTES_MAX}: send it in parts"),
+            );
+        }
+        let waiting: Option<&mut VecDeque<String>> = match self.partner(conversation) {
+            Some(user) if self.opening.contains_key(&user) => self.opening.get_mut(&user),
+            _ => match self.talks.get_mut(conversation) {
+                Some(talk) if matches!(talk.stage, Stage::Asking(_) | Stage::Syncing(_)) => {
+                    Some(&mut talk.waiting_texts)
+                }
+                Some(talk) if talk.takes_part(conversation) => None,
+                _ => {
+                    let title = conversation.title(&self.me.user);
+                    return self.notice(Code::NotJoined, format!("you are not in {title}: /join it first"));
+                }
+            },
+        };
+        let Some(waiting) = waiting else {
+            return self.write_now(conversation, text, now);
+        };
+        if waiting.len() >= WAITING_TEXTS_MAX {
+            let title = conversation.title(&self.me.user);
+            let message = format!("{WAITING_TEXTS_MAX} messages wait for {title} to be joined: this one was not sent");
+            return self.notice(Code::Refused, message);
+        }
+        waiting.push_back(text);
+    }
+
+    fn write_now(&mut self, conversation: &Conversation, text: String, now: Now) {
+        let (device, user) = (self.me.device, self.me.user.clone());
+        let incarnation = self.rng.u64(..);
+        let talk = self.talk(conversation);
+        let resume = talk.resume.take();
+        let author = *talk.author.get_or_insert_with(|| Author {
+            device,
+            incarnation: resume.unwrap_or(incarnation),
+        });
+        let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
+        let entry = (self.encode)(draft);
+        let talk = self.talk(conversation);
+        talk.replica.write(&entry);
+        let members: Vec<_> = talk.members.keys().copied().collect();
+        let talk = &self.talks[conversation];
+        let line = self.line(&entry, &talk.replica, talk.replica.version());
+        for device in members {
+            if let Some(link) = self.peers.get(&device).and_then(super::Peer::link_with_room) {
+                self.effect(Effect::Send(link, Outgoing::Entry(entry.clone())));
+            }
+        }
+        self.tell(Event::Sent(line));
+        self.step.persist.push(entry);
+    }
+
+    pub(super) fn quit(&mut self, now: Now) {
+        self.quitting = true;
+        let waiting: Vec<_> = self.talks.keys().cloned().collect();
+        for conversation in waiting {
+            // Better in the log with an early place than nowhere: they reach the others at the next start.
+            for text in std::mem::take(&mut self.talk(&conversation).waiting_texts) {
+                self.write_now(&conversation, text, now);
+            }
+        }
+        let opening: Vec<_> = self.opening.keys().cloned().collect();
+        for user in opening {
+            self.not_opened(
+                &user,
+                Code::RegistryUnavailable,
+                &format!("{user} was not found before the end"),
+            );
+        }
+        let links: Vec<_> = self.links.keys().copied().collect();
+        for link in links {
+            self.effect(Effect::Close(link, ByeReason::Quit, "the peer ends".into()));
+        }
+    }
+
+    /// Shows the last entries where a newcomer's log was filled.
+    pub(super) fn show_last(&mut self, conversation: &Conversation, live: usize) {
+        self.effect(Effect::TellLast(
+            conversation.clone(),
+            REPLAY_LAST + live,
+            ReplayReason::Synced,
+        ));
+    }
+}

@@ -1,0 +1,133 @@
+//! From whom to pull what is missing.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Millis,
+    types::{Author, DeviceId, Heights},
+};
+
+/// Names one pull of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PullId(pub u64);
+
+/// A pull that is under way.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// Its name.
+    pub id: PullId,
+    /// From whom.
+    pub from: DeviceId,
+    /// When it started.
+    pub since: Millis,
+    /// How many entries were lacking when it started, as far as known.
+    pub of: u64,
+    /// How many of the entries that came were taken.
+    pub taken: u64,
+    /// How many were taken when progress was last told.
+    pub told: u64,
+    /// Something that came broke a rule.
+    pub bad: bool,
+}
+
+/// The sync of one conversation.
+#[derive(Debug, Default)]
+pub struct Sync {
+    /// The pull that is under way; there is at most one.
+    pub pull: Option<Pull>,
+    /// Members that are not asked again before a time, since they were of no use.
+    pub not_before: BTreeMap<DeviceId, Millis>,
+    /// Since when some member is seen to hold more, all of it by authors whose links are up: it is probably under way.
+    pub lag_since: Option<Millis>,
+    /// When to look again whether to pull.
+    pub look_at: Option<Millis>,
+}
+
+/// The member to pull from, and how many entries it is ahead: of those that hold something that is lacked, the one with the
+/// highest version; of several such, the one with the smallest device id. `counts` says of which authors an advantage counts.
+///
+/// This is the choice of the highest version first and of merging the others afterwards: it is made again after every pull, and
+/// ends when nobody holds anything that is lacked.
+pub fn plan<'a>(
+    mine: &Heights,
+    members: impl Iterator<Item = (DeviceId, &'a Heights)>,
+    counts: impl Fn(DeviceId, &Author) -> bool,
+) -> Option<(DeviceId, u64)> {
+    members
+        .filter_map(|(device, heights)| {
+            let ahead = heights
+                .0
+                .iter()
+                .any(|(author, seq)| *seq > mine.of(author) && counts(device, author));
+            ahead.then(|| (heights.version(), std::cmp::Reverse(device), heights.ahead_of(mine)))
+        })
+        .max()
+        .map(|(_, std::cmp::Reverse(device), lacking)| (device, lacking))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::types::Seq;
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId([n; 32])
+    }
+
+    fn heights(pairs: &[(u8, u64)]) -> Heights {
+        let author = |n| Author {
+            device: device(n),
+            incarnation: 0,
+        };
+        Heights(pairs.iter().map(|&(n, seq)| (author(n), Seq(seq))).collect())
+    }
+
+    fn plan_all(mine: &Heights, members: &[(u8, Heights)]) -> Option<(u8, u64)> {
+        let members = members.iter().map(|(n, heights)| (device(*n), heights));
+        plan(mine, members, |_, _| true).map(|(device, lacking)| (device.0[0], lacking))
+    }
+
+    #[test]
+    fn nobody_is_asked_when_nothing_is_lacking() {
+        let mine = heights(&[(1, 3), (2, 2)]);
+        assert_eq!(
+            plan_all(&mine, &[(1, heights(&[(1, 3)])), (2, mine.clone()), (3, heights(&[]))]),
+            None
+        );
+    }
+
+    #[test]
+    fn the_highest_version_is_pulled_first() {
+        let members = [
+            (1, heights(&[(1, 5)])),
+            (2, heights(&[(1, 4), (2, 9)])),
+            (3, heights(&[(3, 2)])),
+        ];
+        assert_eq!(plan_all(&heights(&[]), &members), Some((2, 13)));
+    }
+
+    #[test]
+    fn a_lower_version_that_holds_something_else_is_merged() {
+        let mine = heights(&[(1, 4), (2, 9)]);
+        assert_eq!(
+            plan_all(&mine, &[(1, heights(&[(1, 5)])), (2, mine.clone())]),
+            Some((1, 1))
+        );
+    }
+
+    #[test]
+    fn the_smaller_device_is_asked_of_two_alike() {
+        let members = [(9, heights(&[(1, 5)])), (3, heights(&[(1, 5)]))];
+        assert_eq!(plan_all(&heights(&[]), &members), Some((3, 5)));
+    }
+
+    #[test]
+    fn an_advantage_that_does_not_count_is_left() {
+        let members = [(device(2), heights(&[(1, 5)]))];
+        let members = members.iter().map(|(device, heights)| (*device, heights));
+        assert_eq!(
+            plan(&heights(&[]), members, |_, author| author.device != device(1)),
+            None
+        );
+    }
+}

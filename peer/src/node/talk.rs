@@ -1,0 +1,127 @@
+//! A peer's part in one conversation: what it holds, who else is in it, and how far joining has come.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    Millis,
+    delivery::Deliveries,
+    replica::Replica,
+    sync::Sync,
+    types::{Author, Conversation, DeviceId, Seq, UserName},
+};
+
+/// How far the user is in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Not in it; what was written while he was is on the disk.
+    Closed,
+    /// The registry was asked who is there.
+    Asking(Entering),
+    /// The members are asked what they hold, and it is pulled.
+    Syncing(Entering),
+    /// In it.
+    Open,
+}
+
+/// What joining has brought so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entering {
+    /// The user asked for it and is told; otherwise it is taken up again where the last run left it.
+    pub announce: bool,
+    /// Members that have not answered what they hold.
+    pub waiting: BTreeSet<DeviceId>,
+    /// From whom entries were pulled.
+    pub from: Vec<UserName>,
+    /// How many.
+    pub pulled: u64,
+}
+
+/// One of the others in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Whose device it is.
+    pub user: UserName,
+    /// What the user was last told of its presence.
+    pub told_online: bool,
+}
+
+/// A peer's part in one conversation.
+#[derive(Debug)]
+pub struct Talk {
+    /// What it holds.
+    pub replica: Replica,
+    /// How far the user is in it.
+    pub stage: Stage,
+    /// The others' devices. Those that were lost stay, since they are owed what they lack; those that left do not.
+    pub members: BTreeMap<DeviceId, Member>,
+    /// As whom it writes; made at the first entry.
+    pub author: Option<Author>,
+    /// The incarnation that may be gone on with, as the log was closed in order.
+    pub resume: Option<u64>,
+    /// Pulling what is missing.
+    pub sync: Sync,
+    /// Which own entries the others have.
+    pub deliveries: Deliveries,
+    /// Up to which entries of each author the disk has been synced.
+    pub durable: BTreeMap<Author, Seq>,
+    /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
+    /// as came live meanwhile, which is this number.
+    pub quiet: Option<usize>,
+    /// Texts that wait for the conversation to be joined.
+    pub waiting_texts: VecDeque<String>,
+    /// The version at which each member was last told the heights.
+    pub told: BTreeMap<DeviceId, u64>,
+    /// When the heights are to be told to all, out of turn.
+    pub tell_at: Option<Millis>,
+}
+
+impl Talk {
+    /// A conversation around what is held of it.
+    pub fn new(replica: Replica, me: DeviceId, resume: Option<u64>) -> Self {
+        // What was read back from the disk was synced when the log was opened.
+        let durable: BTreeMap<_, _> = replica
+            .authors()
+            .iter()
+            .map(|(author, log)| (*author, log.height()))
+            .collect();
+        let own = durable.iter().filter(|(author, _)| author.device == me);
+        let deliveries = Deliveries::new(own.map(|(author, seq)| (*author, *seq)).collect());
+        Self {
+            replica,
+            stage: Stage::Closed,
+            members: BTreeMap::new(),
+            author: None,
+            resume,
+            sync: Sync::default(),
+            deliveries,
+            durable,
+            quiet: None,
+            waiting_texts: VecDeque::new(),
+            told: BTreeMap::new(),
+            tell_at: None,
+        }
+    }
+
+    /// The user is in it, or about to be.
+    pub fn takes_part(&self, conversation: &Conversation) -> bool {
+        // A direct conversation is always open to its two users: closing it only takes it off the screen.
+        self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
+    }
+
+    /// What joining has brought so far, while it lasts.
+    pub fn entering(&mut self) -> Option<&mut Entering> {
+        match &mut self.stage {
+            Stage::Asking(entering) | Stage::Syncing(entering) => Some(entering),
+            Stage::Closed | Stage::Open => None,
+        }
+    }
+
+    /// The other users, sorted, each once.
+    pub fn other_users(&self, me: &UserName) -> BTreeSet<UserName> {
+        self.members
+            .values()
+            .map(|member| member.user.clone())
+            .filter(|user| user != me)
+            .collect()
+    }
+}
