@@ -1,1 +1,4 @@
 //! The registry of Peerchat.
+
+pub mod address;
+pub mod routes;
