@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use peerchat_proto::v1::routing_service_server::RoutingServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
@@ -11,7 +10,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     hub::Hub,
     incoming::{Incoming, Limits},
-    service::{CALL_DEADLINE, REQUEST_BYTES_MAX, Service},
+    service::{CALL_DEADLINE, Service},
 };
 
 /// How often a silent connection is asked for a sign of life, and how long it may take: a vanished peer is found in 8 s, well
@@ -92,7 +91,7 @@ pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result
 
     let stop = async {
         shutdown.cancelled().await;
-        for service in ["", SERVICE_NAME] {
+        for service in ["", Service::NAME] {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
         hub.close();
@@ -108,26 +107,22 @@ pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result
     }
 }
 
-/// The name of the service in health checks.
-const SERVICE_NAME: &str = "peerchat.v1.RoutingService";
-
 /// All services behind their limits.
 async fn router(hub: Arc<Hub>) -> Result<(HealthReporter, Router), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
+    health.set_service_status(Service::NAME, ServingStatus::Serving).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(peerchat_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routing = RoutingServiceServer::new(Service::new(hub)).max_decoding_message_size(REQUEST_BYTES_MAX);
     let router = Server::builder()
         .timeout(CALL_DEADLINE)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
-        .add_service(routing)
+        .add_service(Service::on(hub))
         .add_service(health_service.max_decoding_message_size(SIDE_REQUEST_BYTES_MAX))
         .add_service(
             reflection()

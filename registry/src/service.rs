@@ -11,7 +11,11 @@ use std::{
 
 use peerchat_proto::{
     names::{NameError, RoomName, UserName},
-    v1::{self, routing_service_server::RoutingService, watch_response::Change as WireChange},
+    v1::{
+        self,
+        routing_service_server::{RoutingService, RoutingServiceServer, SERVICE_NAME},
+        watch_response::Change as WireChange,
+    },
 };
 use tokio::{sync::oneshot, time::timeout};
 use tokio_stream::Stream;
@@ -28,7 +32,7 @@ use crate::{
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The most bytes of a request: what it takes to name all users that a peer may watch at once, four bytes a character.
-pub(crate) const REQUEST_BYTES_MAX: usize = 512 * 1024;
+const REQUEST_BYTES_MAX: usize = 512 * 1024;
 
 /// The calls of `RoutingService`.
 #[derive(Debug)]
@@ -37,8 +41,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+    /// The name of the service, as health checks use it.
+    pub(crate) const NAME: &str = SERVICE_NAME;
+
+    /// The service on this hub, ready for a server.
+    pub(crate) fn on(hub: Arc<Hub>) -> RoutingServiceServer<Self> {
+        RoutingServiceServer::new(Self { hub }).max_decoding_message_size(REQUEST_BYTES_MAX)
     }
 }
 

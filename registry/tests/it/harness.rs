@@ -14,25 +14,25 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 /// How long anything may take that should happen at once. Generous, for machines that are busy.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-pub type Client = RoutingServiceClient<Channel>;
+pub(crate) type Client = RoutingServiceClient<Channel>;
 
 /// A running registry. Killed when dropped.
-pub struct Registry {
+pub(crate) struct Registry {
     child: Child,
-    pub address: String,
+    pub(crate) address: String,
     log: Arc<Mutex<String>>,
 }
 
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peerchat-registry"));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 
 impl Registry {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = program();
         command.args(["--listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -57,7 +57,7 @@ impl Registry {
         Self { child, address, log }
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address))
             .unwrap()
             .connect()
@@ -65,12 +65,17 @@ impl Registry {
             .unwrap()
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::new(self.channel().await)
     }
 
+    /// Whether the log says this already.
+    pub(crate) fn has_logged(&self, part: &str) -> bool {
+        self.log.lock().unwrap().contains(part)
+    }
+
     /// Waits until the log says this, and answers the line.
-    pub async fn logged(&self, part: &str) -> String {
+    pub(crate) async fn logged(&self, part: &str) -> String {
         let deadline = Instant::now() + SOON;
         loop {
             let log = self.log.lock().unwrap().clone();
@@ -83,7 +88,7 @@ impl Registry {
     }
 
     /// Sends a signal by name, such as TERM.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
             .status()
@@ -91,7 +96,7 @@ impl Registry {
         assert!(status.success());
     }
 
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         ended(&mut self.child).await
     }
 }
@@ -104,7 +109,7 @@ impl Drop for Registry {
 }
 
 /// Waits until a process has ended by itself.
-pub async fn ended(child: &mut Child) -> ExitStatus {
+pub(crate) async fn ended(child: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + SOON;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -119,7 +124,7 @@ pub async fn ended(child: &mut Child) -> ExitStatus {
 }
 
 /// Runs the program with arguments with which it must end at once: its exit code and what it wrote to stderr.
-pub async fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let mut child = program()
         .args(arguments)
         .stdout(Stdio::piped())
@@ -132,11 +137,11 @@ pub async fn run(arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), text)
 }
 
-pub fn device(n: u8) -> Vec<u8> {
+pub(crate) fn device(n: u8) -> Vec<u8> {
     vec![n; 32]
 }
 
-pub fn login(user: &str, n: u8, address: &str) -> v1::LogInRequest {
+pub(crate) fn login(user: &str, n: u8, address: &str) -> v1::LogInRequest {
     v1::LogInRequest {
         user: user.to_owned(),
         device: device(n).into(),
@@ -145,13 +150,13 @@ pub fn login(user: &str, n: u8, address: &str) -> v1::LogInRequest {
 }
 
 /// A logged-in device, as a peer would be.
-pub struct Caller {
-    pub client: Client,
-    pub lease: Vec<u8>,
+pub(crate) struct Caller {
+    pub(crate) client: Client,
+    pub(crate) lease: Vec<u8>,
 }
 
 impl Caller {
-    pub async fn log_in(registry: &Registry, user: &str, n: u8) -> Self {
+    pub(crate) async fn log_in(registry: &Registry, user: &str, n: u8) -> Self {
         let mut client = registry.client().await;
         let answer = client
             .log_in(login(user, n, &format!("127.0.0.1:{}", 40_000 + u16::from(n))))
@@ -161,31 +166,31 @@ impl Caller {
         Self { client, lease }
     }
 
-    pub async fn find(&mut self, user: &str) -> Result<Vec<v1::Peer>, Status> {
+    pub(crate) async fn find(&mut self, user: &str) -> Result<Vec<v1::Peer>, Status> {
         let (lease, user) = (self.lease.clone().into(), user.to_owned());
         let answer = self.client.find(v1::FindRequest { lease, user }).await?;
         Ok(answer.into_inner().peers)
     }
 
-    pub async fn join(&mut self, room: &str) -> Result<v1::JoinRoomResponse, Status> {
+    pub(crate) async fn join(&mut self, room: &str) -> Result<v1::JoinRoomResponse, Status> {
         let (lease, room) = (self.lease.clone().into(), room.to_owned());
         let answer = self.client.join_room(v1::JoinRoomRequest { lease, room }).await?;
         Ok(answer.into_inner())
     }
 
-    pub async fn leave(&mut self, room: &str) -> Result<bool, Status> {
+    pub(crate) async fn leave(&mut self, room: &str) -> Result<bool, Status> {
         let (lease, room) = (self.lease.clone().into(), room.to_owned());
         let answer = self.client.leave_room(v1::LeaveRoomRequest { lease, room }).await?;
         Ok(answer.into_inner().dismissed)
     }
 
-    pub async fn log_out(&mut self) -> Result<(), Status> {
+    pub(crate) async fn log_out(&mut self) -> Result<(), Status> {
         let lease = self.lease.clone().into();
         self.client.log_out(v1::LogOutRequest { lease }).await.map(drop)
     }
 
     /// Opens the stream and waits until it is ready.
-    pub async fn watch(&mut self, users: &[&str]) -> Watcher {
+    pub(crate) async fn watch(&mut self, users: &[&str]) -> Watcher {
         let (requests, sent) = mpsc::channel(8);
         let changes = self.client.watch(ReceiverStream::new(sent)).await.unwrap().into_inner();
         let mut watcher = Watcher { requests, changes };
@@ -195,13 +200,13 @@ impl Caller {
     }
 }
 
-pub struct Watcher {
-    pub requests: mpsc::Sender<v1::WatchRequest>,
-    pub changes: Streaming<v1::WatchResponse>,
+pub(crate) struct Watcher {
+    pub(crate) requests: mpsc::Sender<v1::WatchRequest>,
+    pub(crate) changes: Streaming<v1::WatchResponse>,
 }
 
 impl Watcher {
-    pub async fn renew(&self, lease: &[u8], users: &[&str]) {
+    pub(crate) async fn renew(&self, lease: &[u8], users: &[&str]) {
         let request = v1::WatchRequest {
             lease: lease.to_vec().into(),
             users: users.iter().map(|user| (*user).to_owned()).collect(),
@@ -210,11 +215,11 @@ impl Watcher {
     }
 
     /// The next change; None at the end of the stream.
-    pub async fn next(&mut self) -> Result<Option<Change>, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Change>, Status> {
         self.next_within(SOON).await
     }
 
-    pub async fn next_within(&mut self, span: Duration) -> Result<Option<Change>, Status> {
+    pub(crate) async fn next_within(&mut self, span: Duration) -> Result<Option<Change>, Status> {
         let message = tokio::time::timeout(span, self.changes.message())
             .await
             .expect("no change came in time")?;
@@ -222,7 +227,7 @@ impl Watcher {
     }
 
     /// The next change in short: `bob Here`, `#lobby bob Left`, …
-    pub async fn heard(&mut self) -> String {
+    pub(crate) async fn heard(&mut self) -> String {
         match self.next().await.unwrap().expect("the stream goes on") {
             Change::Ready(_) => "ready".to_owned(),
             Change::Presence(change) => {
@@ -247,7 +252,7 @@ impl Watcher {
 }
 
 /// The code and text of a refusal.
-pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
     let status = answer.expect_err("refused");
     (status.code(), status.message().to_owned())
 }

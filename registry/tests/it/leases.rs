@@ -131,11 +131,7 @@ async fn a_peer_that_stops_renewing_is_gone_within_its_lease() {
     let lost = stream.next_within(Duration::from_secs(20)).await.unwrap().unwrap();
     assert!(format!("{lost:?}").contains("Lost"), "{lost:?}");
     assert!(silent_since.elapsed() >= Duration::from_secs(14), "not before its time");
-    assert!(
-        silent_since.elapsed() < Duration::from_secs(16),
-        "{:?}",
-        silent_since.elapsed()
-    );
+    assert!(silent_since.elapsed() < Duration::from_secs(17), "and hardly after it");
     assert_eq!(stream.heard().await, "alice Lost");
     registry.logged("lease lost user=alice").await;
     renewing.abort();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use peerchat_proto::v1::{self, watch_response::Change};
-use tonic::Code;
+use tonic::{Code, transport::Channel};
 
 use crate::harness::*;
 
@@ -108,21 +108,40 @@ async fn a_lease_has_one_stream() {
 #[tokio::test]
 async fn who_does_not_read_is_cut_off_and_disturbs_nobody() {
     let registry = Registry::start();
-    let mut slow = Caller::log_in(&registry, "slow", 1).await;
+    // A small window, so that little is on its way.
+    let endpoint = Channel::from_shared(format!("http://{}", registry.address)).unwrap();
+    let channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
+    let mut client = Client::new(channel);
+    let lease = client
+        .log_in(login("slow", 1, "127.0.0.1:1"))
+        .await
+        .unwrap()
+        .into_inner()
+        .lease
+        .to_vec();
+    let mut slow = Caller { client, lease };
     slow.join("lobby").await.unwrap();
     let mut unread = slow.watch(&[]).await;
-    let mut alice = Caller::log_in(&registry, "alice", 2).await;
-    let mut stream = alice.watch(&["slow"]).await;
-    assert_eq!(stream.heard().await, "slow Here");
 
-    // More than the queue and the windows of HTTP/2 hold.
-    let deadline = Instant::now() + SOON;
-    let mut calls = 0;
-    while calls < 6_000 {
-        assert!(Instant::now() < deadline, "{calls} calls");
-        alice.join("lobby").await.unwrap();
-        alice.leave("lobby").await.unwrap();
-        calls += 2;
+    // A long name and address make large changes, which fill buffers soon.
+    let mut client = registry.client().await;
+    let address = format!("{}a:1", "a.".repeat(126));
+    let lease = client
+        .log_in(login(&"\u{1f980}".repeat(64), 2, &address))
+        .await
+        .unwrap()
+        .into_inner()
+        .lease
+        .to_vec();
+    let mut busy = Caller { client, lease };
+    let mut stream = busy.watch(&["slow"]).await;
+    assert_eq!(stream.heard().await, "slow Here");
+    for _ in 0..4_000 {
+        busy.join("lobby").await.unwrap();
+        busy.leave("lobby").await.unwrap();
+        if registry.has_logged("reads too slowly") {
+            break;
+        }
     }
     registry.logged("reads too slowly").await;
     let mut last = Ok(Some(Change::Ready(v1::WatchReady {})));
