@@ -14,8 +14,11 @@ Examples:
   peerchat-registry --listen 0.0.0.0:10001       for the peers of a network
   peerchat-registry --listen 127.0.0.1:0         on a free port, which is printed
 
-Prints `listening on IP:PORT` to stdout once it is ready; logs go to stderr (RUST_LOG sets how much, NO_COLOR
-turns colours off). Ctrl-C or SIGTERM ends it. Exit status: 0 ended when asked to, 1 an error, 2 wrong usage.";
+Prints `listening on IP:PORT` to stdout once it is ready. \
+Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
+Ctrl-C or SIGTERM ends it.
+
+Exit status: 0 ended when asked to, 1 an error, 2 wrong usage.";
 
 /// The registry of Peerchat: tells peers where the others are, and never sees a message.
 #[derive(Debug, Parser)]

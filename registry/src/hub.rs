@@ -85,11 +85,16 @@ impl Hub {
         if state.is_closed {
             return Err(HubError::ShuttingDown);
         }
+        // Before the renewal: a second stream is refused, so it must not keep the lease of a peer whose first one broke.
+        let is_used = !state.mailboxes.get(&lease).is_some_and(Mailbox::is_unopened);
+        if is_used && state.routes.is_lease(lease) {
+            return Err(HubError::StreamUsed);
+        }
         let now = self.now();
         let step = state.routes.renew(lease, users, now);
         state.carry_out(step, now)?;
-        let mailbox = state.mailboxes.get_mut(&lease).ok_or(HubError::StreamUsed)?;
-        mailbox.open().ok_or(HubError::StreamUsed)
+        let mailbox = state.mailboxes.get_mut(&lease);
+        mailbox.and_then(Mailbox::open).ok_or(HubError::StreamUsed)
     }
 
     /// Calls the table, and carries out what follows from it.
@@ -179,5 +184,56 @@ impl State {
         {
             mailbox.end(why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        address::Address,
+        routes::{DeviceId, limits},
+    };
+
+    fn alice() -> Peer {
+        Peer {
+            user: UserName::new("alice").unwrap(),
+            device: DeviceId([1; 32]),
+            address: Address::new("127.0.0.1:1", None).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_second_stream_renews_nothing() {
+        let hub = Hub::new();
+        let lease = hub.log_in(alice()).unwrap();
+        let opened = hub.open_stream(lease, &[]).unwrap();
+        drop(opened);
+        hub.stream_lost(lease, None);
+        assert!(matches!(hub.open_stream(lease, &[]), Err(HubError::StreamUsed)));
+
+        let over = hub.now() + limits::STREAM_LOST;
+        let effects = hub.lock().routes.expire(over);
+        assert!(
+            matches!(
+                effects[..],
+                [Effect::Ended {
+                    end: LeaseEnd::Lost,
+                    ..
+                }]
+            ),
+            "{effects:?}"
+        );
+        let unknown = hub.open_stream(lease, &[]);
+        assert!(matches!(unknown, Err(HubError::Refused(Refusal::UnknownLease))));
+    }
+
+    #[tokio::test]
+    async fn nobody_comes_in_once_it_is_closed() {
+        let hub = Hub::new();
+        let lease = hub.log_in(alice()).unwrap();
+        hub.close();
+        assert!(matches!(hub.log_in(alice()), Err(HubError::ShuttingDown)));
+        assert!(matches!(hub.open_stream(lease, &[]), Err(HubError::ShuttingDown)));
     }
 }

@@ -65,6 +65,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether the reading end is still there.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// The reading end, which is there once.
     pub(crate) fn open(&mut self) -> Option<(Outbox, Closed)> {
         Some((self.reader.take()?, Closed(self.queue.clone())))

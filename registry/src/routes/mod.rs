@@ -196,6 +196,11 @@ impl Routes {
         })
     }
 
+    /// Whether there is a lease of this token.
+    pub fn is_lease(&self, token: LeaseToken) -> bool {
+        self.tokens.contains_key(&token)
+    }
+
     /// Shortens a lease whose stream broke, so that a killed peer is noticed quickly. An unknown lease is no error: its
     /// device may have logged in again already.
     pub fn stream_lost(&mut self, token: LeaseToken, now: Millis) {
