@@ -1,3 +1,95 @@
-//! The program.
+//! The program `peerchat-registry`.
 
-fn main() {}
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use peerchat_registry::{
+    bind,
+    config::{Config, prepare_data_folder},
+    serve, telemetry,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    telemetry::init();
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not through the log, which may be turned off.
+            let _ = writeln!(io::stderr(), "peerchat-registry: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    if let Some(data) = &config.data {
+        prepare_data_folder(data)?;
+    }
+    let listener = bind(config.listen).await?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell where the registry listens")?;
+    let shutdown = CancellationToken::new();
+    let asked = shutdown.clone();
+    let signals = Signals::new().context("cannot wait for signals")?;
+    tokio::spawn(async move {
+        signals.wait().await;
+        info!("shutting down");
+        asked.cancel();
+    });
+    // Scripts wait for this line. Where nobody reads it, the registry runs all the same.
+    let _ = writeln!(io::stdout(), "listening on {address}");
+    serve(listener, shutdown).await?;
+    Ok(())
+}
+
+/// Ctrl-C and, where there is such a thing, SIGTERM.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// From here on the signals no longer kill the process.
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(self) {
+        // An error would mean that Ctrl-C cannot be awaited; the process can still be ended from outside.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The lease table: who is where, and who is in which room. Pure: no clock, no randomness, no I/O. The time and the tokens come
+//! in as arguments; what the others must be told comes out as [`Effect`]s. The same calls give the same answers.
+//!
+//! A **device** has one lease, named by a secret token. The lease ends when its device logs out, or unless it is renewed:
+//! [`limits::LEASE`] after the last renewal, or [`limits::STREAM_LOST`] after its stream broke. With it the device leaves its
+//! rooms; a room that nobody is in is no more. A name belongs to whoever holds it live: another device is refused.
+//!
+//! **Logging in again.** A peer whose stream broke, or that was started anew, logs in again with the same device. Its new lease
+//! replaces the old one, and its memberships are *kept*: for [`limits::REJOIN`] it counts as a member, but is told nothing of
+//! the room. Joining makes a kept membership a full one, without a word to anybody; those that are left over then are lost. So
+//! a peer that reconnects and joins its rooms is not seen to leave and come, and a new process is not held for a member of
+//! rooms that it does not know of. Users to watch are not kept: they are named anew on the new stream.
+//!
+//! What always holds: no name is held by two live devices, no room is empty, every member has a live lease, and whoever
+//! applies what it is told to the answer of its `join_room` holds the room as the table has it.
+
+pub mod limits;
+mod offline;
+mod types;
+mod upkeep;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
+
+use peerchat_proto::names::{RoomName, UserName};
+
+use offline::OfflineNames;
+pub use types::{
+    Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer, Refusal, Step,
+};
+
+/// The lease table.
+#[derive(Debug, Default)]
+pub struct Routes {
+    leases: BTreeMap<DeviceId, Lease>,
+    tokens: BTreeMap<LeaseToken, DeviceId>,
+    /// The live devices of every user who has one.
+    users: BTreeMap<UserName, BTreeSet<DeviceId>>,
+    rooms: BTreeMap<RoomName, BTreeSet<(UserName, DeviceId)>>,
+    watchers: BTreeMap<UserName, BTreeSet<DeviceId>>,
+    /// When to look at which lease next, so that time costs only what it ends.
+    due: BTreeSet<(Millis, DeviceId)>,
+    offline: OfflineNames,
+}
+
+/// What a device holds.
+#[derive(Debug)]
+struct Lease {
+    token: LeaseToken,
+    peer: Peer,
+    ends: Millis,
+    /// Rooms that this lease joined.
+    rooms: BTreeSet<RoomName>,
+    /// Rooms of the device's former lease that this one has not joined yet.
+    kept: BTreeSet<RoomName>,
+    kept_until: Millis,
+    watched: BTreeSet<UserName>,
+    /// This lease's entry in [`Routes::due`].
+    due: Millis,
+}
+
+impl Routes {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a lease named `token`, which no other lease has. A device that has a lease gets a new one in its place.
+    ///
+    /// Refuses with [`Refusal::NameTaken`] or [`Refusal::LeasesFull`].
+    pub fn log_in(&mut self, peer: Peer, token: LeaseToken, now: Millis) -> Step<()> {
+        self.step(now, |routes, effects| {
+            let devices = routes.users.get(&peer.user);
+            if devices.is_some_and(|devices| devices.iter().any(|device| *device != peer.device)) {
+                return Err(Refusal::NameTaken(peer.user));
+            }
+            match routes.leases.get(&peer.device) {
+                Some(former) if former.peer.user == peer.user => routes.replace(peer, token, now, effects),
+                // One user per device: under another name it is somebody else who comes.
+                Some(_) => {
+                    routes.end(peer.device, LeaseEnd::Replaced, now, effects);
+                    routes.begin(peer, token, now, effects);
+                }
+                None if routes.leases.len() >= limits::LEASES_MAX => return Err(Refusal::LeasesFull),
+                None => routes.begin(peer, token, now, effects),
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends a lease; the others hear that its device left.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`].
+    pub fn log_out(&mut self, token: LeaseToken, now: Millis) -> Step<()> {
+        self.step(now, |routes, effects| {
+            let device = routes.holder(token)?;
+            routes.end(device, LeaseEnd::LoggedOut, now, effects);
+            Ok(())
+        })
+    }
+
+    /// Tells where a user is.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`] or [`Refusal::UnknownUser`].
+    pub fn find(&mut self, token: LeaseToken, user: &UserName, now: Millis) -> Step<Found> {
+        self.step(now, |routes, _| {
+            routes.holder(token)?;
+            let peers: Vec<Peer> = routes.live_peers(user).cloned().collect();
+            let shown = match peers.first() {
+                Some(peer) => peer.user.clone(),
+                None => routes
+                    .offline
+                    .get(user)
+                    .cloned()
+                    .ok_or_else(|| Refusal::UnknownUser(user.clone()))?,
+            };
+            Ok(Found { user: shown, peers })
+        })
+    }
+
+    /// Adds the holder of a lease to a room, which is created where it is not there. Joining twice changes nothing.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`], [`Refusal::RoomsPerLease`], [`Refusal::RoomFull`] or [`Refusal::RoomsFull`].
+    pub fn join_room(&mut self, token: LeaseToken, room: &RoomName, now: Millis) -> Step<Joined> {
+        self.step(now, |routes, effects| {
+            let device = routes.holder(token)?;
+            let is_kept = routes.lease_mut(device).kept.remove(room);
+            let mut created = false;
+            if is_kept {
+                routes.lease_mut(device).rooms.insert(room.clone());
+                routes.schedule(device);
+            } else if !routes.lease(device).rooms.contains(room) {
+                created = routes.enter(device, room, effects)?;
+            }
+            let members = routes.rooms[room]
+                .iter()
+                .map(|(_, device)| routes.lease(*device).peer.clone());
+            Ok(Joined {
+                created,
+                members: members.collect(),
+            })
+        })
+    }
+
+    /// Takes the holder of a lease out of a room. Answers whether the room is there no longer.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`] or [`Refusal::NotInRoom`].
+    pub fn leave_room(&mut self, token: LeaseToken, room: &RoomName, now: Millis) -> Step<bool> {
+        self.step(now, |routes, effects| {
+            let device = routes.holder(token)?;
+            let lease = routes.lease_mut(device);
+            if !lease.rooms.remove(room) && !lease.kept.remove(room) {
+                return Err(Refusal::NotInRoom(room.clone()));
+            }
+            let peer = lease.peer.clone();
+            routes.schedule(device);
+            Ok(routes.depart(&peer, room, Liveness::Left, effects))
+        })
+    }
+
+    /// Tells at most `page` rooms, and no more than [`limits::PAGE_MAX`], in the order of their names from the first one after
+    /// `after`.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`].
+    pub fn list_rooms(&mut self, token: LeaseToken, after: Option<&RoomName>, page: usize, now: Millis) -> Step<Page> {
+        self.step(now, |routes, _| {
+            routes.holder(token)?;
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let mut rest = routes.rooms.range::<RoomName, _>((start, Bound::Unbounded));
+            let page = rest.by_ref().take(page.min(limits::PAGE_MAX));
+            let rooms = page.map(|(name, members)| (name.clone(), members.len())).collect();
+            let more = rest.next().is_some();
+            Ok(Page { rooms, more })
+        })
+    }
+
+    /// Renews a lease, and from now on tells its holder of these users too; where they are now is told at once.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`] or [`Refusal::WatchedFull`].
+    pub fn renew(&mut self, token: LeaseToken, users: &[UserName], now: Millis) -> Step<()> {
+        self.step(now, |routes, effects| {
+            let device = routes.holder(token)?;
+            let watched = &routes.lease(device).watched;
+            let added: BTreeSet<&UserName> = users.iter().filter(|user| !watched.contains(user)).collect();
+            if watched.len() + added.len() > limits::WATCHED_PER_LEASE_MAX {
+                return Err(Refusal::WatchedFull);
+            }
+            routes.lease_mut(device).ends = now + limits::LEASE;
+            routes.schedule(device);
+            for user in users {
+                routes.watch(device, user, effects);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether there is a lease of this token.
+    pub fn is_lease(&self, token: LeaseToken) -> bool {
+        self.tokens.contains_key(&token)
+    }
+
+    /// Shortens a lease whose stream broke, so that a killed peer is noticed quickly. An unknown lease is no error: its
+    /// device may have logged in again already.
+    pub fn stream_lost(&mut self, token: LeaseToken, now: Millis) {
+        if let Ok(device) = self.holder(token) {
+            let lease = self.lease_mut(device);
+            lease.ends = lease.ends.min(now + limits::STREAM_LOST);
+            self.schedule(device);
+        }
+    }
+
+    /// Ends what is over at this time: leases that were not renewed, and kept memberships that were not joined anew.
+    pub fn expire(&mut self, now: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some((at, device)) = self.due.first().copied()
+            && at <= now
+        {
+            if self.lease(device).ends <= now {
+                self.end(device, LeaseEnd::Lost, now, &mut effects);
+            } else {
+                self.drop_kept(device, &mut effects);
+            }
+        }
+        effects
+    }
+
+    /// Lets time pass, then acts. Every call comes through here, so no call ever sees a lease whose time is up.
+    fn step<T>(&mut self, now: Millis, act: impl FnOnce(&mut Self, &mut Vec<Effect>) -> Result<T, Refusal>) -> Step<T> {
+        let mut effects = self.expire(now);
+        let answer = act(self, &mut effects);
+        Step { answer, effects }
+    }
+}
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! One case per rule of the table.
+
+use super::*;
+use crate::address::Address;
+
+const T0: Millis = Millis(1_000);
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn room(name: &str) -> RoomName {
+    RoomName::new(name).unwrap()
+}
+
+fn device(n: usize) -> DeviceId {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    DeviceId(key)
+}
+
+fn token(n: usize) -> LeaseToken {
+    let mut secret = [0; 16];
+    secret[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    LeaseToken(secret)
+}
+
+fn peer(name: &str, n: usize, port: u16) -> Peer {
+    Peer {
+        user: user(name),
+        device: device(n),
+        address: Address::new(&format!("127.0.0.1:{port}"), None).unwrap(),
+    }
+}
+
+/// What happened, in short: `2 #lobby alice@1 Here`, `lobby created`, …
+fn told(effects: &[Effect]) -> Vec<String> {
+    let number = |bytes: &[u8]| u64::from_be_bytes(bytes[..8].try_into().unwrap());
+    let who = |peer: &Peer| format!("{}@{}", peer.user, peer.address.as_str().rsplit(':').next().unwrap());
+    let short = |effect: &Effect| match effect {
+        Effect::Tell { to, change } => {
+            let to = number(&to.0);
+            match change {
+                Change::Presence { peer, liveness } => format!("{to} {} {liveness:?}", who(peer)),
+                Change::Offline { user } => format!("{to} {user} offline"),
+                Change::Room { room, peer, liveness } => format!("{to} {room:?} {} {liveness:?}", who(peer)),
+            }
+        }
+        Effect::Ended { lease, end, .. } => format!("{} ended {end:?}", number(&lease.0)),
+        Effect::RoomCreated { room, by } => format!("{room:?} created by {by}"),
+        Effect::RoomDismissed { room } => format!("{room:?} dismissed"),
+    };
+    effects.iter().map(short).collect()
+}
+
+fn ok<T>(step: Step<T>) -> T {
+    step.answer.unwrap()
+}
+
+/// alice is device 1 with lease 1, bob device 2 with lease 2; both are in the lobby.
+fn two_in_the_lobby() -> Routes {
+    let mut routes = Routes::new();
+    for (n, name) in [(1, "alice"), (2, "bob")] {
+        ok(routes.log_in(peer(name, n, n as u16), token(n), T0));
+        ok(routes.join_room(token(n), &room("lobby"), T0));
+    }
+    routes
+}
+
+#[test]
+fn a_name_belongs_to_the_device_that_holds_it_live() {
+    let mut routes = two_in_the_lobby();
+    let refused = routes.log_in(peer("ALICE", 3, 3), token(3), T0).answer;
+    assert_eq!(
+        refused,
+        Err(Refusal::NameTaken(user("alice"))),
+        "case makes no other name"
+    );
+    ok(routes.log_out(token(1), T0));
+    ok(routes.log_in(peer("ALICE", 3, 3), token(3), T0));
+    assert_eq!(ok(routes.find(token(2), &user("alice"), T0)).user.shown(), "ALICE");
+}
+
+#[test]
+fn rooms_are_created_by_the_first_and_dismissed_after_the_last() {
+    let mut routes = Routes::new();
+    ok(routes.log_in(peer("alice", 1, 1), token(1), T0));
+    ok(routes.log_in(peer("bob", 2, 2), token(2), T0));
+    let step = routes.join_room(token(1), &room("Lobby"), T0);
+    assert_eq!(told(&step.effects), ["#lobby created by alice"]);
+    assert!(ok(step).created);
+
+    let step = routes.join_room(token(2), &room("lobby"), T0);
+    assert_eq!(told(&step.effects), ["1 #lobby bob@2 Here"]);
+    let joined = ok(step);
+    assert!(!joined.created);
+    assert_eq!(joined.members.len(), 2);
+    let again = routes.join_room(token(2), &room("lobby"), T0);
+    assert!(again.effects.is_empty(), "joining twice changes nothing");
+
+    let step = routes.leave_room(token(1), &room("lobby"), T0);
+    assert_eq!(told(&step.effects), ["2 #lobby alice@1 Left"]);
+    assert!(!ok(step));
+    let step = routes.leave_room(token(1), &room("lobby"), T0);
+    assert_eq!(step.answer, Err(Refusal::NotInRoom(room("lobby"))));
+    let step = routes.leave_room(token(2), &room("lobby"), T0);
+    assert_eq!(told(&step.effects), ["#lobby dismissed"]);
+    assert!(ok(step));
+}
+
+#[test]
+fn a_lease_ends_unless_it_is_renewed() {
+    let mut routes = two_in_the_lobby();
+    let later = T0 + limits::RENEWAL;
+    ok(routes.renew(token(2), &[user("alice")], later));
+    assert!(routes.expire(Millis(T0.0 + limits::LEASE.0 - 1)).is_empty());
+    let effects = routes.expire(T0 + limits::LEASE);
+    assert_eq!(
+        told(&effects),
+        ["1 ended Lost", "2 #lobby alice@1 Lost", "2 alice@1 Lost"]
+    );
+    let step = routes.find(token(1), &user("bob"), T0 + limits::LEASE);
+    assert_eq!(step.answer.unwrap_err(), Refusal::UnknownLease);
+}
+
+#[test]
+fn a_lease_whose_time_is_up_is_gone_before_anybody_looks() {
+    let mut routes = two_in_the_lobby();
+    let step = routes.log_in(peer("alice", 3, 3), token(3), T0 + limits::LEASE);
+    assert_eq!(told(&step.effects)[0], "1 ended Lost");
+    ok(step);
+}
+
+#[test]
+fn a_lost_stream_shortens_the_lease_and_a_renewal_makes_it_long_again() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.renew(token(2), &[], T0 + limits::RENEWAL));
+    routes.stream_lost(token(1), T0);
+    let gone = routes.expire(T0 + limits::STREAM_LOST);
+    assert_eq!(told(&gone), ["1 ended Lost", "2 #lobby alice@1 Lost"]);
+
+    routes.stream_lost(token(2), T0 + limits::RENEWAL);
+    ok(routes.renew(token(2), &[], T0 + limits::RENEWAL));
+    assert!(routes.expire(T0 + limits::LEASE).is_empty());
+    routes.stream_lost(token(1), T0);
+}
+
+#[test]
+fn a_lost_stream_never_lengthens_a_lease() {
+    let mut routes = two_in_the_lobby();
+    let late = Millis(T0.0 + limits::LEASE.0 - 1);
+    routes.stream_lost(token(1), late);
+    assert!(!routes.expire(T0 + limits::LEASE).is_empty());
+}
+
+#[test]
+fn who_reconnects_and_joins_again_is_not_seen_to_leave() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.renew(token(2), &[user("alice")], T0));
+    routes.stream_lost(token(1), T0);
+    let step = routes.log_in(peer("alice", 1, 1), token(11), Millis(T0.0 + 2_000));
+    assert_eq!(told(&step.effects), ["1 ended Replaced"]);
+    let step = routes.join_room(token(11), &room("lobby"), Millis(T0.0 + 2_500));
+    assert!(step.effects.is_empty());
+    assert!(!ok(step).created);
+    assert!(routes.expire(T0 + limits::REJOIN + limits::REJOIN).is_empty());
+    assert_eq!(routes.renew(token(1), &[], T0).answer, Err(Refusal::UnknownLease));
+}
+
+#[test]
+fn a_new_process_is_not_held_for_a_member_of_rooms_that_it_does_not_join() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("alice", 1, 1), token(11), T0));
+    let step = routes.leave_room(token(2), &room("lobby"), T0);
+    assert!(
+        step.effects.is_empty(),
+        "alice has not joined with her new lease: {:?}",
+        step.effects
+    );
+    ok(routes.join_room(token(2), &room("lobby"), T0));
+    let effects = routes.expire(T0 + limits::REJOIN);
+    assert_eq!(told(&effects), ["2 #lobby alice@1 Lost"]);
+    assert_eq!(
+        ok(routes.find(token(2), &user("alice"), T0 + limits::REJOIN))
+            .peers
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_kept_membership_can_be_left() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("alice", 1, 1), token(11), T0));
+    let step = routes.leave_room(token(11), &room("lobby"), T0);
+    assert_eq!(told(&step.effects), ["2 #lobby alice@1 Left"]);
+    assert!(routes.expire(T0 + limits::REJOIN).is_empty());
+}
+
+#[test]
+fn a_new_address_is_told_as_here_again() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.renew(token(2), &[user("alice")], T0));
+    let step = routes.log_in(peer("Alice", 1, 9), token(11), T0);
+    assert_eq!(
+        told(&step.effects),
+        ["1 ended Replaced", "2 Alice@9 Here", "2 #lobby Alice@9 Here"]
+    );
+}
+
+#[test]
+fn a_device_that_comes_under_another_name_is_no_longer_the_former_user() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.renew(token(2), &[user("alice"), user("carol")], T0));
+    let step = routes.log_in(peer("carol", 1, 1), token(11), T0);
+    let expected = [
+        "1 ended Replaced",
+        "2 #lobby alice@1 Left",
+        "2 alice@1 Left",
+        "2 carol@1 Here",
+    ];
+    assert_eq!(told(&step.effects), expected);
+    ok(routes.log_in(peer("alice", 3, 3), token(3), T0));
+}
+
+#[test]
+fn a_watcher_hears_at_once_and_from_then_on() {
+    let mut routes = two_in_the_lobby();
+    let step = routes.renew(token(2), &[user("alice"), user("Carol")], T0);
+    assert_eq!(told(&step.effects), ["2 alice@1 Here", "2 Carol offline"]);
+    let step = routes.log_in(peer("carol", 3, 3), token(3), T0);
+    assert_eq!(told(&step.effects), ["2 carol@3 Here"]);
+    let step = routes.log_out(token(3), T0);
+    assert_eq!(told(&step.effects), ["3 ended LoggedOut", "2 carol@3 Left"]);
+    let step = routes.renew(token(2), &[user("CAROL")], T0);
+    assert_eq!(told(&step.effects), ["2 carol offline"], "as its user wrote it");
+}
+
+#[test]
+fn offline_is_told_from_never_heard_of() {
+    let mut routes = two_in_the_lobby();
+    let unknown = routes.find(token(1), &user("carol"), T0).answer;
+    assert_eq!(unknown.unwrap_err(), Refusal::UnknownUser(user("carol")));
+    ok(routes.log_out(token(2), T0));
+    let found = ok(routes.find(token(1), &user("BOB"), T0));
+    assert_eq!((found.user.shown(), found.peers.len()), ("bob", 0));
+}
+
+#[test]
+fn pages_of_rooms_follow_one_another() {
+    let mut routes = Routes::new();
+    ok(routes.log_in(peer("alice", 1, 1), token(1), T0));
+    for name in ["c", "a", "e", "b", "d"] {
+        ok(routes.join_room(token(1), &room(name), T0));
+    }
+    let mut names = Vec::new();
+    let mut after = None;
+    loop {
+        let page = ok(routes.list_rooms(token(1), after.as_ref(), 2, T0));
+        names.extend(page.rooms.iter().map(|(name, members)| format!("{name}{members}")));
+        after = page.rooms.last().map(|(name, _)| name.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(names, ["a1", "b1", "c1", "d1", "e1"]);
+}
+
+#[test]
+fn over_a_limit_is_refused_and_what_is_there_stays() {
+    let mut routes = Routes::new();
+    for n in 0..limits::LEASES_MAX {
+        ok(routes.log_in(peer(&format!("user{n}"), n, 1), token(n), T0));
+    }
+    let full = limits::LEASES_MAX;
+    assert_eq!(
+        routes.log_in(peer("late", full, 1), token(full), T0).answer,
+        Err(Refusal::LeasesFull)
+    );
+    ok(routes.log_in(peer("user0", 0, 1), token(full), T0));
+
+    let members = limits::MEMBERS_PER_ROOM_MAX;
+    for n in 1..=members {
+        ok(routes.join_room(token(n), &room("big"), T0));
+    }
+    let refused = routes.join_room(token(members + 1), &room("big"), T0).answer;
+    assert_eq!(refused.unwrap_err(), Refusal::RoomFull(room("big")));
+
+    let watched: Vec<UserName> = (0..limits::WATCHED_PER_LEASE_MAX)
+        .map(|n| user(&format!("w{n}")))
+        .collect();
+    ok(routes.renew(token(1), &watched, T0));
+    ok(routes.renew(token(1), &watched[..1], T0));
+    let refused = routes.renew(token(1), &[user("one-more")], T0).answer;
+    assert_eq!(refused, Err(Refusal::WatchedFull));
+
+    let by = members + 10;
+    let holders = limits::ROOMS_MAX / limits::ROOMS_PER_LEASE_MAX;
+    for n in 1..limits::ROOMS_MAX {
+        ok(routes.join_room(token(by + n % holders), &room(&format!("r{n}")), T0));
+    }
+    let refused = routes.join_room(token(members + 1), &room("one-more"), T0).answer;
+    assert_eq!(refused.unwrap_err(), Refusal::RoomsFull);
+    let refused = routes.join_room(token(by + 1), &room("one-more"), T0).answer;
+    assert_eq!(refused.unwrap_err(), Refusal::RoomsPerLease);
+}

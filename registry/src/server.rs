@@ -1,0 +1,138 @@
+//! A registry on a listener: its services, the limits of a connection, and how it ends.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Server, server::Router};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    hub::Hub,
+    incoming::{Incoming, Limits},
+    service::{CALL_DEADLINE, Service},
+};
+
+/// How often a silent connection is asked for a sign of life, and how long it may take: a vanished peer is found in 8 s, well
+/// before its lease ends.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Calls and streams that one connection may have open at a time. A peer needs a few; a program that plays many peers over
+/// one connection needs one for each.
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+
+/// Unary calls of one connection that are worked on at a time; the rest wait.
+const CALLS_PER_CONNECTION_MAX: usize = 32;
+
+/// The most bytes of a request to the health and reflection services.
+const SIDE_REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// How long those who are connected may take to hear of the shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// Why a registry cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there already.
+    #[error(
+        "{0} is in use by another program, perhaps another registry; stop that one, or choose another port with --listen"
+    )]
+    Taken(SocketAddr),
+    /// The system does not allow it.
+    #[error("not permitted to listen on {0}; choose a port above 1023 with --listen")]
+    NotPermitted(SocketAddr),
+    /// Anything else, such as an address that is not this machine's.
+    #[error("cannot listen on {address}")]
+    Other {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Why a registry stopped serving without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The contract that is built in is damaged.
+    #[error("the built-in description of the services cannot be read")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+    /// The server failed.
+    #[error("the gRPC server failed")]
+    Server(#[from] tonic::transport::Error),
+}
+
+/// Listens on an address; port 0 takes a free one.
+///
+/// # Errors
+/// [`BindError::Taken`] where somebody else listens there, and the others as they say.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::Taken(address),
+        io::ErrorKind::PermissionDenied => BindError::NotPermitted(address),
+        _ => BindError::Other { address, source },
+    })
+}
+
+/// Runs a registry until `shutdown` is cancelled; then watchers are told, and within about a second every connection is closed
+/// and the port is free. Dropping the future ends it at once. Runs on either flavour of tokio runtime, and on several
+/// listeners in one process, each with a table of its own.
+///
+/// # Errors
+/// [`ServeError`] where the server cannot start or fails.
+pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let hub = Arc::new(Hub::new());
+    let (health, router) = router(Arc::clone(&hub)).await?;
+    // Whichever way this future ends, no connection of the registry outlives it.
+    let severed = CancellationToken::new();
+    let _sever = severed.clone().drop_guard();
+    let incoming = Incoming::new(listener, Limits::default(), severed);
+
+    let stop = async {
+        shutdown.cancelled().await;
+        for service in ["", Service::NAME] {
+            health.set_service_status(service, ServingStatus::NotServing).await;
+        }
+        hub.close();
+    };
+    let too_long = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, stop) => Ok(served?),
+        () = too_long => Ok(()),
+        () = hub.tick() => Ok(()),
+    }
+}
+
+/// All services behind their limits.
+async fn router(hub: Arc<Hub>) -> Result<(HealthReporter, Router), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status(Service::NAME, ServingStatus::Serving).await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(peerchat_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let router = Server::builder()
+        .timeout(CALL_DEADLINE)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .add_service(Service::on(hub))
+        .add_service(health_service.max_decoding_message_size(SIDE_REQUEST_BYTES_MAX))
+        .add_service(
+            reflection()
+                .build_v1()?
+                .max_decoding_message_size(SIDE_REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .max_decoding_message_size(SIDE_REQUEST_BYTES_MAX),
+        );
+    Ok((health, router))
+}

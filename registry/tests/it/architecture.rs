@@ -1,0 +1,62 @@
+//! What must be absent from which source file.
+
+use std::{fs, path::Path};
+
+/// The pure files, and what would make them impure.
+const PURE: [&str; 5] = [
+    "address.rs",
+    "routes/mod.rs",
+    "routes/offline.rs",
+    "routes/types.rs",
+    "routes/upkeep.rs",
+];
+const IMPURE: [&str; 10] = [
+    "tokio",
+    "tonic",
+    "prost",
+    "ring::",
+    "tracing",
+    "std::fs",
+    "std::time",
+    "Instant",
+    "HashMap",
+    "::v1",
+];
+
+/// The only file that knows generated types.
+const WIRE: &str = "service.rs";
+
+#[test]
+fn the_table_is_pure() {
+    for file in PURE {
+        let source = fs::read_to_string(Path::new("src").join(file)).unwrap();
+        for word in IMPURE {
+            assert!(!code(&source).any(|line| line.contains(word)), "{word} in {file}");
+        }
+    }
+}
+
+#[test]
+fn generated_types_stay_at_the_edge() {
+    let mut folders = vec![Path::new("src").to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with(WIRE) {
+                let source = fs::read_to_string(&path).unwrap();
+                assert!(
+                    !code(&source).any(|line| line.contains("v1::")),
+                    "generated types in {}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+/// The lines that are not comments.
+fn code(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
