@@ -16,8 +16,43 @@ pub(super) struct Names {
     pub(super) open: Vec<String>,
 }
 
+/// What one Tab does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Nothing fits.
+    Nothing,
+    /// The text from a place on becomes this.
+    Replace(usize, String),
+    /// Nothing can be added for sure; these all fit.
+    Choices(Vec<String>),
+}
+
+/// What Tab does with what stands before the cursor.
+pub(super) fn offer(before_cursor: &str, names: &Names) -> Offer {
+    let (start, mut fitting) = complete(before_cursor, names);
+    if fitting.len() < 2 {
+        return match fitting.pop() {
+            Some(only) => Offer::Replace(start, only + " "),
+            None => Offer::Nothing,
+        };
+    }
+    let shared = fitting
+        .iter()
+        .skip(1)
+        .fold(fitting[0].as_str(), |shared, name| common_start(shared, name));
+    if shared.chars().count() > before_cursor[start..].chars().count() {
+        return Offer::Replace(start, shared.to_owned());
+    }
+    Offer::Choices(fitting)
+}
+
+fn common_start<'n>(one: &'n str, other: &str) -> &'n str {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+    &one[..same.map(|(c, _)| c.len_utf8()).sum()]
+}
+
 /// Where the word before the cursor starts, and what it can become.
-pub(super) fn complete(before_cursor: &str, names: &Names) -> (usize, Vec<String>) {
+fn complete(before_cursor: &str, names: &Names) -> (usize, Vec<String>) {
     let start = before_cursor.rfind(char::is_whitespace).map_or(0, |space| {
         space + before_cursor[space..].chars().next().map_or(0, char::len_utf8)
     });
@@ -124,6 +159,18 @@ mod tests {
         for (typed, start, offered) in cases {
             assert_eq!(complete(typed, &names), (start, list(offered)), "{typed:?}");
         }
+    }
+
+    #[test]
+    fn a_tab_adds_what_is_sure_and_lists_what_is_not() {
+        let names = Names {
+            rooms: ["#lobby", "#lobster"].map(String::from).into(),
+            ..Names::default()
+        };
+        assert_eq!(offer("/join l", &names), Offer::Replace(6, "#lob".into()));
+        assert_eq!(offer("/join #lob", &names), Offer::Choices(names.rooms.clone()));
+        assert_eq!(offer("/join #lobb", &names), Offer::Replace(6, "#lobby ".into()));
+        assert_eq!(offer("/join x", &names), Offer::Nothing);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use std::{
 use rustyline::{
     Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Context, Editor, Event, EventContext,
     EventHandler, Helper, KeyEvent, Movement, RepeatCount,
-    completion::{Completer, Pair},
+    completion::Completer,
+    config::BellStyle,
     error::ReadlineError,
     highlight::{CmdKind, Highlighter},
     hint::{Hint, Hinter},
@@ -26,8 +27,9 @@ use tokio::sync::mpsc;
 
 use super::{
     colour::Paint,
-    complete::{self, Names},
+    complete::{self, Names, Offer},
     input::Input,
+    output::Output,
     safe::visible_line,
     terminal, width,
 };
@@ -95,17 +97,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) type LineEditor = Editor<Assistant, FileHistory>;
 
 /// Prepares the editor.
-pub(super) fn new(shared: Arc<Shared>, paint: Paint, history: Option<&PathBuf>) -> rustyline::Result<LineEditor> {
+pub(super) fn new(
+    shared: Arc<Shared>,
+    screen: mpsc::WeakSender<Output>,
+    paint: Paint,
+    history: Option<&PathBuf>,
+) -> rustyline::Result<LineEditor> {
     let config = Config::builder()
         .max_history_size(HISTORY_LINES_MAX)?
         .history_ignore_dups(true)?
         .completion_type(CompletionType::List)
+        .bell_style(BellStyle::None)
         // The status row comes through the highlighter, also where no colours are wanted.
         .color_mode(ColorMode::Forced)
         .build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(Assistant {
         shared: Arc::clone(&shared),
+        screen,
         paint,
         stage: Cell::new(Stage::Typing),
     }));
@@ -198,6 +207,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Assistant {
     shared: Arc<Shared>,
+    /// Weak: a line that is still typed at the end must not keep the printer waiting.
+    screen: mpsc::WeakSender<Output>,
     paint: Paint,
     stage: Cell<Stage>,
 }
@@ -207,15 +218,22 @@ impl Helper for Assistant {}
 impl Validator for Assistant {}
 
 impl Completer for Assistant {
-    type Candidate = Pair;
+    type Candidate = String;
 
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, offered) = complete::complete(&line[..pos], &locked(&self.shared.names));
-        let pair = |name: String| Pair {
-            display: visible_line(&name),
-            replacement: name + " ",
-        };
-        Ok((start, offered.into_iter().map(pair).collect()))
+    /// Choices are listed above the prompt by the printer: rustyline's own list overwrites a prompt of two rows, and holds
+    /// back whatever comes in until the next key.
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let offer = complete::offer(&line[..pos], &locked(&self.shared.names));
+        Ok(match offer {
+            Offer::Nothing => (pos, Vec::new()),
+            Offer::Replace(start, text) => (start, vec![text]),
+            Offer::Choices(choices) => {
+                let line = self.paint.dim(&visible_line(&choices.join("  "))) + "\n";
+                // Where the screen is too far behind, the list is not worth waiting for.
+                let _ = self.screen.upgrade().map(|screen| screen.try_send(Output::Text(line)));
+                (pos, Vec::new())
+            }
+        })
     }
 }
 

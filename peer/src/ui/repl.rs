@@ -49,8 +49,11 @@ pub(super) async fn run(
     let mode = terminal::ModeGuard::new();
     let paint = Paint::detect(true);
     let shared = Arc::new(Shared::default());
-    let mut editor = editor::new(Arc::clone(&shared), paint, options.history.as_ref()).map_err(io::Error::other)?;
+    let (output, blocks) = mpsc::channel(OUTPUT_QUEUE_MAX);
+    let mut editor = editor::new(Arc::clone(&shared), output.downgrade(), paint, options.history.as_ref())
+        .map_err(io::Error::other)?;
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
+    let printer = print_above(printer, blocks, Arc::clone(&shared))?;
     let (inputs_in, inputs) = mpsc::channel(INPUT_QUEUE_MAX);
     let (prompts, prompts_out) = std_mpsc::channel();
 
@@ -59,7 +62,6 @@ pub(super) async fn run(
         let read = move || editor::read_lines(editor, &prompts_out, &inputs_in, &shared, history.as_ref());
         thread::Builder::new().name("prompt".into()).spawn(read)?
     };
-    let (output, printer) = print_above(printer, Arc::clone(&shared))?;
     let mut text = TextFront::new(options.user, paint, Local);
     text.render.set_bell(options.bell);
     let front = ReplFront {
@@ -67,6 +69,7 @@ pub(super) async fn run(
         shared: Arc::clone(&shared),
         prompts: Some(prompts),
         is_ready: false,
+        names_changed: 0,
     };
     let ending = pump(requests, events, inputs, output, front, options.join).await;
 
@@ -91,6 +94,8 @@ struct ReplFront {
     prompts: Option<std_mpsc::Sender<String>>,
     /// The first prompt is still to come: it names the conversation that the peer and the command line say is current.
     is_ready: bool,
+    /// What the session's number was when the names were handed to the editor.
+    names_changed: u64,
 }
 
 impl ReplFront {
@@ -109,11 +114,14 @@ impl ReplFront {
     /// Brings the status row and what Tab offers up to date; says whether the row changed.
     fn refresh(&mut self) -> bool {
         let session = &self.text.session;
-        self.shared.set_names(Names {
-            rooms: session.rooms().iter().map(|room| format!("#{room}")).collect(),
-            users: session.users().iter().map(|user| format!("@{user}")).collect(),
-            open: session.open().map(|one| one.title(session.me())).collect(),
-        });
+        if self.names_changed != session.names_changed() {
+            self.names_changed = session.names_changed();
+            self.shared.set_names(Names {
+                rooms: session.rooms().iter().map(|room| format!("#{room}")).collect(),
+                users: session.users().iter().map(|user| format!("@{user}")).collect(),
+                open: session.open().map(|one| one.title(session.me())).collect(),
+            });
+        }
         let columns = terminal::columns().saturating_sub(1);
         let row = status::row(session, self.text.registry_lost, columns, self.text.render.paint());
         self.shared.set_status(row)
@@ -156,11 +164,11 @@ impl Front for ReplFront {
 /// Prints above the prompt, in a thread of its own, since the editor takes one block at a time.
 fn print_above(
     mut printer: impl ExternalPrinter + Send + 'static,
+    mut blocks: mpsc::Receiver<Output>,
     shared: Arc<Shared>,
-) -> io::Result<(mpsc::Sender<Output>, JoinHandle<()>)> {
-    let (sender, mut receiver) = mpsc::channel(OUTPUT_QUEUE_MAX);
+) -> io::Result<JoinHandle<()>> {
     let print = move || {
-        while let Some(first) = receiver.blocking_recv() {
+        while let Some(first) = blocks.blocking_recv() {
             let mut block = String::new();
             let mut next = Some(first);
             while let Some(output) = next {
@@ -168,7 +176,7 @@ fn print_above(
                     block += &text;
                 }
                 next = if block.len() < PRINT_BYTES_MAX {
-                    receiver.try_recv().ok()
+                    blocks.try_recv().ok()
                 } else {
                     None
                 };
@@ -183,5 +191,5 @@ fn print_above(
             }
         }
     };
-    Ok((sender, thread::Builder::new().name("screen".into()).spawn(print)?))
+    thread::Builder::new().name("screen".into()).spawn(print)
 }

@@ -40,7 +40,9 @@ pub struct Session {
     members: BTreeMap<Conversation, BTreeMap<UserName, Standing>>,
     rooms: BTreeSet<RoomName>,
     users: BTreeSet<UserName>,
-    waiting: usize,
+    waiting: BTreeMap<Conversation, usize>,
+    /// Counts the changes of what completion offers.
+    names_changed: u64,
     delivery: BTreeMap<Conversation, Delivery>,
 }
 
@@ -128,7 +130,8 @@ impl Session {
             members: BTreeMap::new(),
             rooms: BTreeSet::new(),
             users: BTreeSet::new(),
-            waiting: 0,
+            waiting: BTreeMap::new(),
+            names_changed: 0,
             delivery: BTreeMap::new(),
         }
     }
@@ -184,7 +187,12 @@ impl Session {
 
     /// How many texts were typed that are not in the own log yet.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting.values().sum()
+    }
+
+    /// A number that is another one when rooms, users or open conversations have changed.
+    pub fn names_changed(&self) -> u64 {
+        self.names_changed
     }
 
     /// What a typed line leads to.
@@ -211,8 +219,7 @@ impl Session {
             Command::Nothing => Typed::default(),
             Command::Text(text) => {
                 let conversation = self.needs_current()?;
-                self.waiting += 1;
-                asks([Request::Write { conversation, text }])
+                asks([self.write(conversation, text)])
             }
             Command::Join(room) => self.join(room),
             Command::Msg { user, text } => self.msg(user, text),
@@ -263,10 +270,21 @@ impl Session {
             requests.push(Request::Open(user));
         }
         if let Some(text) = text {
-            self.waiting += 1;
-            requests.push(Request::Write { conversation, text });
+            requests.push(self.write(conversation, text));
         }
         Typed { requests, show: None }
+    }
+
+    fn write(&mut self, conversation: Conversation, text: String) -> Request {
+        *self.waiting.entry(conversation.clone()).or_default() += 1;
+        Request::Write { conversation, text }
+    }
+
+    /// A text that was typed is in the log, or was refused.
+    fn written(&mut self, conversation: &Conversation) {
+        if let Some(waiting) = self.waiting.get_mut(conversation) {
+            *waiting = waiting.saturating_sub(1);
+        }
     }
 
     /// What is typed next goes there, whether or not the peer has answered by then.
@@ -275,6 +293,7 @@ impl Session {
             self.opening.insert(conversation.clone());
         }
         self.current = Some(conversation);
+        self.names_changed += 1;
     }
 
     fn forget(&mut self, conversation: &Conversation) {
@@ -283,6 +302,8 @@ impl Session {
         self.unread.remove(conversation);
         self.members.remove(conversation);
         self.delivery.remove(conversation);
+        self.waiting.remove(conversation);
+        self.names_changed += 1;
         // No other conversation takes its place by itself: what is typed next would go to people whom it was not meant for.
         if self.is_current(conversation) {
             self.current = None;
@@ -334,6 +355,11 @@ impl Session {
 
     /// Learns from what the peer tells. `keep_unread` is false where every line is shown anyway.
     pub fn learn(&mut self, event: &Event, keep_unread: bool) {
+        // Messages and their deliveries come by the thousand and bring a new name once in a while.
+        self.names_changed += u64::from(!matches!(
+            event,
+            Event::Message(_) | Event::Sent(_) | Event::Delivered(_)
+        ));
         match event {
             Event::Ready(ready) => {
                 self.open.extend(ready.conversations.iter().cloned());
@@ -358,7 +384,7 @@ impl Session {
                 }
             }
             Event::Sent(line) => {
-                self.waiting = self.waiting.saturating_sub(1);
+                self.written(&line.conversation);
                 let others = self
                     .members
                     .get(&line.conversation)
@@ -425,8 +451,10 @@ impl Session {
                 self.forget(&refused);
             }
         } else if matches!(notice.code, Code::NotJoined | Code::TextTooLong | Code::DiskFailed) {
-            // A text that was refused waits no longer.
-            self.waiting = self.waiting.saturating_sub(1);
+            // A text that was refused waits no longer; most likely it was meant for where the user is.
+            if let Some(current) = self.current.clone() {
+                self.written(&current);
+            }
         }
     }
 
@@ -456,8 +484,8 @@ impl Session {
     }
 
     fn learn_user(&mut self, user: &UserName) {
-        if *user != self.me && self.users.len() < NAMES_MAX {
-            self.users.insert(user.clone());
+        if *user != self.me && self.users.len() < NAMES_MAX && self.users.insert(user.clone()) {
+            self.names_changed += 1;
         }
     }
 

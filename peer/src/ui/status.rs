@@ -59,7 +59,7 @@ pub(super) fn row(session: &Session, registry_lost: bool, columns: usize, paint:
     format!("{}{gap}{}", paint.dim(&format!("── {rest}")), paint.bold(&unread))
 }
 
-/// `✓ 1/2, not yet bob`, `✓ 2/2`, `✓✓ 2/2`
+/// `○ 0/2, not yet bob and carol`, `✓ 1/2, not yet carol`, `✓ 2/2`, `✓✓ 2/2`
 fn delivery(session: &Session) -> Option<String> {
     let delivery = session.delivery()?;
     let (have, of) = delivery.stored();
@@ -74,8 +74,9 @@ fn delivery(session: &Session) -> Option<String> {
     }
     let lacking = session.others().filter(|(user, _)| !delivery.has(user));
     let lacking: Vec<_> = lacking.map(|(user, _)| visible_line(user.shown())).collect();
+    let sign = if have == 0 { "○" } else { "✓" };
     Some(match lacking.as_slice() {
-        [] => format!("✓ {have}/{of}"),
-        some => format!("✓ {have}/{of}, not yet {}", listed(some)),
+        [] => format!("{sign} {have}/{of}"),
+        some => format!("{sign} {have}/{of}, not yet {}", listed(some)),
     })
 }

@@ -98,7 +98,7 @@ fn the_row_above_the_prompt_tells_what_changes() {
     f.event(Event::Sent(line("alice", "hi")));
     assert_eq!(
         row(&f, 80),
-        "── #lobby · bob · offline: carol · ✓ 0/2, not yet bob and carol"
+        "── #lobby · bob · offline: carol · ○ 0/2, not yet bob and carol"
     );
     let delivered = |name: &str, durable| {
         let own = line("alice", "hi");
