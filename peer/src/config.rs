@@ -1,12 +1,12 @@
 //! What the command line means: flags over the config file over defaults.
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-};
+mod file;
+
+use std::{env, io, path::PathBuf};
 
 use etcetera::BaseStrategy as _;
 
+use self::file::File;
 use crate::{
     cli,
     node::types::{NameError, RoomName, UserName},
@@ -17,19 +17,6 @@ pub const REGISTRY_DEFAULT: &str = "127.0.0.1:10001";
 
 /// Where a peer listens.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:0";
-
-/// What the config file may set: under their names, what the flags set; and what is a matter of taste and has no flag.
-const KEYS: [&str; 9] = [
-    "name",
-    "registry",
-    "listen",
-    "data",
-    "join",
-    "advertise",
-    "json",
-    "no-host-registry",
-    "bell",
-];
 
 /// All that `peerchat chat` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +140,7 @@ pub fn config_file() -> Option<PathBuf> {
 /// # Errors
 /// What was given on the command line or in the file breaks a rule.
 pub fn chat(typed: cli::Chat) -> Result<ChatConfig, ConfigError> {
-    let file = read_file(config_file().as_deref())?;
+    let file = file::read(config_file().as_deref())?;
     let system = ["USER", "LOGNAME"].into_iter().find_map(|key| env::var(key).ok());
     merge(typed, file, system)
 }
@@ -163,7 +150,7 @@ pub fn chat(typed: cli::Chat) -> Result<ChatConfig, ConfigError> {
 /// # Errors
 /// The name breaks a rule, or so does the config file.
 pub fn log(user: &str, data: Option<PathBuf>) -> Result<LogConfig, ConfigError> {
-    let file = read_file(config_file().as_deref())?;
+    let file = file::read(config_file().as_deref())?;
     Ok(LogConfig {
         user: user_name("--user", user)?,
         data: data_folder(data.or(file.data))?,
@@ -182,21 +169,6 @@ pub fn conversation(typed: &str) -> Result<ConversationName, ConfigError> {
     } else {
         Err(ConfigError::Conversation(typed.to_owned()))
     }
-}
-
-/// What the config file says; nothing where there is none.
-#[derive(Debug, Default)]
-struct File {
-    path: PathBuf,
-    name: Option<String>,
-    registry: Option<String>,
-    listen: Option<String>,
-    data: Option<PathBuf>,
-    join: Vec<String>,
-    advertise: Option<String>,
-    json: bool,
-    no_host_registry: bool,
-    bell: bool,
 }
 
 fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatConfig, ConfigError> {
@@ -268,163 +240,5 @@ fn data_folder(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
     }
 }
 
-fn read_file(path: Option<&Path>) -> Result<File, ConfigError> {
-    let Some(path) = path else { return Ok(File::default()) };
-    match fs::read_to_string(path) {
-        Ok(text) => parse(path, &text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(File::default()),
-        Err(source) => Err(ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
-    let table: toml::Table = toml::from_str(text).map_err(|source| ConfigError::Syntax {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })?;
-    let mut file = File {
-        path: path.to_owned(),
-        ..File::default()
-    };
-    for (key, value) in &table {
-        let Some(key) = KEYS.into_iter().find(|known| known == key) else {
-            return Err(ConfigError::UnknownKey {
-                path: path.to_owned(),
-                key: key.clone(),
-                nearest: nearest_key(key),
-            });
-        };
-        let wrong = |expected| ConfigError::Type {
-            path: path.to_owned(),
-            key,
-            expected,
-            found: value.type_str(),
-        };
-        let text = || value.as_str().map(str::to_owned).ok_or_else(|| wrong("a string"));
-        let yes = || value.as_bool().ok_or_else(|| wrong("true or false"));
-        match key {
-            "name" => file.name = Some(text()?),
-            "registry" => file.registry = Some(text()?),
-            "listen" => file.listen = Some(text()?),
-            "data" => file.data = Some(text()?.into()),
-            "advertise" => file.advertise = Some(text()?),
-            "json" => file.json = yes()?,
-            "bell" => file.bell = yes()?,
-            "no-host-registry" => file.no_host_registry = yes()?,
-            "join" => {
-                let rooms = value
-                    .as_array()
-                    .map(|rooms| rooms.iter().map(|room| room.as_str().map(str::to_owned)));
-                let rooms: Option<Vec<_>> = rooms.and_then(Iterator::collect);
-                file.join = rooms.ok_or_else(|| wrong("an array of strings"))?;
-            }
-            _ => unreachable!("every one of KEYS is handled"),
-        }
-    }
-    Ok(file)
-}
-
-fn nearest_key(key: &str) -> &'static str {
-    let distance = |known: &&str| strsim::damerau_levenshtein(known, key);
-    KEYS.into_iter().min_by_key(distance).expect("there are keys")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> Result<File, ConfigError> {
-        parse(Path::new("/etc/config.toml"), text)
-    }
-
-    #[test]
-    fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let text = "name = 'filed'\nregistry = 'h:1'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
-                    advertise = 'h:2'\njson = true\nno-host-registry = true";
-        let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("system".into())).unwrap();
-        assert_eq!(config.user.shown(), "filed");
-        assert_eq!((config.registry.as_str(), config.listen.as_str()), ("h:1", "0.0.0.0:5"));
-        assert_eq!(config.data, Path::new("/d"));
-        assert_eq!(config.join, [RoomName::new("a").unwrap(), RoomName::new("b").unwrap()]);
-        assert!(config.json && !config.host_registry);
-
-        let typed = cli::Chat {
-            name: Some("typed".into()),
-            registry: Some("h:9".into()),
-            join: vec!["lobby".into()],
-            ..cli::Chat::default()
-        };
-        let config = merge(typed, parsed(text).unwrap(), None).unwrap();
-        assert_eq!(config.user.shown(), "typed");
-        assert_eq!(config.registry, "h:9");
-        assert_eq!(config.join, [RoomName::new("lobby").unwrap()]);
-
-        let typed = cli::Chat {
-            data: Some("/x".into()),
-            ..cli::Chat::default()
-        };
-        let config = merge(typed, File::default(), Some("system".into())).unwrap();
-        assert_eq!(config.user.shown(), "system");
-        assert_eq!(
-            (config.registry.as_str(), config.listen.as_str()),
-            (REGISTRY_DEFAULT, LISTEN_DEFAULT)
-        );
-        assert!(config.host_registry && !config.json);
-    }
-
-    #[test]
-    fn a_mistake_in_the_file_names_file_and_key() {
-        let message = |text| parsed(text).unwrap_err().to_string();
-        assert_eq!(
-            message("regsitry = 'h:1'"),
-            "/etc/config.toml: there is no key \"regsitry\"; the nearest is \"registry\""
-        );
-        assert_eq!(
-            message("json = 1"),
-            "/etc/config.toml: \"json\" must be true or false, not integer"
-        );
-        assert_eq!(
-            message("join = 'a'"),
-            "/etc/config.toml: \"join\" must be an array of strings, not string"
-        );
-        assert!(message("name = ").starts_with("/etc/config.toml: TOML parse error at line 1"));
-
-        let file = parsed("registry = 'nowhere'\nname = 'a'").unwrap();
-        let error = merge(cli::Chat::default(), file, None).unwrap_err().to_string();
-        assert!(
-            error.starts_with("registry in /etc/config.toml: \"nowhere\" is no address"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn addresses_and_names_are_checked() {
-        for good in ["h:1", "127.0.0.1:0", "[::1]:10001", "chat.example:65535"] {
-            assert!(checked_address(String::new(), good.into()).is_ok(), "{good}");
-        }
-        for bad in ["", "h", "h:", ":1", "::1:5", "h:65536", "h:x"] {
-            assert!(checked_address(String::new(), bad.into()).is_err(), "{bad}");
-        }
-        let nameless = merge(cli::Chat::default(), File::default(), None);
-        assert!(matches!(nameless, Err(ConfigError::NoName)));
-        assert!(matches!(conversation("#Lobby"), Ok(ConversationName::Room(room)) if room.as_str() == "lobby"));
-        assert!(matches!(conversation("@bob"), Ok(ConversationName::User(_))));
-        assert!(matches!(conversation("lobby"), Err(ConfigError::Conversation(_))));
-        assert!(matches!(conversation("#a b"), Err(ConfigError::Name { .. })));
-    }
-
-    #[test]
-    fn no_file_is_an_empty_file() {
-        assert!(
-            read_file(Some(Path::new("/nonexistent/config.toml")))
-                .unwrap()
-                .name
-                .is_none()
-        );
-        let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(read_file(Some(dir.path())), Err(ConfigError::Read { .. })));
-    }
-}
+mod tests;

@@ -1,13 +1,13 @@
 //! The JSON mode: one object per line. Scripts rely on names, fields and order: add kinds, and fields at the end; change nothing.
 
-use std::collections::BTreeMap;
+mod object;
 
-use serde::Serialize;
-
+use self::object::{Message, Object, Own, Person, Room};
 use super::{
     Front,
     command::COMMANDS,
     input::Input,
+    output::Output,
     session::{Session, Show, Typed},
     time,
 };
@@ -18,126 +18,6 @@ use crate::{
         types::{Conversation, UserName},
     },
 };
-
-/// What one line of stdout says.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Object<'e> {
-    Ready {
-        user: &'e str,
-        device: String,
-        listen: &'e str,
-        registry: &'e str,
-        first_start: bool,
-        conversations: Vec<String>,
-        current: Option<String>,
-    },
-    Joined {
-        conversation: String,
-        version: u64,
-        members: Vec<&'e str>,
-        created: bool,
-    },
-    Message(Message<'e>),
-    Sent(Message<'e>),
-    Delivered {
-        conversation: String,
-        id: String,
-        to: &'e str,
-        durable: bool,
-        have: usize,
-        of: usize,
-    },
-    Presence {
-        user: &'e str,
-        online: bool,
-        conversation: String,
-        left: bool,
-    },
-    Version {
-        conversation: String,
-        version: u64,
-        heights: BTreeMap<String, u64>,
-    },
-    Left {
-        conversation: String,
-    },
-    Synced {
-        conversation: String,
-        version: u64,
-        from: Vec<&'e str>,
-        pulled: u64,
-    },
-    /// Ends a run of replayed messages.
-    Replayed {
-        conversation: String,
-        why: &'static str,
-        count: usize,
-        more: bool,
-    },
-    Progress {
-        conversation: String,
-        from: &'e str,
-        have: u64,
-        of: u64,
-    },
-    Who {
-        conversation: String,
-        members: Vec<Person<'e>>,
-    },
-    List {
-        own: Vec<Own>,
-        rooms: Option<Vec<Room>>,
-    },
-    Registry {
-        state: &'static str,
-        reason: Option<&'e str>,
-    },
-    Switched {
-        conversation: String,
-    },
-    Help {
-        text: String,
-    },
-    Error {
-        code: &'static str,
-        message: &'e str,
-    },
-    Bye,
-}
-
-#[derive(Debug, Serialize)]
-struct Message<'e> {
-    conversation: String,
-    id: String,
-    author: &'e str,
-    device: String,
-    seq: u64,
-    lamport: u64,
-    version: u64,
-    sent_at: String,
-    text: Option<&'e str>,
-    replayed: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Person<'e> {
-    user: &'e str,
-    online: bool,
-    version: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct Own {
-    conversation: String,
-    version: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Room {
-    conversation: String,
-    members: u32,
-}
 
 /// The JSON mode: turns lines into requests and events into lines.
 #[derive(Debug)]
@@ -392,9 +272,9 @@ impl Front for JsonFront {
         super::current_if_joined(&self.session, &event)
     }
 
-    fn take_output(&mut self) -> Option<super::output::Output> {
+    fn take_output(&mut self) -> Option<Output> {
         let out = std::mem::take(&mut self.out);
-        (!out.is_empty()).then_some(super::output::Output::Text(out))
+        (!out.is_empty()).then_some(Output::Text(out))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the user sees and types: the prompt, the plain mode where there is no terminal, the JSON mode for scripts, and printed
 //! logs. Nothing outside this module prints, and nothing in it knows the network or the disk.
 //!
-//! One task ([`run`]) moves requests, events, lines and output between channels; a [`Front`] decides, and is pure. Whatever
+//! One task ([`run`]) moves requests, events, lines and output between channels; a `Front` decides, and is pure. Whatever
 //! blocks (reading a line, writing to a terminal that is stopped) has a thread of its own.
 
 pub mod colour;
@@ -187,3 +187,6 @@ fn current_if_joined(session: &Session, event: &Event) -> Vec<Request> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

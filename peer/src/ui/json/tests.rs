@@ -13,7 +13,7 @@ fn front() -> JsonFront {
 
 fn taken(front: &mut JsonFront) -> String {
     match front.take_output() {
-        Some(super::super::output::Output::Text(text)) => text,
+        Some(Output::Text(text)) => text,
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    node::event::{Joined, Presence, Ready},
+    node::event::{Delivered, Event, Joined, Presence, Ready},
     ui::testing::{author, line, room, user},
 };
 
