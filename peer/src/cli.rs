@@ -1,0 +1,207 @@
+//! What was typed on the command line. What it means, together with the config file, is [`config`](crate::config)'s.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// The command line of `peerchat`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "peerchat",
+    version,
+    about = "Chat in which every message goes straight from the sender's machine to the readers' machines, and stays there",
+    after_help = "Examples:
+  peerchat chat alice                    talk as alice
+  peerchat chat bob --join lobby         … and enter a room at once
+  peerchat log '#lobby' --user alice     print what alice's machine keeps of a room
+  peerchat verify --user alice           check every log of alice's",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Chat
+    #[command(after_help = CHAT_HELP)]
+    Chat(Chat),
+    /// Print the log of a conversation; works whether or not a peer runs
+    #[command(after_help = "Examples:
+  peerchat log '#lobby' --user alice
+  peerchat log @bob --user alice --json | jq -r .text
+
+With --json: one object per entry in canonical order, with the same bytes at every member of a room.")]
+    Log(Log),
+    /// Check every log of a user: frames, chains, order and heights
+    #[command(after_help = "Examples:
+  peerchat verify --user alice && echo intact
+
+Names the first damage and exits with 1 where a log is damaged.")]
+    Verify(Verify),
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  peerchat completions bash > ~/.local/share/bash-completion/completions/peerchat
+  peerchat completions fish > ~/.config/fish/completions/peerchat.fish")]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+const CHAT_HELP: &str = "Examples:
+  peerchat chat alice
+  peerchat chat alice --join lobby dev
+  peerchat chat bob --registry chat.example:10001 --listen 0.0.0.0:0
+  printf '/join lobby\\nhello\\n' | peerchat chat robot --json
+
+NAME is given before --join ROOM …, which takes all names that follow it.
+What the flags set can also be set in the file peerchat/config.toml of the config folder (~/.config), under the
+flags' names, with `name = \"alice\"` and `bell = true` (ring when somebody names you); flags win.";
+
+/// `peerchat chat`
+#[derive(Debug, Default, Args)]
+pub struct Chat {
+    /// Your name [default: the config file's, then the system's user name]
+    pub name: Option<String>,
+    /// Where the registry listens [default: 127.0.0.1:10001]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub registry: Option<String>,
+    /// Where to listen for other peers [default: 127.0.0.1:0, any free port]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where keys and logs are kept [default: peerchat in the data folder, ~/.local/share]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Rooms to enter at once, with or without #
+    #[arg(long, value_name = "ROOM", num_args = 1..)]
+    pub join: Vec<String>,
+    /// The address that others shall dial, where it is not the one that the registry sees
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Speak JSON: one object per line on stdout, and what a person would type on stdin
+    #[arg(long)]
+    pub json: bool,
+    /// Do not host a registry where none answers
+    #[arg(long)]
+    pub no_host_registry: bool,
+}
+
+/// `peerchat log`
+#[derive(Debug, Args)]
+pub struct Log {
+    /// #room or @user
+    pub conversation: String,
+    /// Whose log
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// Where keys and logs are kept [default: as for chat]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// One JSON object per entry
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `peerchat verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Whose logs
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// Where keys and logs are kept [default: as for chat]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Reads the program's own command line. On wrong usage it says what is wrong and ends the process with exit code 2; on
+    /// `--help` and `--version` it ends with 0.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
+/// Writes what a shell needs to complete `peerchat` command lines.
+pub fn completions(shell: Shell, out: &mut dyn std::io::Write) {
+    clap_complete::generate(shell, &mut Cli::command(), "peerchat", out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(args: &[&str]) -> Result<Chat, clap::Error> {
+        let command = Cli::try_parse_from([&["peerchat", "chat"], args].concat())?.command;
+        let Command::Chat(chat) = command else {
+            panic!("{command:?}")
+        };
+        Ok(chat)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_fixed_forms_are_understood() {
+        let typed = chat(&[
+            "alice",
+            "--registry",
+            "h:1",
+            "--listen",
+            "[::]:0",
+            "--data",
+            "d",
+            "--join",
+            "lobby",
+            "#dev",
+            "--join",
+            "x",
+            "--advertise",
+            "h:2",
+            "--json",
+            "--no-host-registry",
+        ])
+        .unwrap();
+        assert_eq!(typed.name.as_deref(), Some("alice"));
+        assert_eq!(typed.join, ["lobby", "#dev", "x"]);
+        assert!(typed.json && typed.no_host_registry);
+        assert_eq!(chat(&[]).unwrap().name, None);
+
+        for args in [
+            &["peerchat", "log", "#lobby", "--user", "alice", "--json"][..],
+            &["peerchat", "log", "@bob", "--user", "alice", "--data", "d"],
+            &["peerchat", "verify", "--user", "alice"],
+            &["peerchat", "completions", "bash"],
+        ] {
+            assert!(Cli::try_parse_from(args).is_ok(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_2() {
+        for args in [
+            &["peerchat"][..],
+            &["peerchat", "chatt"],
+            &["peerchat", "chat", "--jsn"],
+            &["peerchat", "log", "#a"],
+        ] {
+            assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("has examples").to_string();
+            assert!(help.starts_with("Examples:\n"), "{}", command.get_name());
+        }
+    }
+}

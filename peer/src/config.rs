@@ -1,0 +1,244 @@
+//! What the command line means: flags over the config file over defaults.
+
+mod file;
+
+use std::{env, io, path::PathBuf};
+
+use etcetera::BaseStrategy as _;
+
+use self::file::File;
+use crate::{
+    cli,
+    node::types::{NameError, RoomName, UserName},
+};
+
+/// Where a registry is looked for.
+pub const REGISTRY_DEFAULT: &str = "127.0.0.1:10001";
+
+/// Where a peer listens.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:0";
+
+/// All that `peerchat chat` is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatConfig {
+    /// The own user.
+    pub user: UserName,
+    /// HOST:PORT of the registry.
+    pub registry: String,
+    /// ADDR:PORT to listen at.
+    pub listen: String,
+    /// The folder that holds a folder per user.
+    pub data: PathBuf,
+    /// Rooms to enter at once.
+    pub join: Vec<RoomName>,
+    /// The HOST:PORT that others dial, where it is not the one that the registry sees.
+    pub advertise: Option<String>,
+    /// Speak JSON.
+    pub json: bool,
+    /// Host a registry where none answers at a loopback address.
+    pub host_registry: bool,
+    /// Ring the terminal's bell when somebody names the own user.
+    pub bell: bool,
+}
+
+/// Which log `peerchat log` prints, or all of which user `peerchat verify` checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Whose.
+    pub user: UserName,
+    /// The folder that holds a folder per user.
+    pub data: PathBuf,
+}
+
+/// `#room` or `@user` as typed on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConversationName {
+    /// `#room`
+    Room(RoomName),
+    /// `@user`
+    User(UserName),
+}
+
+/// What is wrong with a command line or a config file. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No name anywhere.
+    #[error("no name is given, and the system does not tell one; say who you are: peerchat chat NAME")]
+    NoName,
+    /// A user's or room's name breaks a rule.
+    #[error("{origin}: {name:?} is no name: {error}")]
+    Name {
+        /// Where it was given.
+        origin: String,
+        /// The name.
+        name: String,
+        /// The rule.
+        error: NameError,
+    },
+    /// A conversation that starts with neither `#` nor `@`.
+    #[error("{0:?} is no conversation; write '#room' or @user")]
+    Conversation(String),
+    /// Not HOST:PORT.
+    #[error("{origin}: {found:?} is no address; it must be HOST:PORT, such as 127.0.0.1:10001 or [::1]:10001")]
+    Address {
+        /// Where it was given.
+        origin: String,
+        /// What was given.
+        found: String,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read the config file {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{}: {source}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A key that means nothing.
+    #[error("{}: there is no key {key:?}; the nearest is {nearest:?}", path.display())]
+    UnknownKey {
+        /// Which file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The one that was probably meant.
+        nearest: &'static str,
+    },
+    /// A value of the wrong type.
+    #[error("{}: {key:?} must be {expected}, not {found}", path.display())]
+    Type {
+        /// Which file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// There is no home folder to find the data folder from.
+    #[error("the home folder is unknown ({0}); say where to keep data with --data DIR")]
+    NoHome(etcetera::HomeDirError),
+}
+
+/// The config file of the user who runs this, whether or not it is there.
+pub fn config_file() -> Option<PathBuf> {
+    let dirs = etcetera::base_strategy::Xdg::new().ok()?;
+    Some(dirs.config_dir().join("peerchat").join("config.toml"))
+}
+
+/// What `peerchat chat` means.
+///
+/// # Errors
+/// What was given on the command line or in the file breaks a rule.
+pub fn chat(typed: cli::Chat) -> Result<ChatConfig, ConfigError> {
+    let file = file::read(config_file().as_deref())?;
+    let system = ["USER", "LOGNAME"].into_iter().find_map(|key| env::var(key).ok());
+    merge(typed, file, system)
+}
+
+/// Whose logs `peerchat log` and `peerchat verify` mean. The config file's data folder counts.
+///
+/// # Errors
+/// The name breaks a rule, or so does the config file.
+pub fn log(user: &str, data: Option<PathBuf>) -> Result<LogConfig, ConfigError> {
+    let file = file::read(config_file().as_deref())?;
+    Ok(LogConfig {
+        user: user_name("--user", user)?,
+        data: data_folder(data.or(file.data))?,
+    })
+}
+
+/// A conversation as typed on the command line.
+///
+/// # Errors
+/// There is neither `#` nor `@` in front, or the name breaks a rule.
+pub fn conversation(typed: &str) -> Result<ConversationName, ConfigError> {
+    if let Some(user) = typed.strip_prefix('@') {
+        Ok(ConversationName::User(user_name(typed, user)?))
+    } else if typed.starts_with('#') {
+        Ok(ConversationName::Room(room_name(typed, typed)?))
+    } else {
+        Err(ConfigError::Conversation(typed.to_owned()))
+    }
+}
+
+fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatConfig, ConfigError> {
+    let origin = |flag: &str, by_flag: bool| match by_flag {
+        true => flag.to_owned(),
+        false => format!("{} in {}", flag.trim_start_matches('-'), file.path.display()),
+    };
+    let user = match (typed.name, file.name, system) {
+        (Some(name), ..) => user_name("NAME", &name)?,
+        (None, Some(name), _) => user_name(&origin("name", false), &name)?,
+        (None, None, Some(name)) => user_name("the system's user name", &name)?,
+        (None, None, None) => return Err(ConfigError::NoName),
+    };
+    let address = |flag: &str, typed: Option<String>, filed: Option<String>| {
+        let origin = origin(flag, typed.is_some());
+        typed.or(filed).map(|found| checked_address(origin, found)).transpose()
+    };
+    let join_origin = origin("--join", !typed.join.is_empty());
+    let join = if typed.join.is_empty() { file.join } else { typed.join };
+    Ok(ChatConfig {
+        user,
+        registry: address("--registry", typed.registry, file.registry)?.unwrap_or_else(|| REGISTRY_DEFAULT.into()),
+        listen: address("--listen", typed.listen, file.listen)?.unwrap_or_else(|| LISTEN_DEFAULT.into()),
+        advertise: address("--advertise", typed.advertise, file.advertise)?,
+        data: data_folder(typed.data.or(file.data))?,
+        join: join
+            .iter()
+            .map(|room| room_name(&join_origin, room))
+            .collect::<Result<_, _>>()?,
+        json: typed.json || file.json,
+        bell: file.bell,
+        host_registry: !(typed.no_host_registry || file.no_host_registry),
+    })
+}
+
+fn user_name(origin: &str, name: &str) -> Result<UserName, ConfigError> {
+    UserName::new(name).map_err(|error| ConfigError::Name {
+        origin: origin.to_owned(),
+        name: name.to_owned(),
+        error,
+    })
+}
+
+/// `#` in front is optional: a shell takes it for a comment.
+fn room_name(origin: &str, name: &str) -> Result<RoomName, ConfigError> {
+    RoomName::new(name.strip_prefix('#').unwrap_or(name)).map_err(|error| ConfigError::Name {
+        origin: origin.to_owned(),
+        name: name.to_owned(),
+        error,
+    })
+}
+
+fn checked_address(origin: String, found: String) -> Result<String, ConfigError> {
+    let parts = found.rsplit_once(':');
+    let is_bare_v6 = |host: &str| host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    match parts {
+        Some((host, port)) if !host.is_empty() && !is_bare_v6(host) && port.parse::<u16>().is_ok() => Ok(found),
+        _ => Err(ConfigError::Address { origin, found }),
+    }
+}
+
+fn data_folder(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    match given {
+        Some(data) => Ok(data),
+        None => {
+            let dirs = etcetera::base_strategy::Xdg::new().map_err(ConfigError::NoHome)?;
+            Ok(dirs.data_dir().join("peerchat"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use super::{file::parse, *};
+use std::path::Path;
+
+fn parsed(text: &str) -> Result<File, ConfigError> {
+    parse(Path::new("/etc/config.toml"), text)
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_defaults() {
+    let text = "name = 'filed'\nregistry = 'h:1'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
+                advertise = 'h:2'\njson = true\nno-host-registry = true";
+    let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("system".into())).unwrap();
+    assert_eq!(config.user.shown(), "filed");
+    assert_eq!((config.registry.as_str(), config.listen.as_str()), ("h:1", "0.0.0.0:5"));
+    assert_eq!(config.data, Path::new("/d"));
+    assert_eq!(config.join, [RoomName::new("a").unwrap(), RoomName::new("b").unwrap()]);
+    assert!(config.json && !config.host_registry);
+
+    let typed = cli::Chat {
+        name: Some("typed".into()),
+        registry: Some("h:9".into()),
+        join: vec!["lobby".into()],
+        ..cli::Chat::default()
+    };
+    let config = merge(typed, parsed(text).unwrap(), None).unwrap();
+    assert_eq!(config.user.shown(), "typed");
+    assert_eq!(config.registry, "h:9");
+    assert_eq!(config.join, [RoomName::new("lobby").unwrap()]);
+
+    let typed = cli::Chat {
+        data: Some("/x".into()),
+        ..cli::Chat::default()
+    };
+    let config = merge(typed, File::default(), Some("system".into())).unwrap();
+    assert_eq!(config.user.shown(), "system");
+    assert_eq!(
+        (config.registry.as_str(), config.listen.as_str()),
+        (REGISTRY_DEFAULT, LISTEN_DEFAULT)
+    );
+    assert!(config.host_registry && !config.json);
+}
+
+#[test]
+fn a_mistake_in_the_file_names_file_and_key() {
+    let message = |text| parsed(text).unwrap_err().to_string();
+    assert_eq!(
+        message("regsitry = 'h:1'"),
+        "/etc/config.toml: there is no key \"regsitry\"; the nearest is \"registry\""
+    );
+    assert_eq!(
+        message("json = 1"),
+        "/etc/config.toml: \"json\" must be true or false, not integer"
+    );
+    assert_eq!(
+        message("join = 'a'"),
+        "/etc/config.toml: \"join\" must be an array of strings, not string"
+    );
+    assert!(message("name = ").starts_with("/etc/config.toml: TOML parse error at line 1"));
+
+    let file = parsed("registry = 'nowhere'\nname = 'a'").unwrap();
+    let error = merge(cli::Chat::default(), file, None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("registry in /etc/config.toml: \"nowhere\" is no address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn addresses_and_names_are_checked() {
+    for good in ["h:1", "127.0.0.1:0", "[::1]:10001", "chat.example:65535"] {
+        assert!(checked_address(String::new(), good.into()).is_ok(), "{good}");
+    }
+    for bad in ["", "h", "h:", ":1", "::1:5", "h:65536", "h:x"] {
+        assert!(checked_address(String::new(), bad.into()).is_err(), "{bad}");
+    }
+    let nameless = merge(cli::Chat::default(), File::default(), None);
+    assert!(matches!(nameless, Err(ConfigError::NoName)));
+    assert!(matches!(conversation("#Lobby"), Ok(ConversationName::Room(room)) if room.as_str() == "lobby"));
+    assert!(matches!(conversation("@bob"), Ok(ConversationName::User(_))));
+    assert!(matches!(conversation("lobby"), Err(ConfigError::Conversation(_))));
+    assert!(matches!(conversation("#a b"), Err(ConfigError::Name { .. })));
+}
+
+#[test]
+fn no_file_is_an_empty_file() {
+    assert!(
+        file::read(Some(Path::new("/nonexistent/config.toml")))
+            .unwrap()
+            .name
+            .is_none()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(file::read(Some(dir.path())), Err(ConfigError::Read { .. })));
+}

@@ -1,0 +1,128 @@
+//! The table of commands.
+
+use super::{
+    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, read_msg, room,
+    target,
+};
+use crate::node::event::Code;
+
+/// Every command, in the order of `/help`.
+pub static COMMANDS: [Spec; 11] = [
+    Spec {
+        name: "join",
+        arguments: "ROOM",
+        about: "enter a room; it is created if nobody is there",
+        examples: &[("/join lobby", "enter #lobby")],
+        completes: Completes::Room,
+        read: |spec, rest| match one_word(rest) {
+            Some(name) => room(name.strip_prefix('#').unwrap_or(name)).map(Command::Join),
+            None => Err(spec.misused()),
+        },
+    },
+    Spec {
+        name: "msg",
+        arguments: "USER [TEXT]",
+        about: "talk to one user, directly",
+        examples: &[
+            ("/msg bob", "what you type from now on goes to bob"),
+            ("/msg bob hello!", "the same, and says hello"),
+        ],
+        completes: Completes::User,
+        read: read_msg,
+    },
+    Spec {
+        name: "leave",
+        arguments: "[CONVERSATION]",
+        about: "leave a room or close a direct conversation; its log stays on your disk",
+        examples: &[("/leave", "leave the current one"), ("/leave #dev", "leave #dev")],
+        completes: Completes::Conversation,
+        read: |spec, rest| match (rest, one_word(rest)) {
+            ("", _) => Ok(Command::Leave(None)),
+            (_, Some(name)) => target(name).map(|target| Command::Leave(Some(target))),
+            (_, None) => Err(spec.misused()),
+        },
+    },
+    Spec {
+        name: "switch",
+        arguments: "CONVERSATION",
+        about: "go to another conversation that you are in",
+        examples: &[
+            ("/switch #dev", "what you type from now on goes to #dev"),
+            ("/switch @bob", "… to bob"),
+        ],
+        completes: Completes::Conversation,
+        read: |spec, rest| match one_word(rest) {
+            Some(name) => target(name).map(Command::Switch),
+            None => Err(spec.misused()),
+        },
+    },
+    Spec {
+        name: "list",
+        arguments: "",
+        about: "your conversations, and the rooms that there are",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::List),
+    },
+    Spec {
+        name: "who",
+        arguments: "",
+        about: "who is in this conversation, and who is offline",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Who),
+    },
+    Spec {
+        name: "history",
+        arguments: "[N]",
+        about: "the last N messages of this conversation (50)",
+        examples: &[("/history 200", "the last 200")],
+        completes: Completes::No,
+        read: |spec, rest| match (rest, rest.parse()) {
+            ("", _) => Ok(Command::History(HISTORY_DEFAULT)),
+            (_, Ok(1..=HISTORY_MAX)) => Ok(Command::History(rest.parse().unwrap_or(HISTORY_MAX))),
+            _ => Err(notice(
+                Code::Usage,
+                format!("{}: N is a number from 1 to {HISTORY_MAX}", spec.usage()),
+            )),
+        },
+    },
+    Spec {
+        name: "search",
+        arguments: "TEXT",
+        about: "the messages of this conversation that contain TEXT",
+        examples: &[("/search release plan", "finds Release Plan too")],
+        completes: Completes::No,
+        read: |spec, rest| match rest {
+            "" => Err(spec.misused()),
+            text => Ok(Command::Search(checked_text(text)?)),
+        },
+    },
+    Spec {
+        name: "version",
+        arguments: "",
+        about: "how many entries of this conversation you hold, and whose",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Version),
+    },
+    Spec {
+        name: "help",
+        arguments: "[COMMAND]",
+        about: "explain a command, or list all",
+        examples: &[("/help msg", "explain /msg")],
+        completes: Completes::Command,
+        read: |_, rest| match rest {
+            "" => Ok(Command::Help(None)),
+            name => find(name.strip_prefix('/').unwrap_or(name)).map(|spec| Command::Help(Some(spec))),
+        },
+    },
+    Spec {
+        name: "quit",
+        arguments: "",
+        about: "leave Peerchat; what was not delivered yet is delivered next time (Ctrl-D does the same)",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Quit),
+    },
+];

@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn room(name: &str) -> RoomName {
+    RoomName::new(name).unwrap()
+}
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn code(line: &str) -> Code {
+    read(line).unwrap_err().code
+}
+
+#[test]
+fn lines_and_what_they_say() {
+    use Command::*;
+    let text = |text: &str| Text(text.into());
+    let msg = |text: Option<&str>| Msg {
+        user: user("bob"),
+        text: text.map(Into::into),
+    };
+    let either = |name| Target::Either {
+        room: room(name),
+        user: user(name),
+    };
+    let cases = [
+        ("", Nothing),
+        (" \t ", Nothing),
+        ("hi", text("hi")),
+        ("  indented /join", text("  indented /join")),
+        ("//join", text("/join")),
+        ("///", text("//")),
+        ("two\nlines", text("two\nlines")),
+        ("/join lobby", Join(room("lobby"))),
+        ("/JOIN #Lobby ", Join(room("lobby"))),
+        ("/join 大厅", Join(room("大厅"))),
+        ("/msg bob", msg(None)),
+        ("/msg @bob", msg(None)),
+        (
+            "/msg  bob  hi  there",
+            Msg {
+                user: user("bob"),
+                text: None,
+            },
+        ),
+        ("/leave", Leave(None)),
+        ("/leave #dev", Leave(Some(Target::Room(room("dev"))))),
+        ("/switch @bob", Switch(Target::User(user("bob")))),
+        ("/switch dev", Switch(either("dev"))),
+        ("/list", List),
+        ("/who", Who),
+        ("/history", History(50)),
+        ("/history 7", History(7)),
+        ("/search 你好 x", Search("你好 x".into())),
+        ("/version", Version),
+        ("/help", Help(None)),
+        ("/help /msg", Help(Some(&COMMANDS[1]))),
+        ("/quit", Quit),
+    ];
+    for (line, command) in cases {
+        let command = match line {
+            "/msg  bob  hi  there" => msg(Some("hi  there")),
+            _ => command,
+        };
+        assert_eq!(read(line), Ok(command), "{line:?}");
+    }
+}
+
+#[test]
+fn mistakes_and_their_codes() {
+    let cases = [
+        ("/jion lobby", Code::NoSuchCommand),
+        ("/", Code::NoSuchCommand),
+        ("/ join", Code::NoSuchCommand),
+        ("/help nothing", Code::NoSuchCommand),
+        ("/join", Code::Usage),
+        ("/join a b", Code::Usage),
+        ("/msg", Code::Usage),
+        ("/switch", Code::Usage),
+        ("/leave a b", Code::Usage),
+        ("/who bob", Code::Usage),
+        ("/quit now", Code::Usage),
+        ("/history 0", Code::Usage),
+        ("/history -1", Code::Usage),
+        ("/history 100001", Code::Usage),
+        ("/history many", Code::Usage),
+        ("/search ", Code::Usage),
+        ("/join #", Code::BadName),
+        ("/join ..", Code::BadName),
+        ("/join a/b", Code::BadName),
+        ("/join @bob", Code::BadName),
+        ("/msg #lobby hi", Code::BadName),
+        ("/msg \u{1b}[31m hi", Code::BadName),
+        ("/switch a:1", Code::BadName),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(code(line), expected, "{line:?}");
+    }
+}
+
+#[test]
+fn an_unknown_command_is_answered_with_the_nearest() {
+    let message = |line| read(line).unwrap_err().message;
+    assert_eq!(
+        message("/jion x"),
+        "there is no command /jion; did you mean /join ROOM?"
+    );
+    assert_eq!(
+        message("/exit"),
+        "there is no command /exit; /help lists all; // sends a text that starts with /"
+    );
+    assert_eq!(
+        message("/swich"),
+        "there is no command /swich; did you mean /switch CONVERSATION?"
+    );
+    assert!(message(&format!("/{}", "x".repeat(100_000))).len() < 400);
+}
+
+#[test]
+fn a_text_has_at_most_64_kib() {
+    let longest = "x".repeat(TEXT_BYTES_MAX);
+    assert_eq!(read(&longest), Ok(Command::Text(longest.clone())));
+    assert!(
+        matches!(read(&format!("/msg bob {longest}")), Ok(Command::Msg { text: Some(text), .. }) if text == longest)
+    );
+    for line in [
+        format!("{longest}x"),
+        format!("/{longest}/").replacen("/x", "//x", 1),
+        format!("/msg bob {longest}x"),
+    ] {
+        let error = read(&line).unwrap_err();
+        assert_eq!(error.code, Code::TextTooLong);
+        assert!(error.message.contains("the limit is 65536"), "{}", error.message);
+    }
+}
+
+#[test]
+fn every_example_is_a_command() {
+    for spec in &COMMANDS {
+        for (typed, _) in spec.examples {
+            assert!(read(typed).is_ok(), "{typed}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_line_is_read_without_a_fall(line in "\\PC{0,40}|/[a-z]{0,8}[ #@]{0,2}.{0,40}") {
+        let _ = read(&line);
+    }
+}

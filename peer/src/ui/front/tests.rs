@@ -1,0 +1,140 @@
+use chrono::FixedOffset;
+
+use super::*;
+use crate::{
+    node::{
+        event::{Delivered, Ready},
+        types::RoomName,
+    },
+    ui::{
+        status,
+        testing::{author, line, room, user},
+    },
+};
+
+fn front() -> TextFront<FixedOffset> {
+    let mut front = TextFront::new(user("alice"), Paint::new(false), FixedOffset::east_opt(0).unwrap());
+    front.event(Event::Ready(Ready {
+        user: user("alice"),
+        device: author(1).device,
+        listen: String::new(),
+        registry: String::new(),
+        first_start: false,
+        conversations: vec![room("dev"), room("lobby")],
+        current: Some(room("dev")),
+    }));
+    front.take_text();
+    front
+}
+
+fn typed(front: &mut TextFront<FixedOffset>, line: &str) -> Vec<Request> {
+    front.input(Input::Line(line.into()))
+}
+
+#[test]
+fn what_is_said_elsewhere_is_hinted_at_once_and_shown_when_switching() {
+    let mut f = front();
+    f.event(Event::Message(line("bob", "one")));
+    assert_eq!(f.take_text(), "· bob wrote in #lobby: /switch #lobby\n");
+    f.event(Event::Message(line("bob", "two")));
+    assert_eq!(f.take_text(), "");
+    f.event(Event::Message(line("bob", "alice?")));
+    assert_eq!(f.take_text(), "· bob speaks of you in #lobby: /switch #lobby\n");
+    assert_eq!(
+        status::row(&f.session, false, 60, Paint::new(false)),
+        "── #dev [#lobby 3 unread]"
+    );
+
+    // Not shown since the start: the log knows what came before, too.
+    let last = |last| Request::History {
+        conversation: room("lobby"),
+        last,
+    };
+    assert_eq!(
+        typed(&mut f, "/switch lobby"),
+        [Request::Current(room("lobby")), last(20)]
+    );
+    f.event(Event::Replay(Replay {
+        conversation: room("lobby"),
+        why: crate::node::event::ReplayReason::History,
+        lines: vec![line("bob", "one")],
+        more: false,
+    }));
+    assert!(f.take_text().starts_with("── all 1 in #lobby ──\n"));
+
+    typed(&mut f, "/switch dev");
+    f.event(Event::Message(line("bob", "three")));
+    f.take_text();
+    assert_eq!(typed(&mut f, "/switch lobby"), [Request::Current(room("lobby"))]);
+    assert_eq!(f.take_text(), "── #lobby: 1 unread ──\n14:02  bob    three\n");
+}
+
+#[test]
+fn a_text_that_went_elsewhere_says_where() {
+    let mut f = front();
+    f.event(Event::Sent(line("alice", "hi")));
+    assert!(f.take_text().ends_with("14:02  alice  #lobby hi\n"));
+}
+
+#[test]
+fn the_row_above_the_prompt_tells_what_changes() {
+    let mut f = front();
+    typed(&mut f, "/switch lobby");
+    let row =
+        |f: &TextFront<FixedOffset>, columns| status::row(&f.session, f.registry_lost, columns, Paint::new(false));
+    assert_eq!(row(&f, 80), "── #lobby");
+    let member = |name: &str, online| crate::node::event::Member {
+        user: user(name),
+        me: name == "alice",
+        online,
+        version: None,
+    };
+    f.event(Event::Who {
+        conversation: room("lobby"),
+        members: vec![member("alice", true), member("bob", true), member("carol", false)],
+    });
+    typed(&mut f, "hi");
+    assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · … 1 to send");
+    f.event(Event::Sent(line("alice", "hi")));
+    assert_eq!(
+        row(&f, 80),
+        "── #lobby · bob · offline: carol · ○ 0/2, not yet bob and carol"
+    );
+    let delivered = |name: &str, durable| {
+        let own = line("alice", "hi");
+        Event::Delivered(Delivered {
+            conversation: own.conversation,
+            id: own.id,
+            seq: own.seq,
+            to: user(name),
+            durable,
+            have: 1,
+            of: 2,
+        })
+    };
+    f.event(delivered("bob", true));
+    assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · ✓ 1/2, not yet carol");
+    f.event(delivered("carol", false));
+    assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · ✓ 2/2");
+    f.event(delivered("carol", true));
+    assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · ✓✓ 2/2");
+    f.event(Event::Registry(RegistryState::Lost { reason: "gone".into() }));
+    assert_eq!(row(&f, 24), "── #lobby · bob · offl…");
+}
+
+#[test]
+fn a_room_of_the_command_line_is_current_at_once() {
+    let mut f = front();
+    let lobby = RoomName::new("x").unwrap();
+    assert_eq!(f.input(Input::Join(lobby.clone())), [Request::Join(lobby)]);
+    assert!(f.session.is_current(&room("x")));
+    let joined = Event::Joined(Joined {
+        conversation: room("x"),
+        created: true,
+        version: 0,
+        members: vec![user("alice")],
+        replay: Vec::new(),
+    });
+    assert_eq!(f.event(joined), [Request::Current(room("x"))]);
+    assert_eq!(f.take_text(), "→ #x is new: you created it; nobody else is here yet\n");
+}

@@ -1,0 +1,125 @@
+//! The objects of the JSON mode, field by field as scripts see them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// What one line of stdout says.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Object<'e> {
+    Ready {
+        user: &'e str,
+        device: String,
+        listen: &'e str,
+        registry: &'e str,
+        first_start: bool,
+        conversations: Vec<String>,
+        current: Option<String>,
+    },
+    Joined {
+        conversation: String,
+        version: u64,
+        members: Vec<&'e str>,
+        created: bool,
+    },
+    Message(Message<'e>),
+    Sent(Message<'e>),
+    Delivered {
+        conversation: String,
+        id: String,
+        to: &'e str,
+        durable: bool,
+        have: usize,
+        of: usize,
+    },
+    Presence {
+        user: &'e str,
+        online: bool,
+        conversation: String,
+        left: bool,
+    },
+    Version {
+        conversation: String,
+        version: u64,
+        heights: BTreeMap<String, u64>,
+    },
+    Left {
+        conversation: String,
+    },
+    Synced {
+        conversation: String,
+        version: u64,
+        from: Vec<&'e str>,
+        pulled: u64,
+    },
+    /// Ends a run of replayed messages.
+    Replayed {
+        conversation: String,
+        why: &'static str,
+        count: usize,
+        more: bool,
+    },
+    Progress {
+        conversation: String,
+        from: &'e str,
+        have: u64,
+        of: u64,
+    },
+    Who {
+        conversation: String,
+        members: Vec<Person<'e>>,
+    },
+    List {
+        own: Vec<Own>,
+        rooms: Option<Vec<Room>>,
+    },
+    Registry {
+        state: &'static str,
+        reason: Option<&'e str>,
+    },
+    Switched {
+        conversation: String,
+    },
+    Help {
+        text: String,
+    },
+    Error {
+        code: &'static str,
+        message: &'e str,
+    },
+    Bye,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Message<'e> {
+    pub(super) conversation: String,
+    pub(super) id: String,
+    pub(super) author: &'e str,
+    pub(super) device: String,
+    pub(super) seq: u64,
+    pub(super) lamport: u64,
+    pub(super) version: u64,
+    pub(super) sent_at: String,
+    pub(super) text: Option<&'e str>,
+    pub(super) replayed: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Person<'e> {
+    pub(super) user: &'e str,
+    pub(super) online: bool,
+    pub(super) version: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Own {
+    pub(super) conversation: String,
+    pub(super) version: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Room {
+    pub(super) conversation: String,
+    pub(super) members: u32,
+}

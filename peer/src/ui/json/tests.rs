@@ -1,0 +1,211 @@
+use super::*;
+use crate::{
+    node::{
+        event::Code,
+        types::{EntryId, Heights, RoomName, Seq},
+    },
+    ui::testing::{author, line, room, user},
+};
+
+fn front() -> JsonFront {
+    JsonFront::new(user("alice"))
+}
+
+fn taken(front: &mut JsonFront) -> String {
+    match front.take_output() {
+        Some(Output::Text(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn object(event: Event) -> String {
+    let mut front = front();
+    front.event(event);
+    taken(&mut front)
+}
+
+fn direct() -> Conversation {
+    Conversation::direct(&user("alice"), &user("bob"))
+}
+
+/// The line with `HEX…` for what is 32 bytes of one value.
+fn golden(line: &str) -> String {
+    let line = line.replace("ID", &"07".repeat(32)).replace("DEVICE", &"0b".repeat(32));
+    line + "\n"
+}
+
+const MESSAGE: &str = r##""conversation":"#lobby","id":"ID","author":"bob","device":"DEVICE","seq":4,"lamport":17,"version":13,"sent_at":"2026-01-31T14:02:07.042Z","text":"hi","replayed":"##;
+
+#[test]
+fn ready_and_joined() {
+    let ready = Event::Ready(Ready {
+        user: user("alice"),
+        device: author(11).device,
+        listen: "127.0.0.1:41234".into(),
+        registry: "127.0.0.1:10001".into(),
+        first_start: false,
+        conversations: vec![room("dev"), direct()],
+        current: Some(direct()),
+    });
+    assert_eq!(
+        object(ready),
+        golden(
+            r##"{"event":"ready","user":"alice","device":"DEVICE","listen":"127.0.0.1:41234","registry":"127.0.0.1:10001","first_start":false,"conversations":["#dev","@bob"],"current":"@bob"}"##
+        )
+    );
+    let joined = Event::Joined(Joined {
+        conversation: room("lobby"),
+        created: true,
+        version: 12,
+        members: vec![user("alice"), user("bob")],
+        replay: vec![line("bob", "hi")],
+    });
+    assert_eq!(
+        object(joined),
+        golden(&format!(
+            r##"{{"event":"joined","conversation":"#lobby","version":12,"members":["alice","bob"],"created":true}}
+{{"event":"message",{MESSAGE}true}}"##
+        ))
+    );
+}
+
+#[test]
+fn messages() {
+    assert_eq!(
+        object(Event::Message(line("bob", "hi"))),
+        golden(&format!(r#"{{"event":"message",{MESSAGE}false}}"#))
+    );
+    assert_eq!(
+        object(Event::Sent(line("bob", "hi"))),
+        golden(&format!(r#"{{"event":"sent",{MESSAGE}false}}"#))
+    );
+    let unknown = Line {
+        text: None,
+        ..line("bob", "")
+    };
+    assert!(object(Event::Message(unknown)).contains(r#""text":null,"#));
+    let hostile = object(Event::Message(line("bob", "a\n{\"event\":\"bye\"}\u{1b}[2J\u{2028}")));
+    assert_eq!(hostile.matches('\n').count(), 1, "one object, one line");
+    assert!(!hostile.contains('\u{1b}'));
+    let replay = |lines| {
+        Event::Replay(Replay {
+            conversation: room("lobby"),
+            why: ReplayReason::History,
+            lines,
+            more: true,
+        })
+    };
+    assert_eq!(
+        object(replay(vec![line("bob", "hi")])),
+        golden(&format!(
+            r##"{{"event":"message",{MESSAGE}true}}
+{{"event":"replayed","conversation":"#lobby","why":"history","count":1,"more":true}}"##
+        ))
+    );
+}
+
+#[test]
+fn every_other_event() {
+    let cases = [
+        (
+            Event::Delivered(Delivered {
+                conversation: room("lobby"),
+                id: EntryId([7; 32]),
+                seq: Seq(4),
+                to: user("bob"),
+                durable: false,
+                have: 1,
+                of: 2,
+            }),
+            r##"{"event":"delivered","conversation":"#lobby","id":"ID","to":"bob","durable":false,"have":1,"of":2}"##,
+        ),
+        (
+            Event::Presence(Presence {
+                user: user("bob"),
+                online: false,
+                conversation: direct(),
+                left: false,
+            }),
+            r#"{"event":"presence","user":"bob","online":false,"conversation":"@bob","left":false}"#,
+        ),
+        (
+            Event::Version {
+                conversation: room("lobby"),
+                heights: Heights([(author(11), Seq(7))].into()),
+            },
+            r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7}}"##,
+        ),
+        (
+            Event::Left(room("lobby")),
+            r##"{"event":"left","conversation":"#lobby"}"##,
+        ),
+        (
+            Event::Synced {
+                conversation: room("lobby"),
+                version: 13,
+                from: vec![user("bob")],
+                pulled: 5,
+            },
+            r##"{"event":"synced","conversation":"#lobby","version":13,"from":["bob"],"pulled":5}"##,
+        ),
+        (
+            Event::Progress {
+                conversation: room("lobby"),
+                from: user("bob"),
+                have: 1,
+                of: 9,
+            },
+            r##"{"event":"progress","conversation":"#lobby","from":"bob","have":1,"of":9}"##,
+        ),
+        (
+            Event::Who {
+                conversation: room("lobby"),
+                members: vec![Member {
+                    user: user("bob"),
+                    me: false,
+                    online: true,
+                    version: Some(3),
+                }],
+            },
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3}]}"##,
+        ),
+        (
+            Event::List {
+                own: vec![(direct(), 2)],
+                rooms: Some(vec![(RoomName::new("dev").unwrap(), 4)]),
+            },
+            r##"{"event":"list","own":[{"conversation":"@bob","version":2}],"rooms":[{"conversation":"#dev","members":4}]}"##,
+        ),
+        (
+            Event::Registry(RegistryState::Lost { reason: "gone".into() }),
+            r#"{"event":"registry","state":"lost","reason":"gone"}"#,
+        ),
+        (
+            Event::Notice(Notice {
+                code: Code::NoSuchUser,
+                message: "there is no eve".into(),
+            }),
+            r#"{"event":"error","code":"no_such_user","message":"there is no eve"}"#,
+        ),
+        (Event::Bye, r#"{"event":"bye"}"#),
+    ];
+    for (event, line) in cases {
+        assert_eq!(object(event), golden(line));
+    }
+}
+
+#[test]
+fn mistakes_of_a_script_are_errors_and_the_end_quits() {
+    let mut front = front();
+    assert!(front.input(Input::Line("hi".into())).is_empty());
+    assert!(taken(&mut front).starts_with(r#"{"event":"error","code":"no_conversation","message":"#));
+    assert!(front.input(Input::Line("/jion".into())).is_empty());
+    assert!(taken(&mut front).starts_with(r#"{"event":"error","code":"no_such_command","#));
+    front.input(Input::Join(RoomName::new("lobby").unwrap()));
+    front.input(Input::Line("/switch lobby".into()));
+    assert_eq!(
+        taken(&mut front),
+        "{\"event\":\"switched\",\"conversation\":\"#lobby\"}\n"
+    );
+    assert_eq!(front.input(Input::End), [Request::Quit]);
+}

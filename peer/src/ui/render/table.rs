@@ -1,0 +1,113 @@
+//! Answers that are tables: columns aligned by what a terminal shows.
+
+use chrono::TimeZone;
+
+use super::{Renderer, counted};
+use crate::{
+    node::{
+        event::Member,
+        types::{Conversation, Heights, RoomName},
+    },
+    ui::width,
+};
+
+/// The most rows of a table; further ones are counted.
+const ROWS_MAX: usize = 200;
+
+impl<Z: TimeZone> Renderer<Z> {
+    /// Who is in a conversation.
+    pub fn who(&self, conversation: &Conversation, members: &[Member]) -> String {
+        let rows = members.iter().map(|member| {
+            let standing = match (member.me, member.online) {
+                (true, _) => "you",
+                (false, true) => "online",
+                (false, false) => "offline",
+            };
+            let version = member
+                .version
+                .map_or("".to_owned(), |version| format!("version {version}"));
+            let name = self.name(&member.user);
+            let painted = self.paint.user(&member.user, member.me, &name);
+            [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
+        });
+        let head = format!(
+            "{}: {}",
+            self.title(conversation),
+            counted(members.len() as u64, "member")
+        );
+        self.rule(&head) + &table(rows)
+    }
+
+    /// What there is.
+    pub fn list(
+        &self,
+        own: &[(Conversation, u64)],
+        rooms: Option<&[(RoomName, u32)]>,
+        current: Option<&Conversation>,
+    ) -> String {
+        let mut out = self.rule("your conversations");
+        if own.is_empty() {
+            out += &self.quiet(&["  none yet: /join ROOM or /msg USER"]);
+        }
+        out += &table(own.iter().map(|(conversation, version)| {
+            let current = if Some(conversation) == current { "current" } else { "" };
+            let version = counted(*version, "message");
+            [
+                (self.title(conversation), None),
+                (version, None),
+                (current.to_owned(), None),
+            ]
+        }));
+        let Some(rooms) = rooms else {
+            return out + &self.quiet(&["  the registry does not answer, so the other rooms are not known"]);
+        };
+        out += &self.rule("rooms");
+        if rooms.is_empty() {
+            out += &self.quiet(&["  none yet: /join ROOM creates one"]);
+        }
+        out + &table(rooms.iter().map(|(room, members)| {
+            let members = counted(u64::from(*members), "member");
+            [(format!("#{room}"), None), (members, None), (String::new(), None)]
+        }))
+    }
+
+    /// How much of a conversation is held, and whose.
+    pub fn version(&self, conversation: &Conversation, heights: &Heights) -> String {
+        let rows = heights.0.iter().map(|(author, seq)| {
+            let author = author.to_string();
+            let (device, incarnation) = author.split_once('-').unwrap_or((&author, ""));
+            let device = format!("{}…-{}", &device[..device.len().min(12)], incarnation);
+            [
+                (device, None),
+                (counted(seq.0, "entry").replace("entrys", "entries"), None),
+                (String::new(), None),
+            ]
+        });
+        let head = format!("{}: version {}", self.title(conversation), heights.version());
+        self.rule(&head) + &table(rows)
+    }
+}
+
+/// A cell and, where it has colours, how it is written.
+type Cell = (String, Option<String>);
+
+fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let widest = |column: usize| rows.iter().map(|row| width::columns(&row[column].0)).max().unwrap_or(0);
+    let columns = [widest(0), widest(1)];
+    let mut out = String::new();
+    for [first, second, third] in rows.iter().take(ROWS_MAX) {
+        let mut line = String::from("  ");
+        for ((plain, painted), columns) in [first, second].into_iter().zip(columns) {
+            line += painted.as_ref().unwrap_or(plain);
+            line += &" ".repeat(columns.saturating_sub(width::columns(plain)) + 2);
+        }
+        line += &third.0;
+        out += line.trim_end();
+        out.push('\n');
+    }
+    if rows.len() > ROWS_MAX {
+        out += &format!("  … and {} more\n", rows.len() - ROWS_MAX);
+    }
+    out
+}

@@ -1,0 +1,208 @@
+use chrono::FixedOffset;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    node::event::{Code, Line, Member, Replay, ReplayReason},
+    ui::testing::{author, line, room, user},
+};
+
+fn renderer(colours: bool, width: Option<usize>) -> Renderer<FixedOffset> {
+    let zone = FixedOffset::east_opt(3600).unwrap();
+    let mut renderer = Renderer::new(user("alice"), Paint::new(colours), zone);
+    renderer.set_width(width);
+    renderer
+}
+
+fn message(renderer: &mut Renderer<FixedOffset>, line: &Line) -> String {
+    renderer.message(line, Show::default())
+}
+
+#[test]
+fn a_day_a_time_a_name_and_a_text() {
+    let mut r = renderer(false, Some(60));
+    let day = "── Saturday, 31 January 2026 ──\n";
+    assert_eq!(message(&mut r, &line("bob", "hi")), format!("{day}15:02  bob    hi\n"));
+    assert_eq!(
+        message(&mut r, &line("alice", "two\nlines")),
+        "15:02  alice  two\n              lines\n"
+    );
+    let mut late = line("bob", "late");
+    late.sent_at.0 += 9 * 3600 * 1000;
+    assert_eq!(
+        message(&mut r, &late),
+        "── Sunday, 1 February 2026 ──\n00:02  bob    late\n"
+    );
+    let mut unknown = late.clone();
+    unknown.text = None;
+    assert!(message(&mut r, &unknown).ends_with("  (something that this version of Peerchat cannot show)\n"));
+}
+
+#[test]
+fn texts_hang_behind_their_names() {
+    let mut r = renderer(false, Some(40));
+    message(&mut r, &line("bob", ""));
+    assert_eq!(
+        message(&mut r, &line("bob", "a text that is longer than the line")),
+        "15:02  bob    a text that is longer\n              than the line\n"
+    );
+    assert_eq!(
+        message(&mut r, &line("小明", "你好世界你好世界你好世界你好世界")),
+        "15:02  小明   你好世界你好世界你好世界\n              你好世界\n"
+    );
+    assert_eq!(
+        message(&mut r, &line("a-name-that-leaves-no-room", "text")),
+        "15:02  a-name-that-leaves-no-room\n       text\n"
+    );
+}
+
+#[test]
+fn the_own_name_is_marked_and_rings_if_wanted() {
+    let mut r = renderer(true, None);
+    message(&mut r, &line("bob", ""));
+    let live = Show {
+        live: true,
+        ..Show::default()
+    };
+    let named = line("bob", "ALICE, malice");
+    let shown = r.message(&named, live);
+    assert!(shown.ends_with("  \u{1b}[7mALICE\u{1b}[0m, malice\n"), "{shown:?}");
+    assert!(r.is_mention(&named) && !r.is_mention(&line("bob", "malice")) && !r.is_mention(&line("alice", "alice")));
+    r.set_bell(true);
+    assert!(r.message(&named, live).starts_with('\u{7}'));
+    assert!(!message(&mut r, &named).contains('\u{7}'), "not in a replay");
+    assert!(
+        !r.message(&line("alice", "alice"), live).contains('\u{7}'),
+        "not by oneself"
+    );
+    assert!(
+        r.message(&line("alice", "x"), live).contains("\u{1b}[1;38;5;"),
+        "the own name is bold"
+    );
+}
+
+#[test]
+fn answers() {
+    let mut r = renderer(false, Some(80));
+    let replay = Replay {
+        conversation: room("lobby"),
+        why: ReplayReason::Search("HI".into()),
+        lines: vec![line("bob", "hi")],
+        more: true,
+    };
+    assert_eq!(
+        r.replay(&replay),
+        "── the latest 1 in #lobby with “HI” ──\n── Saturday, 31 January 2026 ──\n15:02  bob    hi\n── now ──\n"
+    );
+    let member = |name: &str, online, version| Member {
+        user: user(name),
+        me: name == "alice",
+        online,
+        version,
+    };
+    let members = [member("alice", true, Some(9)), member("小明", false, None)];
+    assert_eq!(
+        r.who(&room("lobby"), &members),
+        "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
+    );
+    let rooms = [(crate::node::types::RoomName::new("dev").unwrap(), 1)];
+    assert_eq!(
+        r.list(&[(room("lobby"), 12)], Some(&rooms), Some(&room("lobby"))),
+        "── your conversations ──\n  #lobby  12 messages  current\n── rooms ──\n  #dev  1 member\n"
+    );
+    let heights = crate::node::types::Heights([(author(11), crate::node::types::Seq(7))].into());
+    assert_eq!(
+        r.version(&room("lobby"), &heights),
+        "── #lobby: version 7 ──\n  0b0b0b0b0b0b…-000000000000001f  7 entries\n"
+    );
+}
+
+#[test]
+fn comings_and_goings() {
+    let mut r = renderer(false, Some(80));
+    let presence = |online, left| Presence {
+        user: user("bob"),
+        online,
+        conversation: room("lobby"),
+        left,
+    };
+    assert_eq!(r.presence(&presence(true, false)), "→ bob is in #lobby\n");
+    assert_eq!(r.presence(&presence(false, true)), "← bob left #lobby\n");
+    assert_eq!(
+        r.presence(&presence(false, false)),
+        "← bob is offline; what is said in #lobby is delivered later\n"
+    );
+    let bob = user("bob");
+    let told: Vec<_> = (0..=10_000)
+        .filter_map(|have| r.progress(&room("lobby"), &bob, have, 10_000))
+        .collect();
+    assert_eq!(told.len(), 10);
+    assert_eq!(told[4], "· #lobby: 5000 of 10000 messages from bob (50 %)\n");
+    assert_eq!(r.progress(&room("lobby"), &bob, 10, 20), None);
+    assert_eq!(
+        r.synced(&room("lobby"), 10_001, &[bob], 1).unwrap(),
+        "✓ #lobby is complete: 1 message came from bob; 10001 in all\n"
+    );
+    let notice = Notice {
+        code: Code::Refused,
+        message: "no\u{1b}[2J\n15:02  eve  forged".into(),
+    };
+    assert_eq!(r.notice(&notice), "! no␛[2J\n  15:02  eve  forged\n");
+}
+
+#[test]
+fn the_first_start_teaches_in_five_lines() {
+    let mut ready = Ready {
+        user: user("alice"),
+        device: author(1).device,
+        listen: String::new(),
+        registry: String::new(),
+        first_start: true,
+        conversations: Vec::new(),
+        current: None,
+    };
+    let r = renderer(false, None);
+    assert_eq!(r.ready(&ready, None).lines().count(), 5);
+    ready.first_start = false;
+    assert_eq!(
+        r.ready(&ready, Some(&room("dev"))),
+        "Welcome back, alice. You are in #dev; /list shows what there is, /help what you can do.\n"
+    );
+}
+
+/// What is left when the colours that `Paint` writes are taken out.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find('m').expect("a colour ends with m");
+        assert!(
+            part[..end].bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';')),
+            "{part:?}"
+        );
+        plain += &part[end + 1..];
+    }
+    plain
+}
+
+proptest! {
+    #[test]
+    fn no_text_drives_the_terminal_or_forges_a_line(
+        text in "([\\x00-\\x1f\\x7f-\\x9f]|\u{1b}\\[[0-9]{0,2}[A-Zm]|alice|[a-z ]{0,9}|\n15:02  bob|\\PC|你|\u{202e}){0,40}",
+        width in prop::option::of(20usize..100),
+        hit in prop::option::of("[a-z]{1,2}"),
+    ) {
+        let mut r = renderer(true, width);
+        message(&mut r, &line("bob", ""));
+        let show = Show { live: true, tag: None, hit: hit.as_deref() };
+        let plain = without_colours(&r.message(&line("bob", &text), show));
+        prop_assert!(plain.ends_with('\n'));
+        for (number, shown) in plain.lines().enumerate() {
+            prop_assert!(!shown.chars().any(char::is_control), "{:?}", shown);
+            let start = if number == 0 { "15:02  bob" } else { "       " };
+            prop_assert!(shown.starts_with(start), "{:?}", shown);
+            let narrow = width.is_some_and(|width| width::columns(shown) > width);
+            prop_assert!(!narrow, "{:?} in {:?}", shown, width);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+use super::*;
+use crate::{
+    node::event::{Delivered, Event, Joined, Presence, Ready},
+    ui::testing::{author, line, room, user},
+};
+
+fn direct(name: &str) -> Conversation {
+    Conversation::direct(&user("alice"), &user(name))
+}
+
+fn session() -> Session {
+    Session::new(user("alice"))
+}
+
+fn joined(conversation: Conversation) -> Event {
+    Event::Joined(Joined {
+        conversation,
+        created: false,
+        version: 0,
+        members: ["alice", "bob", "carol"].map(user).into(),
+        replay: Vec::new(),
+    })
+}
+
+fn ready(conversations: Vec<Conversation>, current: Option<Conversation>) -> Event {
+    Event::Ready(Ready {
+        user: user("alice"),
+        device: author(1).device,
+        listen: String::new(),
+        registry: String::new(),
+        first_start: false,
+        conversations,
+        current,
+    })
+}
+
+fn write(conversation: Conversation, text: &str) -> Request {
+    Request::Write {
+        conversation,
+        text: text.into(),
+    }
+}
+
+#[track_caller]
+fn asks(session: &mut Session, line: &str, requests: &[Request]) {
+    assert_eq!(session.typed(line).requests, requests, "{line:?}");
+}
+
+#[track_caller]
+fn refuses(session: &mut Session, line: &str, code: Code) {
+    let typed = session.typed(line);
+    assert!(typed.requests.is_empty(), "{line:?}");
+    assert!(
+        matches!(typed.show, Some(Show::Notice(notice)) if notice.code == code),
+        "{line:?}"
+    );
+}
+
+#[test]
+fn typed_lines_and_what_they_ask() {
+    let mut s = session();
+    let (lobby, dev, bob) = (room("lobby"), room("dev"), direct("bob"));
+    let name = |name: &str| RoomName::new(name).unwrap();
+    asks(&mut s, "", &[]);
+    asks(&mut s, "/join lobby", &[Request::Join(name("lobby"))]);
+    asks(
+        &mut s,
+        "at once, before the answer",
+        &[write(lobby.clone(), "at once, before the answer")],
+    );
+    asks(&mut s, "//shrug", &[write(lobby.clone(), "/shrug")]);
+    asks(&mut s, "/msg bob", &[Request::Open(user("bob"))]);
+    asks(&mut s, "hi", &[write(bob.clone(), "hi")]);
+    asks(&mut s, "/msg @BOB  again", &[write(bob.clone(), "again")]);
+    asks(
+        &mut s,
+        "/msg carol hi",
+        &[Request::Open(user("carol")), write(direct("carol"), "hi")],
+    );
+    asks(&mut s, "/join #dev", &[Request::Join(name("dev"))]);
+    let last = |conversation: &Conversation, last| Request::History {
+        conversation: conversation.clone(),
+        last,
+    };
+    asks(&mut s, "/history", &[last(&dev, 50)]);
+    asks(&mut s, "/switch lobby", &[Request::Current(lobby.clone())]);
+    asks(&mut s, "/history 3", &[last(&lobby, 3)]);
+    let search = Request::Search {
+        conversation: lobby.clone(),
+        text: "a b".into(),
+        last: SEARCH_HITS_MAX,
+    };
+    asks(&mut s, "/search a b", &[search]);
+    asks(&mut s, "/version", &[Request::Version(lobby.clone())]);
+    asks(&mut s, "/who", &[Request::Who(lobby.clone())]);
+    asks(&mut s, "/list", &[Request::List]);
+    asks(&mut s, "/leave @bob", &[Request::Leave(bob)]);
+    asks(&mut s, "still here", &[write(lobby.clone(), "still here")]);
+    asks(&mut s, "/leave", &[Request::Leave(lobby)]);
+    refuses(&mut s, "to whom?", Code::NoConversation);
+    asks(&mut s, "/quit", &[Request::Quit]);
+}
+
+#[test]
+fn conversations_that_one_is_not_in_are_refused() {
+    let mut s = session();
+    for line in ["hi", "/leave", "/who", "/history", "/version", "/search x"] {
+        refuses(&mut s, line, Code::NoConversation);
+    }
+    for line in ["/switch lobby", "/switch #lobby", "/switch @bob", "/leave lobby"] {
+        refuses(&mut s, line, Code::NotJoined);
+    }
+    s.typed("/join bob");
+    s.typed("/msg bob");
+    refuses(&mut s, "/switch bob", Code::Usage);
+    asks(&mut s, "/switch #bob", &[Request::Current(room("bob"))]);
+}
+
+#[test]
+fn a_user_who_is_not_there_leaves_nobody_to_talk_to() {
+    let mut s = session();
+    s.typed("/join lobby");
+    s.learn(&joined(room("lobby")), true);
+    s.typed("/msg Nobody");
+    let notice = Notice {
+        code: Code::NoSuchUser,
+        message: "there is no user Nobody".into(),
+    };
+    s.learn(&Event::Notice(notice), true);
+    refuses(&mut s, "a secret", Code::NoConversation);
+    refuses(&mut s, "/switch @nobody", Code::NotJoined);
+    asks(&mut s, "/switch #lobby", &[Request::Current(room("lobby"))]);
+}
+
+#[test]
+fn a_start_goes_on_where_the_last_one_ended() {
+    let mut s = session();
+    s.learn(&ready(vec![room("dev"), direct("bob")], Some(room("dev"))), true);
+    assert!(s.is_current(&room("dev")));
+    asks(&mut s, "/msg bob hi", &[write(direct("bob"), "hi")]);
+    assert_eq!(s.users().len(), 1);
+}
+
+#[test]
+fn what_comes_elsewhere_is_kept_until_it_is_read() {
+    let mut s = session();
+    s.learn(&ready(vec![room("dev"), room("lobby")], Some(room("dev"))), true);
+    for number in 0..3 {
+        s.learn(&Event::Message(line("bob", &number.to_string())), true);
+    }
+    assert_eq!(s.unread().collect::<Vec<_>>(), [(&room("lobby"), 3)]);
+    let Some(Show::Switched(conversation, unread)) = s.typed("/switch lobby").show else {
+        panic!()
+    };
+    assert_eq!(conversation, room("lobby"));
+    assert!(unread.is_whole() && unread.lines[2].text.as_deref() == Some("2"));
+    assert_eq!(s.unread().count(), 0);
+
+    s.typed("/switch dev");
+    for _ in 0..UNREAD_LINES_MAX * 2 + 5 {
+        s.learn(&Event::Message(line("bob", "x")), true);
+    }
+    let Some(Show::Switched(_, unread)) = s.typed("/switch lobby").show else {
+        panic!()
+    };
+    assert_eq!(unread.count, UNREAD_LINES_MAX * 2 + 5);
+    assert!(!unread.is_whole() && unread.lines.len() <= UNREAD_LINES_MAX);
+}
+
+#[test]
+fn members_and_delivery_are_known() {
+    let mut s = session();
+    s.typed("/join lobby");
+    s.learn(&joined(room("lobby")), true);
+    let presence = |name: &str, online, left| {
+        Event::Presence(Presence {
+            user: user(name),
+            online,
+            conversation: room("lobby"),
+            left,
+        })
+    };
+    s.learn(&presence("bob", false, false), true);
+    let carol = user("carol");
+    assert_eq!(
+        s.others().collect::<Vec<_>>(),
+        [(&user("bob"), Standing::Away), (&carol, Standing::Here)]
+    );
+
+    s.typed("hi");
+    assert_eq!(s.waiting(), 1);
+    let own = line("alice", "hi");
+    s.learn(&Event::Sent(own.clone()), true);
+    assert_eq!((s.waiting(), s.delivery().unwrap().stored()), (0, (0, 2)));
+    let delivered = |name: &str, durable| {
+        Event::Delivered(Delivered {
+            conversation: room("lobby"),
+            id: own.id,
+            seq: own.seq,
+            to: user(name),
+            durable,
+            have: 1,
+            of: 2,
+        })
+    };
+    s.learn(&delivered("carol", false), true);
+    s.learn(&delivered("carol", true), true);
+    let delivery = s.delivery().unwrap();
+    assert_eq!(
+        (delivery.stored(), delivery.is_done(), delivery.has(&user("bob"))),
+        ((1, 2), false, false)
+    );
+    s.learn(&delivered("bob", true), true);
+    assert!(s.delivery().unwrap().is_done());
+    s.learn(&presence("bob", false, true), true);
+    assert_eq!(s.others().count(), 1);
+}
