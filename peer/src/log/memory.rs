@@ -15,7 +15,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::disk::{Disk, DiskFile, IoError, Stamp, folder_of};
+use super::{
+    disk::{Disk, DiskFile, IoError, Stamp, folder_of},
+    memory_state::{Change, Content, Naming, Node, Outcome, State},
+};
 
 /// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,51 +42,6 @@ pub struct MemoryFile {
     disk: MemoryDisk,
     number: u64,
     path: Arc<PathBuf>,
-}
-
-#[derive(Debug, Clone)]
-struct State {
-    random: fastrand::Rng,
-    /// How many operations there were that change something.
-    operations: u64,
-    fault: Option<(u64, Fault)>,
-    crashed: bool,
-    /// How many bytes all files together may have.
-    capacity: Option<u64>,
-    files: BTreeMap<u64, Content>,
-    /// What processes see.
-    names: BTreeMap<PathBuf, Node>,
-    /// What is on the platter.
-    durable_names: BTreeMap<PathBuf, Node>,
-    /// What happened to the names in a folder since it was synced.
-    unsynced_names: BTreeMap<PathBuf, Vec<Naming>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Node {
-    Folder,
-    File(u64),
-}
-
-#[derive(Debug, Clone)]
-enum Naming {
-    Put(PathBuf, Node),
-    Remove(PathBuf),
-    Rename(PathBuf, PathBuf),
-}
-
-#[derive(Debug, Clone, Default)]
-struct Content {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-    changed: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Truncate(usize),
 }
 
 impl MemoryDisk {
@@ -161,6 +119,7 @@ impl MemoryDisk {
             content.unsynced.clear();
             // Outside of the count of operations, which starts at 0.
             content.changed = u64::MAX - operations;
+            content.durable_changed = content.changed;
         }
     }
 
@@ -189,166 +148,6 @@ impl MemoryDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What an operation is to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    Fails,
-}
-
-impl State {
-    fn bytes(&self) -> u64 {
-        self.files.values().map(|content| content.seen.len() as u64).sum()
-    }
-
-    /// Counts an operation that changes something. An error where nothing works any more.
-    fn count(&mut self) -> io::Result<Outcome> {
-        self.alive()?;
-        let number = self.operations;
-        self.operations += 1;
-        match self.fault {
-            Some((at, fault)) if at == number => {
-                self.crashed = fault == Fault::Crash;
-                Ok(Outcome::Fails)
-            }
-            _ => Ok(Outcome::Done),
-        }
-    }
-
-    fn alive(&self) -> io::Result<()> {
-        if self.crashed {
-            return Err(io::Error::other("the simulated machine has crashed"));
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, number: u64) -> io::Result<&mut Content> {
-        self.files
-            .get_mut(&number)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-    }
-
-    /// Does something to names, of which a failing operation does all or nothing.
-    fn name(&mut self, naming: Naming) -> io::Result<()> {
-        let outcome = self.count()?;
-        if outcome == Outcome::Done || (self.crashed && self.random.bool()) {
-            let folder = match &naming {
-                Naming::Put(path, _) | Naming::Remove(path) | Naming::Rename(path, _) => folder_of(path).to_owned(),
-            };
-            naming.apply(&mut self.names);
-            self.unsynced_names.entry(folder).or_default().push(naming);
-        }
-        outcome.into_result()
-    }
-
-    fn lose_names(&mut self) {
-        for (_, namings) in std::mem::take(&mut self.unsynced_names) {
-            // A file system with a journal keeps the order of what it does in a folder.
-            let kept = self.random.usize(..=namings.len());
-            for naming in &namings[..kept] {
-                naming.apply(&mut self.durable_names);
-            }
-        }
-        let names = &self.durable_names;
-        let is_lost = |path: &Path| {
-            path.ancestors()
-                .skip(1)
-                .any(|folder| names.get(folder) != Some(&Node::Folder))
-        };
-        let lost: Vec<PathBuf> = names.keys().filter(|path| is_lost(path)).cloned().collect();
-        for path in lost {
-            self.durable_names.remove(&path);
-        }
-        self.names = self.durable_names.clone();
-        let used: Vec<Node> = self.names.values().copied().collect();
-        self.files.retain(|number, _| used.contains(&Node::File(*number)));
-    }
-}
-
-impl Outcome {
-    fn into_result(self) -> io::Result<()> {
-        match self {
-            Self::Done => Ok(()),
-            Self::Fails => Err(io::Error::other("simulated failure")),
-        }
-    }
-}
-
-impl Naming {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
-        match self {
-            Self::Put(path, node) => {
-                names.insert(path.clone(), *node);
-            }
-            Self::Remove(path) => {
-                names.remove(path);
-            }
-            Self::Rename(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
-                }
-            }
-        }
-    }
-}
-
-impl Content {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.seen);
-        self.unsynced.push(change);
-    }
-
-    fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-
-    /// What a loss of power leaves: the first changes, one torn at any byte, and of the rest nothing, zeroes, garbage, or some
-    /// of the later changes without the earlier ones.
-    fn lose(&mut self, random: &mut fastrand::Rng) {
-        let changes = std::mem::take(&mut self.unsynced);
-        let whole = random.usize(..=changes.len());
-        for change in &changes[..whole] {
-            change.apply(&mut self.durable);
-        }
-        if let Some(Change::Write(offset, bytes)) = changes.get(whole) {
-            let torn = bytes[..random.usize(..=bytes.len())].to_vec();
-            Change::Write(*offset, torn).apply(&mut self.durable);
-            let rest = self.seen.len().saturating_sub(self.durable.len());
-            let len = self.durable.len() + random.usize(..=rest);
-            match random.u8(..5) {
-                0 | 1 => {}
-                2 => self.durable.resize(self.durable.len().max(len), 0),
-                3 => self.durable.resize_with(self.durable.len().max(len), || random.u8(..)),
-                _ => changes[whole + 1..]
-                    .iter()
-                    .filter(|change| matches!(change, Change::Write(..)))
-                    .for_each(|change| {
-                        if random.bool() {
-                            change.apply(&mut self.durable);
-                        }
-                    }),
-            }
-        }
-        self.seen.clone_from(&self.durable);
-    }
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write(offset, written) => {
-                if bytes.len() < offset + written.len() {
-                    bytes.resize(offset + written.len(), 0);
-                }
-                bytes[*offset..offset + written.len()].copy_from_slice(written);
-            }
-            Self::Truncate(len) => bytes.truncate(*len),
-        }
     }
 }
 

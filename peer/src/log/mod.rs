@@ -35,6 +35,7 @@ mod index;
 mod index_file;
 mod lock;
 mod memory;
+mod memory_state;
 mod order;
 mod reader;
 mod real;

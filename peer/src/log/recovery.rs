@@ -187,8 +187,6 @@ impl<'a, D: Disk> Opening<'a, D> {
         let path = folder.join(LOG_FILE);
         let life = Life(disk.random());
         disk.replace(&path, &encode_header(Kind::Log, life))?;
-        // The folder itself may be new, from a process that ended before its name was durable.
-        disk.sync_folder(folder_of(folder))?;
         let gone = || IoError::new(&path, "open", std::io::ErrorKind::NotFound.into());
         let file = disk.open(&path)?.ok_or_else(gone)?;
         let holds = Holds {
@@ -293,6 +291,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             }
             _ => {
                 let file = index_file::rewrite(&self.disk, self.folder, self.life, &index)?;
+                // The folder may be new, from a process that ended before its name was durable.
                 self.disk.sync_folder(folder_of(self.folder))?;
                 file
             }

@@ -104,6 +104,14 @@ pub(super) fn entry(who: u64, seq: u64, lamport: u64) -> Arc<Entry> {
     encode(draft(who, seq, lamport))
 }
 
+/// An entry with a text of one's own.
+pub(super) fn said(who: u64, seq: u64, lamport: u64, text: &str) -> Arc<Entry> {
+    encode(Draft {
+        body: Body::Text(text.to_owned()),
+        ..draft(who, seq, lamport)
+    })
+}
+
 /// An entry that has seen another one.
 pub(super) fn answer(who: u64, seq: u64, lamport: u64, to: (u64, u64)) -> Arc<Entry> {
     let seen = vec![Seen {
@@ -186,6 +194,12 @@ impl Workload {
         });
         self.entries.push(Arc::clone(&entry));
         entry
+    }
+
+    /// Goes on from what a log holds.
+    pub(super) fn go_on_from(&mut self, log: &Log<MemoryDisk>) {
+        self.entries
+            .retain(|entry| log.heights().of(&entry.author) >= entry.seq);
     }
 
     /// A log with so many of them, not synced.
