@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use proptest::prelude::*;
+
 use super::{
     DamageKind, Log, LogError, MemoryDisk, Resume,
     disk::Disk as _,
@@ -258,4 +260,42 @@ fn damage_that_happens_while_the_log_is_open_is_named() {
         "{error}"
     );
     assert!(log.last(3).is_err());
+}
+
+proptest! {
+    /// Whatever happens to the bytes, what is still whole is in the log or salvaged, and nothing else is.
+    #[test]
+    fn any_damage_spares_what_is_whole(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..40, prop::collection::vec(any::<u8>(), 0..40)), 1..4),
+        index_cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        has_index: bool,
+    ) {
+        let workload = closed(20);
+        let mut expected = Vec::new();
+        workload.disk.tamper(&path("log"), |bytes| {
+            for (at, removed, inserted) in cuts {
+                let at = HEADER_BYTES + at.index(bytes.len() - HEADER_BYTES);
+                bytes.splice(at..(at + removed).min(bytes.len()), inserted);
+            }
+            let is_there = |entry: &&std::sync::Arc<Entry>| bytes.windows(entry.bytes.len()).any(|window| *window == entry.bytes);
+            expected = workload.entries.iter().filter(is_there).map(|entry| entry.id).collect();
+        });
+        workload.disk.tamper(&path("index"), |bytes| for (at, byte) in index_cuts {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        });
+        if !has_index {
+            workload.disk.remove(&path("index")).unwrap();
+        }
+        let (log, opened) = reopen(&workload.disk);
+        let mut present = held(&log);
+        present.extend(ids_of(&opened.salvaged));
+        prop_assert!(present.is_subset(&all_of(&workload.entries)));
+        // An entry can be there while the head of its frame is not; one such per cut.
+        let lost = expected.iter().filter(|id| !present.contains(id)).count();
+        prop_assert!(lost <= 3, "{} entries are there and were not found", lost);
+        let (again, opened) = reopen(&workload.disk.power_loss());
+        prop_assert_eq!(held(&again), held(&log));
+        prop_assert!(opened.damage.is_empty());
+    }
 }
