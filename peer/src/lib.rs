@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod log;
 pub mod node;
 pub mod ui;

@@ -1,0 +1,189 @@
+//! The disk of the machine.
+
+use std::{
+    collections::hash_map::RandomState,
+    fs::{self, DirBuilder, File, OpenOptions},
+    hash::{BuildHasher as _, Hasher as _},
+    io,
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::disk::{Disk, DiskFile, IoError, Stamp, folder_of};
+
+/// Folders are for their owner only: a chat is private.
+const FOLDER_MODE: u32 = 0o700;
+/// Files as well.
+const FILE_MODE: u32 = 0o600;
+
+/// The file system of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+/// An open file of the machine.
+#[derive(Debug, Clone)]
+pub struct RealFile {
+    file: Arc<File>,
+    path: Arc<PathBuf>,
+}
+
+impl RealFile {
+    fn new(file: File, path: &Path) -> Self {
+        Self {
+            file: Arc::new(file),
+            path: Arc::new(path.to_owned()),
+        }
+    }
+
+    fn error(&self, action: &'static str) -> impl FnOnce(io::Error) -> IoError {
+        move |source| IoError::new(&self.path, action, source)
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.error("read")(error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.file.write_all_at(bytes, offset).map_err(self.error("write to"))
+    }
+
+    fn truncate(&self, len: u64) -> Result<(), IoError> {
+        self.file.set_len(len).map_err(self.error("shorten"))
+    }
+
+    fn len(&self) -> Result<u64, IoError> {
+        Ok(self.file.metadata().map_err(self.error("examine"))?.len())
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.file.sync_all().map_err(self.error("sync"))
+    }
+
+    fn stamp(&self) -> Result<Stamp, IoError> {
+        let meta = self.file.metadata().map_err(self.error("examine"))?;
+        Ok(Stamp {
+            inode: meta.ino(),
+            changed: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
+        })
+    }
+}
+
+impl Disk for RealDisk {
+    type File = RealFile;
+
+    fn open(&self, path: &Path) -> Result<Option<RealFile>, IoError> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(RealFile::new(file, path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(IoError::new(path, "open", error)),
+        }
+    }
+
+    fn create(&self, path: &Path) -> Result<RealFile, IoError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(path)
+            .map_err(|error| IoError::new(path, "create", error))?;
+        Ok(RealFile::new(file, path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        fs::rename(from, to).map_err(|error| IoError::new(from, "rename", error))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), IoError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(IoError::new(path, "remove", error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<String>, IoError> {
+        let error = |source| IoError::new(folder, "list", source);
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(error(source)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry.map_err(error)?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_folder(&self, folder: &Path) -> Result<(), IoError> {
+        match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+            Ok(()) => self.sync_folder(folder_of(folder)),
+            Err(_) if folder.is_dir() => Ok(()),
+            Err(error) => Err(IoError::new(folder, "create", error)),
+        }
+    }
+
+    fn sync_folder(&self, folder: &Path) -> Result<(), IoError> {
+        File::open(folder)
+            .and_then(|opened| opened.sync_all())
+            .map_err(|error| IoError::new(folder, "sync", error))
+    }
+
+    fn random(&self) -> u64 {
+        // Each of these hashers has keys from the system's source of randomness.
+        RandomState::new().build_hasher().finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_and_folders_are_for_their_owner_only() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a");
+        RealDisk.create_folder(&folder).unwrap();
+        RealDisk.create_folder(&folder).unwrap();
+        let path = folder.join("f");
+        RealDisk.replace(&path, b"hello").unwrap();
+        assert_eq!(RealDisk.read_small(&path, 9).unwrap().unwrap(), b"hello");
+        assert_eq!(
+            RealDisk.read_small(&path, 2).unwrap().unwrap().len(),
+            3,
+            "too long shows"
+        );
+        assert_eq!(RealDisk.list(&folder).unwrap(), ["f"], "no temporary file stays");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
+        RealDisk.remove(&path).unwrap();
+        RealDisk.remove(&path).unwrap();
+        assert!(RealDisk.open(&path).unwrap().is_none());
+        assert!(RealDisk.list(&root.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_action() {
+        let error = RealDisk.create(Path::new("/nowhere/at/all")).unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot create /nowhere/at/all: "),
+            "{error}"
+        );
+    }
+}

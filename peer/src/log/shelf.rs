@@ -1,0 +1,113 @@
+//! The folders of all conversations on disk.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    disk::{Disk, IoError},
+    folders::{DIRECT, NAME_FILE, ROOMS, folder_of, name_of},
+};
+use crate::node::types::{Conversation, RoomName, UserName};
+
+/// A name has 64 characters of at most four bytes; a longer file is none of ours.
+const NAME_BYTES_MAX: usize = 512;
+
+/// A conversation that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelved {
+    /// Which.
+    pub conversation: Conversation,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// Makes the folder of a conversation below `data`, durably, with the file that tells its name. `data` must be there.
+///
+/// # Errors
+/// The disk refuses.
+pub fn prepare<D: Disk>(
+    disk: &D,
+    data: &Path,
+    own: &UserName,
+    conversation: &Conversation,
+) -> Result<PathBuf, IoError> {
+    let folder = data.join(folder_of(conversation, own));
+    let (kind, name) = name_of(conversation, own);
+    let name_file = folder.join(NAME_FILE);
+    let content = format!("{name}\n");
+    if disk.read_small(&name_file, NAME_BYTES_MAX)?.as_deref() == Some(content.as_bytes()) {
+        return Ok(folder);
+    }
+    disk.create_folder(&data.join(kind))?;
+    disk.create_folder(&folder)?;
+    // Where a folder was there already, the process that made it may have ended before its name was durable.
+    disk.sync_folder(data)?;
+    disk.sync_folder(&data.join(kind))?;
+    disk.replace(&name_file, content.as_bytes())?;
+    Ok(folder)
+}
+
+/// The conversations below `data`, sorted. A folder whose name file is missing or tells of another folder is passed over.
+///
+/// # Errors
+/// The disk refuses.
+pub fn shelved<D: Disk>(disk: &D, data: &Path, own: &UserName) -> Result<Vec<Shelved>, IoError> {
+    let mut found = Vec::new();
+    for kind in [ROOMS, DIRECT] {
+        for folder_name in disk.list(&data.join(kind))? {
+            let folder = data.join(kind).join(&folder_name);
+            let Some(bytes) = disk.read_small(&folder.join(NAME_FILE), NAME_BYTES_MAX)? else {
+                continue;
+            };
+            let Some(conversation) = conversation(kind, &bytes, own) else {
+                continue;
+            };
+            // A copy that a user made beside the original has the same name file.
+            if data.join(folder_of(&conversation, own)) == folder {
+                found.push(Shelved { conversation, folder });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.conversation.cmp(&b.conversation));
+    Ok(found)
+}
+
+fn conversation(kind: &str, name: &[u8], own: &UserName) -> Option<Conversation> {
+    let name = std::str::from_utf8(name).ok()?.trim_end_matches('\n');
+    match kind {
+        ROOMS => Some(Conversation::Room(RoomName::new(name).ok()?)),
+        _ => Some(Conversation::direct(own, &UserName::new(name).ok()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::memory::MemoryDisk;
+
+    #[test]
+    fn what_was_prepared_is_found_again() {
+        let (disk, data, own) = (MemoryDisk::new(1), Path::new("/"), UserName::new("me").unwrap());
+        let names = ["lobby", "CON", "back\\slash", "大厅", "...", "~x"];
+        let mut all: Vec<Conversation> = names
+            .iter()
+            .map(|name| Conversation::Room(RoomName::new(name).unwrap()))
+            .chain([Conversation::direct(&own, &UserName::new("Bob").unwrap())])
+            .chain([Conversation::direct(&own, &own)])
+            .collect();
+        all.sort();
+        for conversation in all.iter().chain(&all) {
+            prepare(&disk, data, &own, conversation).unwrap();
+        }
+        disk.create_folder(Path::new("/rooms/copy")).unwrap();
+        disk.replace(Path::new("/rooms/copy/name"), b"lobby\n").unwrap();
+        let found = shelved(&disk.power_loss(), data, &own).unwrap();
+        assert_eq!(
+            found
+                .iter()
+                .map(|shelved| shelved.conversation.clone())
+                .collect::<Vec<_>>(),
+            all
+        );
+        assert!(shelved(&MemoryDisk::new(1), data, &own).unwrap().is_empty());
+    }
+}

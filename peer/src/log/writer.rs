@@ -1,0 +1,231 @@
+//! What changes a log: appending, syncing, closing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Log, LogError, Position, Rule,
+    disk::{Disk, DiskFile, IoError},
+    format::{FRAME_HEAD_BYTES, HEADER_BYTES, RECORD_BYTES, encode_frame, encode_record},
+    index::{AuthorNo, Index, LOG_ENTRIES_MAX},
+    resume::{self, Resume},
+};
+use crate::node::{
+    limits::ENTRY_BYTES_MAX,
+    types::{Author, Draft, Entry, Lamport, Seq},
+};
+
+/// A sync that any thread can run while the log goes on. Must be run, and its outcome handed to [`Log::finish_sync`]; until then
+/// no other sync begins.
+#[derive(Debug)]
+#[must_use]
+pub struct SyncTask<F> {
+    file: F,
+    entries: u32,
+}
+
+/// What came of a sync.
+#[derive(Debug)]
+#[must_use]
+pub struct SyncOutcome {
+    entries: u32,
+    result: Result<(), IoError>,
+}
+
+impl<F: DiskFile> SyncTask<F> {
+    /// Syncs. Blocks for milliseconds.
+    pub fn run(self) -> SyncOutcome {
+        SyncOutcome {
+            entries: self.entries,
+            result: self.file.sync(),
+        }
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Appends entries, in their order, in one write. When this returns they are stored. On a rule that one of them breaks,
+    /// none is appended and the log stays usable.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] or [`LogError::Full`]: nothing happened. Anything else: the log has failed.
+    pub fn append(&mut self, entries: &[Arc<Entry>]) -> Result<(), LogError> {
+        self.usable()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if entries.len() > (LOG_ENTRIES_MAX - self.index.len()) as usize {
+            return Err(LogError::Full { limit: LOG_ENTRIES_MAX });
+        }
+        let mut coming = Coming::new(&self.index);
+        for entry in entries {
+            coming
+                .add(&entry.draft, entry.bytes.len())
+                .map_err(|rule| LogError::Refused {
+                    author: entry.author,
+                    seq: entry.seq,
+                    rule,
+                })?;
+        }
+        self.begin_authoring()?;
+        let bytes = entries.iter().map(|entry| FRAME_HEAD_BYTES + entry.bytes.len()).sum();
+        let mut frames = Vec::with_capacity(bytes);
+        for entry in entries {
+            encode_frame(self.life, &entry.bytes, &mut frames);
+        }
+        self.file
+            .write_at(self.length, &frames)
+            .map_err(fail(&mut self.failed))?;
+        for entry in entries {
+            self.index.push(&entry.author, self.length, entry.lamport);
+            self.length += (FRAME_HEAD_BYTES + entry.bytes.len()) as u64;
+        }
+        Ok(())
+    }
+
+    /// Takes the permit to resume from the disk, durably, so that a crash after it cannot lead to the same seq twice. To be
+    /// called before the first own entry is made; [`Log::append`] calls it too, so it cannot be forgotten.
+    ///
+    /// # Errors
+    /// The disk refuses: the log has failed.
+    pub fn begin_authoring(&mut self) -> Result<(), LogError> {
+        self.usable()?;
+        if self.permit {
+            resume::remove(&self.disk, &self.folder).map_err(fail(&mut self.failed))?;
+            self.permit = false;
+        }
+        Ok(())
+    }
+
+    /// Begins to make durable what is stored; none where everything is durable, a sync is under way or the log has failed.
+    pub fn begin_sync(&mut self) -> Option<SyncTask<D::File>> {
+        if self.failed.is_some() || self.syncing.is_some() || self.durable == self.index.len() {
+            return None;
+        }
+        self.syncing = Some(self.index.len());
+        Some(SyncTask {
+            file: self.file.clone(),
+            entries: self.index.len(),
+        })
+    }
+
+    /// Takes note of what came of a sync. Returns the authors of whom more is durable now than before, with how much, sorted.
+    ///
+    /// # Errors
+    /// The disk refuses: the log has failed. What is durable is not known; nothing more may be acknowledged.
+    pub fn finish_sync(&mut self, outcome: SyncOutcome) -> Result<Vec<(Author, Seq)>, LogError> {
+        if self.syncing == Some(outcome.entries) {
+            self.syncing = None;
+        }
+        self.usable()?;
+        outcome.result.map_err(fail(&mut self.failed))?;
+        if outcome.entries <= self.durable {
+            // Overtaken by `Log::sync`.
+            return Ok(Vec::new());
+        }
+        let new = self.durable..outcome.entries;
+        let mut records = Vec::with_capacity(new.len() * RECORD_BYTES);
+        let mut last = BTreeMap::new();
+        for position in new.clone().map(Position) {
+            let record = self.index.record(position);
+            encode_record(self.life, position, record, &mut records);
+            last.insert(record.author, position);
+        }
+        let at = (HEADER_BYTES + self.durable as usize * RECORD_BYTES) as u64;
+        self.index_file.write_at(at, &records).map_err(fail(&mut self.failed))?;
+        self.durable = outcome.entries;
+        let mut grown: Vec<(Author, Seq)> = last
+            .into_iter()
+            .map(|(number, position)| (*self.index.author(AuthorNo(number)), self.index.seq(position)))
+            .collect();
+        grown.sort_unstable();
+        Ok(grown)
+    }
+
+    /// Makes everything durable here and now. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// As [`Log::finish_sync`].
+    pub fn sync(&mut self) -> Result<Vec<(Author, Seq)>, LogError> {
+        self.usable()?;
+        // A sync that is under way covers less than this one, and its outcome changes nothing when it comes.
+        self.syncing = None;
+        match self.begin_sync() {
+            Some(task) => self.finish_sync(task.run()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Ends in order: makes everything durable and writes the permit to go on with the same incarnation, if the caller has one.
+    ///
+    /// # Errors
+    /// The disk refuses or the state is too long. There is no permit then, and what was durable before still is.
+    pub fn close(mut self, permit: Option<&Resume>) -> Result<(), LogError> {
+        self.sync()?;
+        if let Some(permit) = permit {
+            resume::write(&self.disk, &self.folder, permit, self.length, &self.file)?;
+        }
+        Ok(())
+    }
+
+    /// An error if an earlier operation failed.
+    fn usable(&self) -> Result<(), LogError> {
+        match &self.failed {
+            Some(reason) => Err(LogError::Failed {
+                path: self.path(),
+                reason: reason.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Notes a failure of the disk for good.
+fn fail(failed: &mut Option<String>) -> impl FnOnce(IoError) -> LogError {
+    |error| {
+        *failed = Some(error.to_string());
+        LogError::Io(error)
+    }
+}
+
+/// What the log will hold once some entries are appended, for judging the next one.
+pub(super) struct Coming<'a> {
+    index: &'a Index,
+    heads: BTreeMap<Author, (Seq, Lamport)>,
+}
+
+impl<'a> Coming<'a> {
+    pub(super) fn new(index: &'a Index) -> Self {
+        Self {
+            index,
+            heads: BTreeMap::new(),
+        }
+    }
+
+    fn head(&self, author: &Author) -> (Seq, Lamport) {
+        let known = || (self.index.height(author), self.index.last_lamport(author));
+        self.heads.get(author).copied().unwrap_or_else(known)
+    }
+
+    /// Adds the next entry, whose encoding has `bytes` bytes, or says which rule it breaks.
+    pub(super) fn add(&mut self, draft: &Draft, bytes: usize) -> Result<(), Rule> {
+        if !(1..=ENTRY_BYTES_MAX).contains(&bytes) {
+            return Err(Rule::Length { found: bytes });
+        }
+        let (height, previous) = self.head(&draft.author);
+        if draft.seq != height.next() {
+            return Err(Rule::Contiguous {
+                expected: height.next(),
+            });
+        }
+        if draft.lamport <= previous {
+            return Err(Rule::LamportGrows {
+                previous,
+                found: draft.lamport,
+            });
+        }
+        if let Some(seen) = draft.seen.iter().find(|seen| self.head(&seen.author).0 < seen.seq) {
+            return Err(Rule::CauseFirst(*seen));
+        }
+        self.heads.insert(draft.author, (draft.seq, draft.lamport));
+        Ok(())
+    }
+}
