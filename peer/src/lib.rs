@@ -1,8 +1,15 @@
 //! Peerchat: chat in which every message goes straight from the sender's machine to the readers' machines, and stays there.
 
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod folder;
+pub mod inspect;
+pub mod keys;
 pub mod log;
+pub mod net;
 pub mod node;
+pub mod state;
+pub mod telemetry;
 pub mod ui;

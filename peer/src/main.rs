@@ -1,3 +1,74 @@
-//! The program.
+//! The program: reads the command line and hands over.
 
-fn main() {}
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use peerchat::{
+    chat,
+    cli::{self, Cli, Command},
+    config, inspect, telemetry,
+    ui::{self, log_print::Format},
+};
+
+/// Exit code for a command line or config file that makes no sense.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::read();
+    telemetry::init();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody can be told where stderr is closed.
+            let _ = writeln!(io::stderr(), "peerchat: {error:#}");
+            let usage = error.is::<config::ConfigError>();
+            ExitCode::from(if usage { USAGE } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let out = io::stdout();
+    match command {
+        Command::Chat(typed) => {
+            let config = config::chat(typed)?;
+            let json = config.json;
+            // One thread: a message passes from socket to log to screen without waking another one.
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start")?;
+            let end = runtime.block_on(chat::run(config));
+            // A thread may still wait for the keyboard.
+            runtime.shutdown_background();
+            match end {
+                Ok(ending) => Ok(ExitCode::from(ending.exit_code())),
+                Err(error) => {
+                    if json {
+                        ui::json::print_error(error.code(), &error.to_string(), &mut out.lock())?;
+                    }
+                    Err(error.into())
+                }
+            }
+        }
+        Command::Log(typed) => {
+            let config = config::log(&typed.user, typed.data)?;
+            let conversation = config::conversation(&typed.conversation)?;
+            let format = if typed.json { Format::Json } else { Format::Text };
+            inspect::print(&config, conversation, format, &mut io::BufWriter::new(out.lock()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify(typed) => {
+            let config = config::log(&typed.user, typed.data)?;
+            inspect::verify(&config, &mut out.lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            cli::completions(shell, &mut out.lock());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

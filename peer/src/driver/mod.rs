@@ -1,3 +1,425 @@
 //! The only loop and the only clock of a peer.
+//!
+//! It feeds the node with whatever has come since the last turn, appends what the node wants kept, and only then sends, tells and
+//! asks. It never waits for another peer: a link's full queue is an input to the node. It does wait for its own user's screen: a
+//! peer whose user does not read takes nothing more from the others, who then leave it to pull later.
 
+pub mod core;
+pub mod ports;
 pub mod request;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::sync::mpsc;
+
+use self::{
+    core::{Act, Core},
+    ports::{Incoming, LinkQueue, Order, Wanted},
+    request::Request,
+};
+use crate::{
+    log::{Disk, LogError, Scan, SyncOutcome},
+    node::{
+        Input, Millis, Now,
+        event::{Code, Event, Notice, Replay, ReplayReason},
+        link::{LinkId, LinkUp},
+        types::{Conversation, RoomName, WallTime},
+    },
+    state::State,
+};
+
+/// How long a stored entry waits at most for others to be synced with it.
+const GROUP_COMMIT: Duration = Duration::from_millis(20);
+/// How many things that came in are handled in one turn, and appended in one write.
+const TURN_MAX: usize = 256;
+/// How much of a log is searched in one turn.
+const SEARCH_BYTES: u64 = 1024 * 1024;
+
+/// The channels of a driver.
+#[derive(Debug)]
+pub struct Channels {
+    /// What the user asks.
+    pub requests: mpsc::Receiver<Request>,
+    /// What the user is told.
+    pub events: mpsc::Sender<Event>,
+    /// What the wire brings.
+    pub incoming: mpsc::Receiver<Incoming>,
+    /// What the wire is ordered.
+    pub orders: mpsc::Sender<Order>,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub struct Driver<D: Disk> {
+    core: Core<D>,
+    channels: Channels,
+    links: BTreeMap<LinkId, LinkQueue>,
+    started: Instant,
+    /// When what is stored must begin to become durable.
+    sync_at: Option<Instant>,
+    synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
+    searches: VecDeque<Search>,
+    state: State,
+    disk: D,
+    /// The user's data folder.
+    folder: PathBuf,
+    quit: bool,
+}
+
+type Synced = (Conversation, SyncOutcome);
+
+#[derive(Debug)]
+struct Search {
+    conversation: Conversation,
+    text: String,
+    scan: Scan,
+}
+
+/// Something that one turn of the loop handles.
+enum Turn {
+    Request(Option<Request>),
+    Incoming(Vec<Incoming>),
+    Synced(Synced),
+    Sync,
+    Search,
+    Tick,
+}
+
+impl<D: Disk> Driver<D> {
+    /// A driver around a node with its logs. `state` is what the last run left.
+    pub fn new(core: Core<D>, channels: Channels, state: State, disk: D, folder: PathBuf) -> Self {
+        Self {
+            core,
+            channels,
+            links: BTreeMap::new(),
+            started: Instant::now(),
+            sync_at: None,
+            synced: mpsc::channel(TURN_MAX),
+            searches: VecDeque::new(),
+            state,
+            disk,
+            folder,
+            quit: false,
+        }
+    }
+
+    /// Runs until the user quits, and returns what must be closed then.
+    ///
+    /// # Errors
+    /// The disk refuses: nothing that is not in the log was said or acked.
+    pub async fn run(mut self) -> Result<Core<D>, LogError> {
+        let rooms = self.state.rooms();
+        self.feed([Input::Start(rooms)]).await?;
+        while !self.quit {
+            let turn = self.next_turn().await;
+            match turn {
+                Turn::Request(Some(request)) => self.request(request).await?,
+                // The user's side has ended without a word.
+                Turn::Request(None) => self.request(Request::Quit).await?,
+                Turn::Incoming(batch) => self.incoming(batch).await?,
+                Turn::Synced((conversation, outcome)) => {
+                    let input = self.core.finish_sync(conversation, outcome)?;
+                    self.feed([input]).await?;
+                }
+                Turn::Sync => self.sync(),
+                Turn::Search => self.search().await?,
+                Turn::Tick => self.feed([Input::Tick]).await?,
+            }
+        }
+        Ok(self.core)
+    }
+
+    async fn next_turn(&mut self) -> Turn {
+        let due = self
+            .core
+            .node()
+            .next_due()
+            .map(|due| self.started + Duration::from_millis(due.0));
+        let (sync_at, searching) = (self.sync_at, !self.searches.is_empty());
+        let mut batch = Vec::new();
+        let Self { channels, synced, .. } = self;
+        tokio::select! {
+            // The user comes first: his prompt answers while a history comes in.
+            biased;
+            request = channels.requests.recv() => Turn::Request(request),
+            Some(synced) = synced.1.recv() => Turn::Synced(synced),
+            () = until(sync_at) => Turn::Sync,
+            count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
+                debug_assert!(count > 0, "the wire outlives the driver");
+                Turn::Incoming(batch)
+            }
+            () = until(due) => Turn::Tick,
+            () = tokio::task::yield_now(), if searching => Turn::Search,
+        }
+    }
+
+    fn now(&self) -> Now {
+        let mono = Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            mono,
+            wall: WallTime(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// Feeds the node, and does what it wants; what fails at once is fed again.
+    async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
+        let now = self.now();
+        let mut acts = self.core.handle(inputs, now)?;
+        loop {
+            let mut again = Vec::new();
+            for act in acts {
+                again.extend(self.act(act).await);
+            }
+            if again.is_empty() {
+                break;
+            }
+            acts = self.core.handle(again, now)?;
+        }
+        if self.sync_at.is_none() && self.core.needs_sync() {
+            self.sync_at = Some(Instant::now() + GROUP_COMMIT);
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, act: Act) -> Option<Input> {
+        match act {
+            Act::Order(order) => match self.channels.orders.try_send(order) {
+                Ok(()) => None,
+                Err(refused) => refused.into_inner().failed(),
+            },
+            Act::Send(link, what) => {
+                let queue = self.links.get(&link)?;
+                (!queue.send(what)).then_some(Input::LinkFull(link))
+            }
+            Act::Close(link, reason, message) => {
+                if let Some(queue) = self.links.get_mut(&link) {
+                    queue.close(reason, message);
+                }
+                None
+            }
+            Act::Tell(event) => {
+                self.tell(event).await;
+                None
+            }
+            Act::RememberRooms(rooms) => {
+                self.state.set_rooms(&rooms);
+                self.save_state().await;
+                None
+            }
+        }
+    }
+
+    async fn tell(&mut self, event: Event) {
+        // Nobody listens where the user's side has ended; that ends the loop too.
+        let _ended = self.channels.events.send(event).await;
+    }
+
+    async fn notice(&mut self, code: Code, message: String) {
+        self.tell(Event::Notice(Notice { code, message })).await;
+    }
+
+    async fn save_state(&mut self) {
+        if let Err(error) = self.state.save(&self.disk, &self.folder) {
+            self.notice(
+                Code::DiskFailed,
+                format!("the next start will not know your rooms: {error}"),
+            )
+            .await;
+        }
+    }
+
+    async fn incoming(&mut self, batch: Vec<Incoming>) -> Result<(), LogError> {
+        let mut inputs = Vec::with_capacity(batch.len());
+        for incoming in batch {
+            match incoming {
+                Incoming::Input(input) => {
+                    if let Input::LinkDown(link, _) = &input {
+                        self.links.remove(link);
+                    }
+                    inputs.push(input);
+                }
+                Incoming::LinkUp(up, queue) => inputs.push(self.link_up(up, queue)),
+                Incoming::Version {
+                    conversation,
+                    user,
+                    reply,
+                } => {
+                    // Where the caller has gone, nobody needs the answer; the same below.
+                    let _gone = reply.send(self.core.serve_version(&user, &conversation));
+                }
+                Incoming::History {
+                    conversation,
+                    user,
+                    wanted,
+                    reply,
+                } => {
+                    let history = match wanted {
+                        Wanted::Beyond(heights) => self.core.serve_history(&user, &conversation, &heights),
+                        Wanted::Next(history) => Ok(Some(*history)),
+                    };
+                    let part = history.and_then(|history| match history {
+                        Some(mut history) => {
+                            let part = self.core.serve_part(&conversation, &mut history)?;
+                            Ok((part, Some(Box::new(history))))
+                        }
+                        None => Ok((Vec::new(), None)),
+                    });
+                    let _gone = reply.send(part);
+                }
+            }
+        }
+        if inputs.is_empty() {
+            Ok(())
+        } else {
+            self.feed(inputs).await
+        }
+    }
+
+    fn link_up(&mut self, up: LinkUp, queue: LinkQueue) -> Input {
+        self.links.insert(up.link, queue);
+        Input::LinkUp(up)
+    }
+
+    fn sync(&mut self) {
+        self.sync_at = None;
+        for (conversation, task) in self.core.begin_syncs() {
+            let done = self.synced.0.clone();
+            tokio::task::spawn_blocking(move || {
+                let outcome = task.run();
+                // The driver has ended where this fails, and closing syncs again.
+                let _ended = done.blocking_send((conversation, outcome));
+            });
+        }
+        if self.core.needs_sync() {
+            self.sync_at = Some(Instant::now() + GROUP_COMMIT);
+        }
+    }
+
+    async fn request(&mut self, request: Request) -> Result<(), LogError> {
+        match request {
+            Request::Join(room) => self.feed([Input::Join(room)]).await?,
+            Request::Open(user) => self.feed([Input::Open(user)]).await?,
+            Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
+            Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
+            Request::History { conversation, last } => {
+                match self.core.replay(&conversation, last, ReplayReason::History) {
+                    Ok(event) => self.tell(event).await,
+                    Err(error) => self.unreadable(&error).await,
+                }
+            }
+            Request::Search {
+                conversation,
+                text,
+                last,
+            } => self.begin_search(conversation, text, last).await,
+            Request::Version(conversation) => {
+                let talk = self.core.node().talks().get(&conversation);
+                let heights = talk.map(|talk| talk.replica.heights()).unwrap_or_default();
+                self.tell(Event::Version { conversation, heights }).await;
+            }
+            Request::Who(conversation) => {
+                let members = self.core.node().who(&conversation);
+                self.tell(Event::Who { conversation, members }).await;
+            }
+            Request::List => self.list().await,
+            Request::Current(conversation) => {
+                let user = self.core.node().me().user.clone();
+                if self.state.set_current(&conversation, &user) {
+                    self.save_state().await;
+                }
+            }
+            Request::Quit => {
+                self.feed([Input::Quit]).await?;
+                self.quit = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unreadable(&mut self, error: &LogError) {
+        self.notice(Code::LogDamaged, format!("{error}; restart to repair it"))
+            .await;
+    }
+
+    async fn begin_search(&mut self, conversation: Conversation, text: String, last: usize) {
+        match self.core.log(&conversation) {
+            Some(log) => {
+                let scan = log.search(&text, last);
+                self.searches.push_back(Search {
+                    conversation,
+                    text,
+                    scan,
+                });
+            }
+            None => {
+                let why = ReplayReason::Search(text);
+                self.tell(Event::Replay(Replay {
+                    conversation,
+                    why,
+                    lines: Vec::new(),
+                    more: false,
+                }))
+                .await;
+            }
+        }
+    }
+
+    async fn search(&mut self) -> Result<(), LogError> {
+        let Some(mut search) = self.searches.pop_front() else {
+            return Ok(());
+        };
+        let Some(log) = self.core.log(&search.conversation) else {
+            return Ok(());
+        };
+        match search.scan.advance(log, SEARCH_BYTES) {
+            Ok(false) => self.searches.push_front(search),
+            Ok(true) => match search.scan.finish(log) {
+                Ok(found) => {
+                    let lines = self.core.lines(&search.conversation, &found.entries);
+                    let why = ReplayReason::Search(search.text);
+                    let more = found.more;
+                    self.tell(Event::Replay(Replay {
+                        conversation: search.conversation,
+                        why,
+                        lines,
+                        more,
+                    }))
+                    .await;
+                }
+                Err(error) => self.unreadable(&error).await,
+            },
+            Err(error) => self.unreadable(&error).await,
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self) {
+        let talks = self.core.node().talks();
+        let own: Vec<(Conversation, u64)> = talks
+            .iter()
+            .filter(|(conversation, talk)| talk.takes_part(conversation))
+            .map(|(conversation, talk)| (conversation.clone(), talk.replica.version()))
+            .collect();
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ordered = self.channels.orders.try_send(Order::ListRooms(reply)).is_ok();
+        let events = self.channels.events.clone();
+        tokio::spawn(async move {
+            let rooms: Option<Vec<(RoomName, u32)>> = if ordered { answer.await.ok().flatten() } else { None };
+            let _ended = events.send(Event::List { own, rooms }).await;
+        });
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -35,7 +35,8 @@ pub(super) fn name_of<'a>(conversation: &'a Conversation, own: &UserName) -> (&'
     }
 }
 
-fn folder_name(name: &str) -> String {
+/// The name of a folder for a name: the same where every system takes it for a file's, a hash otherwise.
+pub fn folder_name(name: &str) -> String {
     if is_safe(name) {
         return name.to_owned();
     }

@@ -61,7 +61,7 @@ use std::path::{Path, PathBuf};
 
 pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
-pub use folders::{NAME_FILE, folder_of};
+pub use folders::{NAME_FILE, folder_name, folder_of};
 pub use format::VERSION;
 pub use index::LOG_ENTRIES_MAX;
 pub use lock::{DataLock, LockError};

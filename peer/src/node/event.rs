@@ -242,6 +242,8 @@ pub enum Code {
     RegistryUnavailable,
     /// Another live device has the name.
     NameInUse,
+    /// Another process uses the data folder.
+    DataInUse,
     /// A log is damaged; what was lost is pulled from the others.
     LogDamaged,
     /// The disk refuses; the peer must end.
@@ -265,6 +267,7 @@ impl Code {
             Self::NotJoined => "not_joined",
             Self::RegistryUnavailable => "registry_unavailable",
             Self::NameInUse => "name_in_use",
+            Self::DataInUse => "data_in_use",
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",

@@ -68,3 +68,12 @@ pub const DIAL_YIELD_MS: u64 = 250;
 
 /// How long a member whose history was of no use is not asked again, in milliseconds.
 pub const PULL_AGAIN_MS: u64 = 5_000;
+
+/// The first wait before logging in at the registry again, in milliseconds; it doubles with every failure.
+pub const REGISTRY_RETRY_MS_MIN: u64 = 50;
+
+/// The longest wait before logging in at the registry again, in milliseconds.
+pub const REGISTRY_RETRY_MS_MAX: u64 = 2_000;
+
+/// The most rooms that are listed; a larger site is for searching, not for reading.
+pub const ROOMS_LISTED_MAX: usize = 10_000;

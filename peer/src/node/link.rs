@@ -129,6 +129,8 @@ pub struct Peer {
     pub listed: bool,
     /// The link to it.
     pub link: LinkState,
+    /// The random number of its process as last seen, and since when that is the one.
+    pub session: Option<(u64, Millis)>,
     /// It said over the link that its process ends.
     pub said_goodbye: bool,
     /// The user was told that it breaks the protocol.
@@ -147,6 +149,7 @@ impl Peer {
             address: None,
             listed: false,
             link: LinkState::Down { retry_at: None },
+            session: None,
             said_goodbye: false,
             complained: false,
             failures: 0,

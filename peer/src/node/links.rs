@@ -65,6 +65,9 @@ impl Node {
         peer.user = up.user.clone();
         peer.address = Some(up.address);
         peer.failures = 0;
+        if peer.session.is_none_or(|(known, _)| known != session) {
+            peer.session = Some((session, now.mono));
+        }
         peer.heights.clear();
         peer.link = LinkState::Up {
             link,
@@ -120,7 +123,7 @@ impl Node {
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
     fn without_link(&mut self, device: DeviceId) {
-        if !self.registry_up
+        if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;

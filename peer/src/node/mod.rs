@@ -118,9 +118,12 @@ pub enum Input {
     /// The process is about to end: what waits is written, and the links say goodbye.
     Quit,
     /// Logged in at the registry.
-    RegistryUp,
-    /// The registry does not answer.
-    RegistryDown,
+    RegistryUp {
+        /// It runs in this process.
+        hosting: bool,
+    },
+    /// The registry does not answer, for this reason.
+    RegistryDown(String),
     /// The registry has put this device into a room with these members.
     RoomJoined {
         /// The room.
@@ -155,6 +158,8 @@ pub enum Input {
     DialFailed(DeviceId),
     /// Something came in over a link.
     Frame(LinkId, Frame),
+    /// What came in over a link breaks a rule, this one.
+    Misbehaved(LinkId, String),
     /// A link's queue had no room for something.
     LinkFull(LinkId),
     /// A link's queue has room again.
@@ -278,7 +283,8 @@ pub struct Node {
     me: Identity,
     encode: Encode,
     rng: fastrand::Rng,
-    registry_up: bool,
+    /// Logged in at the registry; none before the first attempt has ended.
+    registry_up: Option<bool>,
     quitting: bool,
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
@@ -305,7 +311,7 @@ impl Node {
             me,
             encode,
             rng: fastrand::Rng::with_seed(seed),
-            registry_up: false,
+            registry_up: None,
             quitting: false,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -349,8 +355,8 @@ impl Node {
             Input::Leave(conversation) => self.leave(&conversation),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::Quit => self.quit(now),
-            Input::RegistryUp => self.registry_up(),
-            Input::RegistryDown => self.registry_down(),
+            Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
             Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),
             Input::Found(user, peers) => self.found(&user, peers, now),
@@ -362,6 +368,11 @@ impl Node {
             Input::LinkDown(link, _) => self.link_down(link, now),
             Input::DialFailed(device) => self.dial_failed(device, now),
             Input::Frame(link, frame) => self.frame(link, frame, now),
+            Input::Misbehaved(link, why) => {
+                if let Some(&device) = self.links.get(&link) {
+                    self.misbehaved(device, &why);
+                }
+            }
             Input::LinkFull(link) => self.link_full(link),
             Input::LinkDrained(link) => self.link_drained(link, now),
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),

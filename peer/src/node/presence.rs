@@ -2,15 +2,20 @@
 
 use super::{
     Ask, Effect, Liveness, Millis, Node, Now, PeerAddress,
-    event::{Code, Event, Presence},
+    event::{Code, Event, Presence, RegistryState},
     link::{LinkState, Peer},
     talk::{Member, Stage},
     types::{Conversation, DeviceId, RoomName, UserName},
 };
 
 impl Node {
-    pub(super) fn registry_up(&mut self) {
-        self.registry_up = true;
+    pub(super) fn registry_up(&mut self, hosting: bool) {
+        self.registry_up = Some(true);
+        self.tell(Event::Registry(if hosting {
+            RegistryState::Hosting
+        } else {
+            RegistryState::Connected
+        }));
         let joined = self.talks.iter().filter(|(_, talk)| talk.stage != Stage::Closed);
         let conversations: Vec<Conversation> = joined.map(|(id, _)| id.clone()).collect();
         for conversation in conversations {
@@ -24,8 +29,11 @@ impl Node {
         }
     }
 
-    pub(super) fn registry_down(&mut self) {
-        self.registry_up = false;
+    pub(super) fn registry_down(&mut self, reason: String) {
+        if self.registry_up != Some(false) {
+            self.tell(Event::Registry(RegistryState::Lost { reason }));
+        }
+        self.registry_up = Some(false);
         // Nobody tells any longer who is gone: from now on a link decides.
         let unlinked: Vec<_> = self
             .peers

@@ -244,9 +244,15 @@ impl Node {
             talk.sync.not_before.insert(pull.from, now.mono.plus(PULL_AGAIN_MS));
         }
         if end.is_ok() && !pull.bad {
-            // All that this device holds is here: what it sent before and still waits for a cause names one that it never had.
-            let absurd = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            if let Some(held) = talk.replica.drop_held(absurd).first() {
+            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
+            // hold: it has lost it since, with its disk, or its process never had it.
+            let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
+            let dropped = talk.replica.drop_held(left_over);
+            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
+            let absurd = dropped
+                .iter()
+                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
+            if let Some(held) = absurd {
                 let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
                 self.misbehaved(pull.from, &why);
             }

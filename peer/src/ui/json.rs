@@ -2,6 +2,8 @@
 
 mod object;
 
+use std::io::{self, Write};
+
 use self::object::{Message, Object, Own, Person, Room};
 use super::{
     Front,
@@ -14,10 +16,28 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
-        event::{Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason},
+        event::{
+            Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason,
+        },
         types::{Conversation, UserName},
     },
 };
+
+/// Writes an error of a peer that could not start, as one object.
+///
+/// # Errors
+/// Writing fails.
+pub fn print_error(code: Code, message: &str, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    JsonFront::write(
+        &mut line,
+        &Object::Error {
+            code: code.as_str(),
+            message,
+        },
+    );
+    out.write_all(line.as_bytes())
+}
 
 /// The JSON mode: turns lines into requests and events into lines.
 #[derive(Debug)]

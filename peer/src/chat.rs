@@ -1,0 +1,214 @@
+//! `peerchat chat`: puts the parts together, runs them, and ends them in order.
+
+use std::{io, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::ChatConfig,
+    driver::{
+        Channels, Driver,
+        core::{Codec, Core},
+        ports::{INCOMING_MAX, ORDERS_MAX},
+        request::Request,
+    },
+    folder::UserFolder,
+    keys::{self, KeyError},
+    log::{Disk as _, IoError, LockError, LogError, RealDisk},
+    net::{LoginError, Net, Registry, RegistryConfig, convert, serve},
+    node::{
+        Identity,
+        event::{Code, Event, Notice, Ready},
+    },
+    state::State,
+    ui,
+};
+
+/// How many events wait for the screen. When they are as many, the peer waits for its user.
+const EVENTS_MAX: usize = 4_096;
+/// How many requests wait for the peer.
+const REQUESTS_MAX: usize = 64;
+/// How long links and calls have to end.
+const END_WAIT: Duration = Duration::from_secs(2);
+/// How long the first start of a session waits for the registry before it goes on without one.
+const REGISTRY_WAIT: Duration = Duration::from_secs(10);
+
+/// The peer cannot run, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] IoError),
+    /// Another process uses the data folder.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// The device's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The address to listen at cannot be used.
+    #[error("cannot listen at {address}: {source}; choose another one with --listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The registry refuses the user.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The system refuses something else.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl ChatError {
+    /// The code under which scripts know the error.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Login(LoginError::NameInUse(_)) => Code::NameInUse,
+            Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
+            Self::Login(LoginError::Refused(_)) | Self::Listen { .. } | Self::System(_) => Code::Refused,
+            Self::Locked(LockError::Held { .. }) => Code::DataInUse,
+            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) => Code::DiskFailed,
+        }
+    }
+}
+
+/// Runs a peer with its user interface until the user quits.
+///
+/// # Errors
+/// It cannot start, or the disk refuses while it runs.
+pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
+    let folder = UserFolder::open(&config.data, &config.user)?;
+    let device = keys::device(folder.path())?;
+    let me = Identity {
+        user: config.user.clone(),
+        device,
+    };
+    let disk = RealDisk;
+    let codec = Codec {
+        encode: convert::encode_entry,
+        decode: convert::decode_entry,
+    };
+    let (core, notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
+    let state = State::load(&disk, folder.path())?;
+    let listener = listen(&config.listen).await?;
+    let local = listener.local_addr()?;
+    let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());
+
+    let shutdown = CancellationToken::new();
+    let (incoming, from_wire) = mpsc::channel(INCOMING_MAX);
+    let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+    let (address, own_address) = watch::channel(advertise.clone());
+    let net = Net::new(me.clone(), disk.random(), own_address, incoming, shutdown.clone());
+    let registry = RegistryConfig {
+        address: config.registry.clone(),
+        advertise,
+        may_host: config.host_registry,
+    };
+    let (registry, logged_in) = Registry::start(net.clone(), registry, address);
+    let server = tokio::spawn(serve(net.clone(), listener));
+    let wire = tokio::spawn(net.clone().run(ordered, registry));
+    // Without a registry the peer starts all the same, for those whom it knows.
+    let first = tokio::time::timeout(REGISTRY_WAIT, logged_in).await;
+    if let Ok(Ok(Err(refused @ (LoginError::NameInUse(_) | LoginError::Refused(_))))) = first {
+        shutdown.cancel();
+        drop(from_wire);
+        net.ended(END_WAIT).await;
+        return Err(refused.into());
+    }
+
+    let (events, shown) = mpsc::channel(EVENTS_MAX);
+    let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let options = ui::Options {
+        user: me.user.clone(),
+        json: config.json,
+        join: config.join,
+        history: Some(folder.path().join("input-history")),
+        bell: config.bell,
+    };
+    let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    let ready = Ready {
+        user: me.user.clone(),
+        device,
+        listen: local.to_string(),
+        registry: config.registry,
+        first_start: folder.is_new(),
+        conversations: core.node().talks().keys().cloned().collect(),
+        current: state.current(&me.user),
+    };
+    send(&events, Event::Ready(ready)).await;
+    for notice in notices {
+        send(&events, Event::Notice(notice)).await;
+    }
+    tokio::spawn(quit_on_signal(requests));
+
+    let channels = Channels {
+        requests: requested,
+        events: events.clone(),
+        incoming: from_wire,
+        orders,
+    };
+    let end = Driver::new(core, channels, state, disk, folder.path().to_owned())
+        .run()
+        .await;
+    // The driver has ended and with it the queues of the links, so that these end too; the registry is told.
+    shutdown.cancel();
+    net.ended(END_WAIT).await;
+    wire.abort();
+    server.abort();
+    let end = end.and_then(Core::close);
+    if let Err(error) = &end {
+        let message = format!("{error}; the peer ends, and nothing that was acknowledged is lost");
+        send(
+            &events,
+            Event::Notice(Notice {
+                code: Code::DiskFailed,
+                message,
+            }),
+        )
+        .await;
+    }
+    send(&events, Event::Bye).await;
+    drop(events);
+    let ending = screen.await.map_err(io::Error::other)??;
+    end?;
+    Ok(ending)
+}
+
+async fn send(events: &mpsc::Sender<Event>, event: Event) {
+    // Nobody listens where the screen has ended, and then the peer ends as well.
+    let _ended = events.send(event).await;
+}
+
+async fn listen(address: &str) -> Result<TcpListener, ChatError> {
+    let error = |source| ChatError::Listen {
+        address: address.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    Ok(listener)
+}
+
+/// Quits as the user would, when the system asks for it.
+async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    // The driver has ended where this fails, and so has the wish.
+    let _ended = requests.send(Request::Quit).await;
+    Ok(())
+}

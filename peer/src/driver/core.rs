@@ -1,0 +1,432 @@
+//! A node with its logs: every step's entries are appended before its effects come out.
+//!
+//! No clock, no network and no threads, so that the simulation drives the same code as the program, on a disk that it can crash.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::ports::{Order, ServeError};
+use crate::{
+    log::{self, Damage, Disk, History, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    node::{
+        DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
+        event::{Code, Delivered, Event, Joined, Line, Notice, Replay, ReplayReason},
+        limits::REPLAY_LAST,
+        link::{ByeReason, LinkId, Outgoing},
+        replica::AuthorLog,
+        types::{Author, Body, Conversation, Decode, Encode, Entry, EntryId, Heights, RoomName, Seq, UserName},
+    },
+};
+
+/// Of so many own entries per conversation the id is known without reading the log: those whose acks are under way.
+const RECENT_IDS_MAX: usize = 4_096;
+
+/// What is to be done after a step's entries are in the log.
+#[derive(Debug)]
+pub enum Act {
+    /// Order something from the wire.
+    Order(Order),
+    /// Send something over a link.
+    Send(LinkId, Outgoing),
+    /// Close a link.
+    Close(LinkId, ByeReason, String),
+    /// Tell the user.
+    Tell(Event),
+    /// Remember the rooms that the user is in.
+    RememberRooms(Vec<RoomName>),
+}
+
+/// How entries become bytes and bytes become entries.
+#[derive(Debug, Clone, Copy)]
+pub struct Codec {
+    /// Makes an entry of a draft.
+    pub encode: Encode,
+    /// Makes an entry of bytes.
+    pub decode: Decode,
+}
+
+/// A node with its logs.
+#[derive(Debug)]
+pub struct Core<D: Disk> {
+    disk: D,
+    /// The user's data folder.
+    folder: PathBuf,
+    decode: Decode,
+    node: Node,
+    logs: BTreeMap<Conversation, Log<D>>,
+    recent_ids: BTreeMap<Conversation, VecDeque<(Author, Seq, EntryId)>>,
+    /// Conversations with entries that are not synced.
+    unsynced: BTreeSet<Conversation>,
+    /// What was found behind damage, for the node's first step.
+    salvaged: Vec<(Conversation, Vec<Arc<Entry>>)>,
+}
+
+impl<D: Disk> Core<D> {
+    /// Opens all logs below the user's data folder, which must be there. Returns also what the user must know of their state.
+    ///
+    /// # Errors
+    /// The disk refuses, or a newer version wrote a log. Damage is no error: what can be read is there, and the rest is pulled.
+    pub fn open(
+        disk: D,
+        folder: PathBuf,
+        me: Identity,
+        codec: Codec,
+        seed: u64,
+    ) -> Result<(Self, Vec<Notice>), LogError> {
+        let node = Node::new(me, codec.encode, seed);
+        let mut core = Self {
+            disk,
+            folder,
+            decode: codec.decode,
+            node,
+            logs: BTreeMap::new(),
+            recent_ids: BTreeMap::new(),
+            unsynced: BTreeSet::new(),
+            salvaged: Vec::new(),
+        };
+        let mut notices = Vec::new();
+        let user = core.node.me().user.clone();
+        for shelved in log::shelved(&core.disk, &core.folder, &user)? {
+            let opened = core.open_log(&shelved.conversation)?;
+            notices.extend(
+                opened
+                    .damage
+                    .iter()
+                    .map(|damage| damage_notice(&shelved.conversation, &user, damage)),
+            );
+            core.load(shelved.conversation, opened);
+        }
+        Ok((core, notices))
+    }
+
+    fn open_log(&mut self, conversation: &Conversation) -> Result<Opened, LogError> {
+        let user = self.node.me().user.clone();
+        let folder = log::prepare(&self.disk, &self.folder, &user, conversation)?;
+        let (log, opened) = Log::open(self.disk.clone(), &folder, self.decode)?;
+        self.logs.insert(conversation.clone(), log);
+        Ok(opened)
+    }
+
+    fn load(&mut self, conversation: Conversation, opened: Opened) {
+        let mut loaded = LoadedLog {
+            resume: opened.resume.map(|resume| resume.incarnation),
+            ..LoadedLog::default()
+        };
+        for author in opened.authors {
+            loaded.heads_seen.insert(author.author, author.head_seen);
+            let user = author.user.expect("the decoder takes no first entry without its user");
+            let held = AuthorLog {
+                user,
+                lamports: author.lamports,
+                head: author.head,
+            };
+            loaded.authors.insert(author.author, held);
+        }
+        self.node.load(conversation.clone(), loaded);
+        if !opened.salvaged.is_empty() {
+            let entries = opened.salvaged.into_iter().map(Arc::new).collect();
+            self.salvaged.push((conversation, entries));
+        }
+    }
+
+    /// Takes inputs, appends what they bring to the logs, and returns what is to be done then.
+    ///
+    /// # Errors
+    /// A log cannot be appended to: nothing of these inputs may be said or acked, and the peer must end.
+    pub fn handle(&mut self, inputs: impl IntoIterator<Item = Input>, now: Now) -> Result<Vec<Act>, LogError> {
+        let salvaged = std::mem::take(&mut self.salvaged).into_iter();
+        let salvaged = salvaged.map(|(conversation, entries)| Input::Salvaged(conversation, entries));
+        let mut batches: BTreeMap<Conversation, Vec<Arc<Entry>>> = BTreeMap::new();
+        let mut effects = Vec::new();
+        for input in salvaged.chain(inputs) {
+            let Step { persist, then } = self.node.handle(input, now);
+            for entry in persist {
+                match batches.get_mut(&entry.conversation) {
+                    Some(batch) => batch.push(entry),
+                    None => {
+                        batches.insert(entry.conversation.clone(), vec![entry]);
+                    }
+                }
+            }
+            effects.extend(then);
+        }
+        for (conversation, batch) in batches {
+            self.append(conversation, &batch)?;
+        }
+        effects
+            .into_iter()
+            .filter_map(|effect| self.act(effect).transpose())
+            .collect()
+    }
+
+    fn append(&mut self, conversation: Conversation, batch: &[Arc<Entry>]) -> Result<(), LogError> {
+        if !self.logs.contains_key(&conversation) {
+            self.open_log(&conversation)?;
+        }
+        let me = self.node.me().device;
+        if let Some(log) = self.logs.get_mut(&conversation) {
+            log.append(batch)?;
+        }
+        for entry in batch.iter().filter(|entry| entry.author.device == me) {
+            let recent = self.recent_ids.entry(conversation.clone()).or_default();
+            if recent.len() == RECENT_IDS_MAX {
+                recent.pop_front();
+            }
+            recent.push_back((entry.author, entry.seq, entry.id));
+        }
+        self.unsynced.insert(conversation);
+        Ok(())
+    }
+
+    fn act(&self, effect: Effect) -> Result<Option<Act>, LogError> {
+        Ok(Some(match effect {
+            Effect::Dial(device, address) => Act::Order(Order::Dial(device, address)),
+            Effect::AskVersion(device, address, conversation) => {
+                Act::Order(Order::AskVersion(device, address, conversation))
+            }
+            Effect::Pull {
+                pull,
+                device,
+                address,
+                conversation,
+                heights,
+            } => Act::Order(Order::Pull {
+                pull,
+                device,
+                address,
+                conversation,
+                heights,
+            }),
+            Effect::Registry(ask) => Act::Order(Order::Registry(ask)),
+            Effect::Close(link, reason, message) => Act::Close(link, reason, message),
+            Effect::Send(link, what) => Act::Send(link, what),
+            Effect::Tell(event) => Act::Tell(event),
+            Effect::TellJoined {
+                conversation,
+                created,
+                members,
+            } => {
+                let replay = self.last(&conversation, REPLAY_LAST)?;
+                let version = self.version(&conversation);
+                Act::Tell(Event::Joined(Joined {
+                    conversation,
+                    created,
+                    version,
+                    members,
+                    replay,
+                }))
+            }
+            Effect::TellLast(conversation, count, why) => Act::Tell(self.replay(&conversation, count, why)?),
+            Effect::TellDelivered(news) => match self.delivered(news)? {
+                Some(delivered) => Act::Tell(Event::Delivered(delivered)),
+                None => return Ok(None),
+            },
+            Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
+        }))
+    }
+
+    fn delivered(&self, news: DeliveryNews) -> Result<Option<Delivered>, LogError> {
+        let DeliveryNews {
+            conversation,
+            author,
+            seq,
+            to,
+            durable,
+            have,
+            of,
+        } = news;
+        let recent = self.recent_ids.get(&conversation);
+        // Acks mostly come for one of the last entries.
+        let known = recent.and_then(|ids| ids.iter().rev().find(|id| (id.0, id.1) == (author, seq)));
+        let id = match (known, self.logs.get(&conversation)) {
+            (Some((_, _, id)), _) => Some(*id),
+            (None, Some(log)) => log.ids(&author, seq, seq)?.first().map(|(_, id)| *id),
+            (None, None) => None,
+        };
+        Ok(id.map(|id| Delivered {
+            conversation,
+            id,
+            seq,
+            to,
+            durable,
+            have,
+            of,
+        }))
+    }
+
+    /// The last entries of a conversation in canonical order, as an answer to the user.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Event, LogError> {
+        let lines = self.last(conversation, count)?;
+        let more = (lines.len() as u64) < self.version(conversation);
+        Ok(Event::Replay(Replay {
+            conversation: conversation.clone(),
+            why,
+            lines,
+            more,
+        }))
+    }
+
+    fn last(&self, conversation: &Conversation, count: usize) -> Result<Vec<Line>, LogError> {
+        match self.logs.get(conversation) {
+            Some(log) => Ok(self.lines(conversation, &log.last(count)?)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// How the screen shows entries of the log.
+    pub fn lines(&self, conversation: &Conversation, entries: &[Entry]) -> Vec<Line> {
+        let talk = self.node.talks().get(conversation);
+        let version = self.version(conversation);
+        let user = |author: &Author| -> UserName {
+            let held = talk.and_then(|talk| talk.replica.authors().get(author));
+            held.map_or_else(|| self.node.me().user.clone(), |held| held.user.clone())
+        };
+        let line = |entry: &Entry| Line {
+            conversation: conversation.clone(),
+            id: entry.id,
+            user: user(&entry.author),
+            author: entry.author,
+            seq: entry.seq,
+            lamport: entry.lamport,
+            version,
+            sent_at: entry.sent_at,
+            text: match &entry.body {
+                Body::Text(text) => Some(text.clone()),
+                Body::Unknown => None,
+            },
+        };
+        entries.iter().map(line).collect()
+    }
+
+    fn version(&self, conversation: &Conversation) -> u64 {
+        self.node
+            .talks()
+            .get(conversation)
+            .map_or(0, |talk| talk.replica.version())
+    }
+
+    /// The node, to be asked.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The log of a conversation, if anything was ever written to it.
+    pub fn log(&self, conversation: &Conversation) -> Option<&Log<D>> {
+        self.logs.get(conversation)
+    }
+
+    /// What is held of a conversation, for another peer.
+    ///
+    /// # Errors
+    /// He may not read it.
+    pub fn serve_version(&self, user: &UserName, conversation: &Conversation) -> Result<Heights, ServeError> {
+        self.may_read(user, conversation)?;
+        let talk = self.node.talks().get(conversation);
+        Ok(talk.map(|talk| talk.replica.heights()).unwrap_or_default())
+    }
+
+    /// Begins to give another peer, who holds `heights`, what he lacks.
+    ///
+    /// # Errors
+    /// He may not read it.
+    pub fn serve_history(
+        &self,
+        user: &UserName,
+        conversation: &Conversation,
+        heights: &Heights,
+    ) -> Result<Option<History>, ServeError> {
+        self.may_read(user, conversation)?;
+        Ok(self.logs.get(conversation).map(|log| log.history(heights)))
+    }
+
+    /// The next part of a history; empty at its end.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn serve_part(&self, conversation: &Conversation, history: &mut History) -> Result<Vec<Bytes>, ServeError> {
+        let log = self.logs.get(conversation);
+        let part = log.map(|log| log.read_batch(history)).transpose();
+        Ok(part
+            .map_err(|error| ServeError::Log(error.to_string()))?
+            .unwrap_or_default())
+    }
+
+    fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
+        if self.node.may_read(user, conversation) {
+            Ok(())
+        } else {
+            Err(ServeError::NotAllowed(user.clone()))
+        }
+    }
+
+    /// Whether anything is stored that is not durable.
+    pub fn needs_sync(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// Begins to make durable what is stored. Each task is to be run, on any thread, and its outcome to be handed to
+    /// [`Core::finish_sync`].
+    pub fn begin_syncs(&mut self) -> Vec<(Conversation, SyncTask<D::File>)> {
+        let mut tasks = Vec::new();
+        let logs = &mut self.logs;
+        self.unsynced.retain(|conversation| {
+            let Some(log) = logs.get_mut(conversation) else {
+                return false;
+            };
+            match log.begin_sync() {
+                Some(task) => {
+                    tasks.push((conversation.clone(), task));
+                    false
+                }
+                // One is under way already, and this must follow it.
+                None => true,
+            }
+        });
+        tasks
+    }
+
+    /// Takes note of a sync.
+    ///
+    /// # Errors
+    /// The disk refuses: nothing more may be acked, and the peer must end.
+    pub fn finish_sync(&mut self, conversation: Conversation, outcome: SyncOutcome) -> Result<Input, LogError> {
+        let log = self.logs.get_mut(&conversation);
+        let grown = log.map(|log| log.finish_sync(outcome)).transpose()?.unwrap_or_default();
+        Ok(Input::Durable(conversation, grown))
+    }
+
+    /// Ends in order: everything becomes durable, and the next run may go on where this one ends.
+    ///
+    /// # Errors
+    /// The disk refuses. Nothing that was durable is lost.
+    pub fn close(self) -> Result<(), LogError> {
+        for (conversation, log) in self.logs {
+            let talk = self.node.talks().get(&conversation);
+            let incarnation =
+                talk.and_then(|talk| talk.resume.or_else(|| talk.author.map(|author| author.incarnation)));
+            let permit = incarnation.map(|incarnation| Resume {
+                incarnation,
+                state: Vec::new(),
+            });
+            log.close(permit.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
+    let title = conversation.title(user);
+    let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
+    Notice {
+        code: Code::LogDamaged,
+        message,
+    }
+}

@@ -1,0 +1,189 @@
+//! The channels between the driver and the wire.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    log::History,
+    node::{
+        Ask, Input,
+        link::{ByeReason, LinkUp, Outgoing},
+        sync::PullId,
+        types::{Conversation, DeviceId, Heights, UserName},
+    },
+};
+
+/// How much of what came over the wire waits for the driver. When it is full the wire waits, and with it the senders.
+pub const INCOMING_MAX: usize = 1_024;
+
+/// How many orders wait for the wire. When it is full an order has failed.
+pub const ORDERS_MAX: usize = 4_096;
+
+/// What the wire brings to the driver.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Something that the node decides about.
+    Input(Input),
+    /// A link is open, and this is its queue.
+    LinkUp(LinkUp, LinkQueue),
+    /// Another peer asks for a version.
+    Version {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Who asks.
+        user: UserName,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Heights, ServeError>>,
+    },
+    /// Another peer pulls: it wants the next part of a history.
+    History {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Who asks.
+        user: UserName,
+        /// Which part.
+        wanted: Wanted,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Part, ServeError>>,
+    },
+}
+
+/// Which part of a history is wanted.
+#[derive(Debug)]
+pub enum Wanted {
+    /// The first of what one who holds this lacks.
+    Beyond(Heights),
+    /// The one after the last one.
+    Next(Box<History>),
+}
+
+/// A part of a history: entries, none at its end; and how to go on.
+pub type Part = (Vec<Bytes>, Option<Box<History>>);
+
+/// Why another peer is not served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServeError {
+    /// He is not part of that conversation.
+    #[error("{0} may not read this conversation")]
+    NotAllowed(UserName),
+    /// The log cannot be read.
+    #[error("the log cannot be read: {0}")]
+    Log(String),
+}
+
+/// What the driver wants from the wire.
+#[derive(Debug)]
+pub enum Order {
+    /// Dial a device.
+    Dial(DeviceId, String),
+    /// Ask a member what it holds.
+    AskVersion(DeviceId, String, Conversation),
+    /// Pull a history.
+    Pull {
+        /// The pull's name.
+        pull: PullId,
+        /// From which device.
+        device: DeviceId,
+        /// Where it listens.
+        address: String,
+        /// Of which conversation.
+        conversation: Conversation,
+        /// What is held already.
+        heights: Heights,
+    },
+    /// Ask the registry.
+    Registry(Ask),
+    /// Ask the registry for its rooms.
+    ListRooms(oneshot::Sender<Option<Vec<(crate::node::types::RoomName, u32)>>>),
+}
+
+impl Order {
+    /// What the node is told where the wire cannot take the order.
+    pub fn failed(self) -> Option<Input> {
+        let reason = || "this peer is too busy".to_owned();
+        match self {
+            Self::Dial(device, _) => Some(Input::DialFailed(device)),
+            Self::AskVersion(device, _, conversation) => Some(Input::VersionFailed(device, conversation)),
+            Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(reason()))),
+            Self::Registry(Ask::Join(room)) => Some(Input::RoomRefused { room, refused: None }),
+            Self::Registry(Ask::Find(user)) => Some(Input::FindFailed(user, reason())),
+            Self::Registry(Ask::Leave(_) | Ask::Watch(_)) | Self::ListRooms(_) => None,
+        }
+    }
+}
+
+/// The sending end of a link's queue.
+#[derive(Debug)]
+pub struct LinkQueue {
+    queue: mpsc::Sender<Outgoing>,
+    /// Something was refused since the queue was last empty.
+    overflowed: Arc<AtomicBool>,
+    close: Option<oneshot::Sender<(ByeReason, String)>>,
+}
+
+/// The receiving end of a link's queue.
+#[derive(Debug)]
+pub struct LinkOutlet {
+    /// What goes out.
+    pub queue: mpsc::Receiver<Outgoing>,
+    /// See [`LinkOutlet::drained`].
+    overflowed: Arc<AtomicBool>,
+    /// The link is to be closed, for this reason.
+    pub close: oneshot::Receiver<(ByeReason, String)>,
+}
+
+/// A queue of at most `capacity` things that go out over a link.
+pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    let (close, closed) = oneshot::channel();
+    let overflowed = Arc::new(AtomicBool::new(false));
+    let queue = LinkQueue {
+        queue: sender,
+        overflowed: Arc::clone(&overflowed),
+        close: Some(close),
+    };
+    (
+        queue,
+        LinkOutlet {
+            queue: receiver,
+            overflowed,
+            close: closed,
+        },
+    )
+}
+
+impl LinkQueue {
+    /// Queues something; false where there is no room, and then the outlet says when there is.
+    pub fn send(&self, what: Outgoing) -> bool {
+        match self.queue.try_send(what) {
+            Ok(()) => true,
+            // The link is closing: its end is reported by itself.
+            Err(mpsc::error::TrySendError::Closed(_)) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.overflowed.store(true, Ordering::Release);
+                false
+            }
+        }
+    }
+
+    /// Closes the link after telling why. What is queued is not sent any more.
+    pub fn close(&mut self, reason: ByeReason, message: String) {
+        if let Some(close) = self.close.take() {
+            // The outlet is gone where the link ends by itself.
+            let _gone = close.send((reason, message));
+        }
+    }
+}
+
+impl LinkOutlet {
+    /// To be asked when the queue is empty: whether something was refused since it was last asked, so that the node must be told
+    /// that there is room again.
+    pub fn drained(&self) -> bool {
+        self.overflowed.swap(false, Ordering::AcqRel)
+    }
+}

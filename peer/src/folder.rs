@@ -1,0 +1,49 @@
+//! A user's data folder: `<data>/<user>/`, for one process at a time.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    log::{self, DataLock, Disk as _, IoError, LockError, RealDisk},
+    node::types::UserName,
+};
+
+/// A user's data folder, held by this process.
+#[derive(Debug)]
+pub struct UserFolder {
+    path: PathBuf,
+    is_new: bool,
+    _lock: DataLock,
+}
+
+impl UserFolder {
+    /// Opens the folder of a user below `data`, both of which are made where they are not there.
+    ///
+    /// # Errors
+    /// Another process holds it, or the disk refuses.
+    pub fn open(data: &Path, user: &UserName) -> Result<Self, LockError> {
+        std::fs::create_dir_all(data).map_err(|source| IoError::new(data, "make the folder", source))?;
+        let path = Self::path_of(data, user);
+        let is_new = !path.is_dir();
+        RealDisk.create_folder(&path)?;
+        Ok(Self {
+            _lock: DataLock::acquire(&path)?,
+            path,
+            is_new,
+        })
+    }
+
+    /// Where the folder of a user is, whether it is there or not.
+    pub fn path_of(data: &Path, user: &UserName) -> PathBuf {
+        data.join(log::folder_name(user.key()))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// It was not there before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}

@@ -1,0 +1,188 @@
+//! What this peer asks of others: a link, a version, a history.
+
+use std::time::Duration;
+
+use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::{
+    CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
+    STREAM_WINDOW_BYTES, convert, link,
+};
+use crate::{
+    driver::ports::{Incoming, LinkOutlet, link_queue},
+    node::{
+        Input,
+        limits::LINK_QUEUE_MAX,
+        link::{LinkId, LinkUp},
+        sync::PullId,
+        types::{Conversation, DeviceId, EntryError, Heights},
+    },
+};
+
+/// Why another peer could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("{0} is no address")]
+    Address(String),
+    #[error("no connection to {address}: {source}")]
+    Connect {
+        address: String,
+        source: tonic::transport::Error,
+    },
+    #[error("no answer within {CALL_DEADLINE:?}")]
+    Silent,
+    #[error("refused: {}", .0.message())]
+    Refused(#[from] Status),
+    #[error("the answer breaks the protocol: {0}")]
+    Malformed(#[from] EntryError),
+    #[error("another device is there: {found} instead of {expected}")]
+    OtherDevice { expected: DeviceId, found: DeviceId },
+    #[error("the answer has no hello")]
+    NoHello,
+}
+
+/// A connection to another peer.
+async fn connect(address: &str) -> Result<ChatServiceClient<Channel>, CallError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|_| CallError::Address(address.to_owned()))?
+        .connect_timeout(CALL_DEADLINE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_WAIT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    let channel = within(CALL_DEADLINE, endpoint.connect())
+        .await?
+        .map_err(|source| CallError::Connect {
+            address: address.to_owned(),
+            source,
+        })?;
+    Ok(ChatServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T, CallError> {
+    timeout(time, future).await.map_err(|_| CallError::Silent)
+}
+
+/// Dials a device and keeps the link until it ends.
+pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
+    let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
+    let link = net.new_link();
+    let closed = CancellationToken::new();
+    match open(&net, device, &address, outlet, link, closed.clone()).await {
+        Ok((up, frames)) => {
+            if net.incoming.send(Incoming::LinkUp(up, queue)).await.is_ok() {
+                link::pump(frames, link, net.incoming.clone(), closed).await;
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%device, %address, %error, "cannot dial");
+            net.tell(Input::DialFailed(device)).await;
+        }
+    }
+}
+
+type Frames = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<wire::Frame, Status>> + Send>>;
+
+async fn open(
+    net: &Net,
+    device: DeviceId,
+    address: &str,
+    outlet: LinkOutlet,
+    link: LinkId,
+    closed: CancellationToken,
+) -> Result<(LinkUp, Frames), CallError> {
+    let mut client = connect(address).await?;
+    let hello = net.hello(Some(&device));
+    let outgoing = link::FrameStream::new(hello, outlet, net.incoming.clone(), link, closed)
+        .map(|frame| wire::LinkRequest { frame: Some(frame) });
+    let mut frames = within(CALL_DEADLINE, client.link(outgoing)).await??.into_inner();
+    let first = within(CALL_DEADLINE, frames.message()).await??;
+    let hello = first
+        .and_then(|response| response.frame)
+        .and_then(|frame| frame.hello)
+        .ok_or(CallError::NoHello)?;
+    let found = convert::device_from_wire("device", &hello.device)?;
+    if found != device {
+        return Err(CallError::OtherDevice {
+            expected: device,
+            found,
+        });
+    }
+    let up = LinkUp {
+        link,
+        device,
+        user: convert::user_name("user", &hello.user)?,
+        session: hello.session,
+        address: address.to_owned(),
+        dialed_by_us: true,
+    };
+    Ok((
+        up,
+        Box::pin(frames.map(|response| response.map(|response| response.frame.unwrap_or_default()))),
+    ))
+}
+
+/// Asks a device how much of a conversation it holds.
+pub(super) async fn ask_version(net: Net, device: DeviceId, address: String, conversation: Conversation) {
+    let answer = async {
+        let mut client = connect(&address).await?;
+        let request = wire::VersionRequest {
+            conversation: Some(convert::conversation_to_wire(&conversation)),
+            user: net.me.user.shown().to_owned(),
+            device: net.me.device.0.to_vec().into(),
+        };
+        let response = client.version(request).await?.into_inner();
+        Ok::<_, CallError>(convert::heights_from_wire(&response.heights)?)
+    };
+    let input = match within(CALL_DEADLINE, answer).await.and_then(|answer| answer) {
+        Ok(heights) => Input::VersionAnswer(device, conversation, heights),
+        Err(error) => {
+            tracing::debug!(%device, %address, %error, "cannot ask for the version");
+            Input::VersionFailed(device, conversation)
+        }
+    };
+    net.tell(input).await;
+}
+
+/// What is to be pulled.
+pub(super) struct Wanted {
+    pub(super) pull: PullId,
+    pub(super) conversation: Conversation,
+    pub(super) heights: Heights,
+}
+
+/// Pulls what is lacking of a conversation from a device.
+pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wanted) {
+    let pull = wanted.pull;
+    let end = pull_parts(&net, &address, wanted).await;
+    if let Err(error) = &end {
+        tracing::debug!(%device, %address, %error, "cannot pull");
+    }
+    net.tell(Input::HistoryEnd(pull, end.map_err(|error| error.to_string())))
+        .await;
+}
+
+async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), CallError> {
+    let mut client = connect(address).await?;
+    let request = wire::HistoryRequest {
+        conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
+        heights: convert::heights_to_wire(&wanted.heights),
+        user: net.me.user.shown().to_owned(),
+        device: net.me.device.0.to_vec().into(),
+    };
+    let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
+    while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {
+        let entries = convert::entries_from_wire(part.entries)?;
+        net.tell(Input::History(wanted.pull, entries)).await;
+    }
+    Ok(())
+}

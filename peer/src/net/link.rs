@@ -1,0 +1,168 @@
+//! The two directions of a link: what waits in the queue becomes frames, and frames become inputs of the node.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use peerchat_proto::v1::{self as wire, Frame};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::convert;
+use crate::{
+    driver::ports::{Incoming, LinkOutlet},
+    node::{
+        Input,
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX},
+        link::{LinkId, Outgoing},
+    },
+};
+
+/// How long the other side has to end a link that this side has closed.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// The frames that go out over a link: first the hello, then whatever waits in the queue, as much of it in a frame as the limits of
+/// a batch allow. So a message on an idle link waits for nothing, and a burst becomes few frames.
+pub(super) struct FrameStream {
+    hello: Option<wire::Hello>,
+    outlet: LinkOutlet,
+    /// Taken out of the queue, not sent yet.
+    waiting: VecDeque<Outgoing>,
+    incoming: mpsc::Sender<Incoming>,
+    link: LinkId,
+    /// Cancelled when this side has said goodbye.
+    closed: CancellationToken,
+    over: bool,
+}
+
+impl FrameStream {
+    pub(super) fn new(
+        hello: wire::Hello,
+        outlet: LinkOutlet,
+        incoming: mpsc::Sender<Incoming>,
+        link: LinkId,
+        closed: CancellationToken,
+    ) -> Self {
+        Self {
+            hello: Some(hello),
+            outlet,
+            waiting: VecDeque::new(),
+            incoming,
+            link,
+            closed,
+            over: false,
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
+        let mut frame = Frame::default();
+        let mut bytes = 0;
+        while let Some(next) = self.waiting.pop_front() {
+            match next {
+                Outgoing::Entry(entry) => {
+                    let over = bytes + entry.bytes.len() > BATCH_BYTES_MAX && !frame.entries.is_empty();
+                    // A frame's parts take effect in the order of its fields, so no entry may follow heights.
+                    if over || frame.entries.len() == BATCH_ENTRIES_MAX || !frame.heights.is_empty() {
+                        self.waiting.push_front(Outgoing::Entry(entry));
+                        return Some(frame);
+                    }
+                    bytes += entry.bytes.len();
+                    frame.entries.push(entry.bytes.clone());
+                }
+                Outgoing::Ack(ack) => {
+                    // Acks are cumulative: a later one for the same author says what an earlier one said.
+                    let ack = convert::ack_to_wire(&ack);
+                    let same = |old: &&mut wire::Ack| old.author == ack.author && old.conversation == ack.conversation;
+                    match frame.acks.iter_mut().rev().take(8).find(same) {
+                        Some(old) => *old = ack,
+                        None => frame.acks.push(ack),
+                    }
+                }
+                Outgoing::Heights(news) => frame.heights.push(convert::heights_news_to_wire(&news)),
+            }
+        }
+        let empty = frame.entries.is_empty() && frame.acks.is_empty() && frame.heights.is_empty();
+        (!empty).then_some(frame)
+    }
+}
+
+impl Stream for FrameStream {
+    type Item = Frame;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let this = self.get_mut();
+        if let Some(hello) = this.hello.take() {
+            return Poll::Ready(Some(Frame {
+                hello: Some(hello),
+                ..Frame::default()
+            }));
+        }
+        if this.over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(bye) = Pin::new(&mut this.outlet.close).poll(context) {
+            this.over = true;
+            this.closed.cancel();
+            return Poll::Ready(bye.ok().map(|(reason, message)| convert::bye_to_wire(reason, message)));
+        }
+        loop {
+            if this.waiting.is_empty() {
+                let mut batch = Vec::new();
+                match this.outlet.queue.poll_recv_many(context, &mut batch, BATCH_ENTRIES_MAX) {
+                    Poll::Pending => {
+                        if this.outlet.drained() {
+                            // Told from a task of its own, since this one must not wait for the driver.
+                            let (incoming, link) = (this.incoming.clone(), this.link);
+                            tokio::spawn(async move { incoming.send(Incoming::Input(Input::LinkDrained(link))).await });
+                        }
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(0) => {
+                        this.over = true;
+                        return Poll::Ready(None);
+                    }
+                    Poll::Ready(_) => this.waiting.extend(batch),
+                }
+            }
+            if let Some(frame) = this.next_frame() {
+                return Poll::Ready(Some(frame));
+            }
+        }
+    }
+}
+
+/// Brings what comes in over a link to the driver until the link ends, and says how it ended.
+pub(super) async fn pump<S>(mut frames: S, link: LinkId, incoming: mpsc::Sender<Incoming>, closed: CancellationToken)
+where
+    S: Stream<Item = Result<Frame, Status>> + Unpin,
+{
+    let deadline = async {
+        closed.cancelled().await;
+        tokio::time::sleep(CLOSE_WAIT).await;
+    };
+    tokio::pin!(deadline);
+    let reason = loop {
+        let next = tokio::select! {
+            next = frames.next() => next,
+            () = &mut deadline => break "closed by this side".to_owned(),
+        };
+        let input = match next {
+            Some(Ok(frame)) => match convert::frame_from_wire(frame) {
+                Ok(frame) => Input::Frame(link, frame),
+                Err(error) => Input::Misbehaved(link, error.to_string()),
+            },
+            Some(Err(status)) => break status.message().to_owned(),
+            None => break "closed by the other side".to_owned(),
+        };
+        if incoming.send(Incoming::Input(input)).await.is_err() {
+            return;
+        }
+    };
+    // The driver has ended where this fails, and with it all links.
+    let _ended = incoming.send(Incoming::Input(Input::LinkDown(link, reason))).await;
+}

@@ -1,0 +1,136 @@
+//! The wire: the only part that knows gRPC.
+//!
+//! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
+//! either of them opens, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
+//! generated types and a peer's own.
+
+mod client;
+pub mod convert;
+mod host;
+mod link;
+mod routing;
+mod server;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    driver::ports::{Incoming, Order},
+    node::{Identity, limits::CALL_MS_MAX, link::LinkId},
+};
+pub use routing::{LoginError, Registry, RegistryConfig};
+pub use server::{ServeError, serve};
+
+/// The deadline of a call that is answered once, and of every part of an answer in parts.
+const CALL_DEADLINE: Duration = Duration::from_millis(CALL_MS_MAX);
+/// How often a silent connection is asked whether the other end is there.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(3);
+/// How long the other end has to answer that.
+const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
+/// How much of one stream, and of one connection, may be under way: enough to keep a fast network busy, and the most that a
+/// reader that has stopped leaves waiting.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// The longest message that is decoded: a full batch, or the heights of as many authors as there may be.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What every part of the wire needs.
+#[derive(Debug, Clone)]
+pub struct Net {
+    me: Identity,
+    /// The random number of this process.
+    session: u64,
+    /// HOST:PORT that the others are told, which may follow from what the registry sees.
+    address: watch::Receiver<String>,
+    incoming: mpsc::Sender<Incoming>,
+    next_link: Arc<AtomicU64>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Net {
+    /// `incoming` leads to the driver; `address` is where the others are told to find this peer; `shutdown` ends everything.
+    pub fn new(
+        me: Identity,
+        session: u64,
+        address: watch::Receiver<String>,
+        incoming: mpsc::Sender<Incoming>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            me,
+            session,
+            address,
+            incoming,
+            next_link: Arc::new(AtomicU64::new(0)),
+            tasks: TaskTracker::new(),
+            shutdown,
+        }
+    }
+
+    /// Carries out what the driver orders, until it ends.
+    pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Dial(device, address) => {
+                    self.tasks.spawn(client::dial(self.clone(), device, address));
+                }
+                Order::AskVersion(device, address, conversation) => {
+                    self.tasks
+                        .spawn(client::ask_version(self.clone(), device, address, conversation));
+                }
+                Order::Pull {
+                    pull,
+                    device,
+                    address,
+                    conversation,
+                    heights,
+                } => {
+                    let what = client::Wanted {
+                        pull,
+                        conversation,
+                        heights,
+                    };
+                    self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                }
+                Order::Registry(ask) => registry.ask(ask).await,
+                Order::ListRooms(reply) => registry.list_rooms(reply).await,
+            }
+        }
+    }
+
+    /// Waits until every link and call has ended, for a while.
+    pub async fn ended(&self, at_most: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(at_most, self.tasks.wait()).await.is_err() {
+            tracing::debug!("some links did not end in time");
+        }
+    }
+
+    fn hello(&self, expected: Option<&crate::node::types::DeviceId>) -> peerchat_proto::v1::Hello {
+        peerchat_proto::v1::Hello {
+            user: self.me.user.shown().to_owned(),
+            device: self.me.device.0.to_vec().into(),
+            session: self.session,
+            address: self.address.borrow().clone(),
+            expected_device: expected.map(|device| device.0.to_vec().into()).unwrap_or_default(),
+        }
+    }
+
+    fn new_link(&self) -> LinkId {
+        LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn tell(&self, input: crate::node::Input) {
+        // The driver has ended where this fails, and nobody wants to know any more.
+        let _ended = self.incoming.send(Incoming::Input(input)).await;
+    }
+}

@@ -1,0 +1,499 @@
+//! This peer's side of the registry: it logs in, renews its lease, hears who comes and goes, and does so again whenever the
+//! registry was away. Where none listens on this machine, it hosts one.
+
+use std::time::Duration;
+
+use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Code, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+use super::{CALL_DEADLINE, KEEPALIVE_EVERY, KEEPALIVE_WAIT, Net, convert, host};
+use crate::{
+    driver::ports::ORDERS_MAX,
+    node::{
+        Ask, Input, Liveness, PeerAddress,
+        limits::{REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN, ROOMS_LISTED_MAX},
+        types::{EntryError, RoomName, UserName},
+    },
+};
+
+/// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
+const RENEWALS_MAX: usize = 64;
+
+/// Where the registry is, and how this peer is found.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// HOST:PORT of the registry.
+    pub address: String,
+    /// HOST:PORT where this peer is to be found; an unspecified host stands for the address that the registry sees.
+    pub advertise: String,
+    /// Host a registry in this process where none listens at a loopback address.
+    pub may_host: bool,
+}
+
+/// The registry cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoginError {
+    /// Another live device has the name.
+    #[error("{0}")]
+    NameInUse(String),
+    /// It refuses for another reason.
+    #[error("the registry refuses: {0}")]
+    Refused(String),
+    /// It does not answer.
+    #[error("the registry at {address} does not answer: {reason}")]
+    Unavailable {
+        /// HOST:PORT of the registry.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+enum Question {
+    Ask(Ask),
+    ListRooms(oneshot::Sender<Option<Vec<(RoomName, u32)>>>),
+}
+
+/// The way to the registry.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    questions: mpsc::Sender<Question>,
+}
+
+impl Registry {
+    /// Starts to log in, and goes on logging in whenever the registry was away, until the shutdown of `net`. `address` is told
+    /// where the others find this peer. The receiver tells how the first attempt went.
+    pub fn start(
+        net: Net,
+        config: RegistryConfig,
+        address: watch::Sender<String>,
+    ) -> (Self, oneshot::Receiver<Result<(), LoginError>>) {
+        let (questions, asked) = mpsc::channel(ORDERS_MAX);
+        let (first, outcome) = oneshot::channel();
+        let client = Client {
+            net: net.clone(),
+            config,
+            address,
+            asked,
+            hosted: None,
+            first: Some(first),
+        };
+        net.tasks.spawn(client.run());
+        (Self { questions }, outcome)
+    }
+
+    pub(super) async fn ask(&self, ask: Ask) {
+        // Where this fails the peer ends, and nobody waits for the answer.
+        let _ends = self.questions.send(Question::Ask(ask)).await;
+    }
+
+    pub(super) async fn list_rooms(&self, reply: oneshot::Sender<Option<Vec<(RoomName, u32)>>>) {
+        let _ends = self.questions.send(Question::ListRooms(reply)).await;
+    }
+}
+
+struct Client {
+    net: Net,
+    config: RegistryConfig,
+    address: watch::Sender<String>,
+    asked: mpsc::Receiver<Question>,
+    hosted: Option<host::HostedRegistry>,
+    first: Option<oneshot::Sender<Result<(), LoginError>>>,
+}
+
+/// A log-in with everything that goes on under it.
+struct Session {
+    client: RoutingServiceClient<Channel>,
+    lease: Vec<u8>,
+    lease_ms: u32,
+    renewals: mpsc::Sender<wire::WatchRequest>,
+    changes: Streaming<wire::WatchResponse>,
+}
+
+impl Client {
+    async fn run(mut self) {
+        let shutdown = self.net.shutdown.clone();
+        let mut retry_ms = REGISTRY_RETRY_MS_MIN;
+        loop {
+            let error = tokio::select! {
+                () = shutdown.cancelled() => break,
+                outcome = self.log_in() => match outcome {
+                    Ok(session) => {
+                        retry_ms = REGISTRY_RETRY_MS_MIN;
+                        self.first(Ok(()));
+                        let hosting = self.hosted.is_some();
+                        self.net.tell(Input::RegistryUp { hosting }).await;
+                        match self.session(session).await {
+                            Some(error) => error,
+                            None => break,
+                        }
+                    }
+                    Err(error) => error,
+                },
+            };
+            tracing::debug!(%error, "no registry");
+            self.first(Err(error.clone()));
+            self.net.tell(Input::RegistryDown(error.to_string())).await;
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.pause(retry_ms) => {}
+            }
+            retry_ms = (retry_ms * 2).min(REGISTRY_RETRY_MS_MAX);
+        }
+        if let Some(hosted) = self.hosted.take() {
+            hosted.stop().await;
+        }
+    }
+
+    fn first(&mut self, outcome: Result<(), LoginError>) {
+        if let Some(first) = self.first.take() {
+            // Nobody waits where the peer ends at once.
+            let _gone = first.send(outcome);
+        }
+    }
+
+    /// Waits a random part of a time, and answers meanwhile that nothing can be asked.
+    async fn pause(&mut self, at_most_ms: u64) {
+        let pause = tokio::time::sleep(Duration::from_millis(fastrand::u64(at_most_ms / 2..=at_most_ms)));
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                Some(question) = self.asked.recv() => unanswered(&self.net, question).await,
+            }
+        }
+    }
+
+    /// Connects and logs in, and answers meanwhile that nothing can be asked.
+    async fn log_in(&mut self) -> Result<Session, LoginError> {
+        let Self {
+            net,
+            config,
+            address,
+            asked,
+            hosted,
+            ..
+        } = self;
+        let log_in = log_in(net, config, address, hosted);
+        tokio::pin!(log_in);
+        let waiting = net.clone();
+        loop {
+            tokio::select! {
+                session = &mut log_in => return session,
+                Some(question) = asked.recv() => unanswered(&waiting, question).await,
+            }
+        }
+    }
+
+    /// Renews and listens until the registry is away (returns why) or the peer ends (returns none, logged out).
+    async fn session(&mut self, mut session: Session) -> Option<LoginError> {
+        let every = Duration::from_millis(u64::from(session.lease_ms / 3).max(1));
+        let mut renew = interval_at(Instant::now() + every, every);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (calls, queue) = mpsc::channel(ORDERS_MAX);
+        let worker = worker(self.net.clone(), session.client.clone(), session.lease.clone(), queue);
+        self.net.tasks.spawn(worker);
+        let reason = loop {
+            tokio::select! {
+                () = self.net.shutdown.cancelled() => {
+                    let request = wire::LogOutRequest { lease: session.lease.into() };
+                    // The lease ends by itself where this is not heard.
+                    let _heard = timeout(Duration::from_secs(1), session.client.log_out(request)).await;
+                    return None;
+                }
+                _ = renew.tick() => {
+                    let request = wire::WatchRequest { lease: session.lease.clone().into(), users: Vec::new() };
+                    if session.renewals.try_send(request).is_err() {
+                        break "it does not take renewals".to_owned();
+                    }
+                }
+                Some(question) = self.asked.recv() => match question {
+                    Question::Ask(Ask::Watch(user)) => {
+                        let users = vec![user.key().to_owned()];
+                        let request = wire::WatchRequest { lease: session.lease.clone().into(), users };
+                        if session.renewals.send(request).await.is_err() {
+                            break "it does not take renewals".to_owned();
+                        }
+                    }
+                    question => if let Err(refused) = calls.try_send(question) {
+                        unanswered(&self.net, refused.into_inner()).await;
+                    },
+                },
+                change = session.changes.message() => match change {
+                    Ok(Some(change)) => {
+                        if let Some(input) = change_from_wire(change) {
+                            self.net.tell(input).await;
+                        }
+                    }
+                    Ok(None) => break "it has ended".to_owned(),
+                    Err(status) => break status.message().to_owned(),
+                },
+            }
+        };
+        Some(LoginError::Unavailable {
+            address: self.config.address.clone(),
+            reason,
+        })
+    }
+}
+
+async fn log_in(
+    net: &Net,
+    config: &RegistryConfig,
+    address: &watch::Sender<String>,
+    hosted: &mut Option<host::HostedRegistry>,
+) -> Result<Session, LoginError> {
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: config.address.clone(),
+        reason,
+    };
+    let silent = |_| unavailable(format!("no answer within {CALL_DEADLINE:?}"));
+    let channel = match connect(&config.address).await {
+        Ok(channel) => channel,
+        Err(error) => {
+            hosted.take_if(|hosted| !hosted.runs());
+            let here = host::loopback(&config.address).filter(|_| config.may_host && hosted.is_none());
+            let Some(here) = here else {
+                return Err(unavailable(error));
+            };
+            *hosted = host::HostedRegistry::start(here).await;
+            connect(&config.address).await.map_err(unavailable)?
+        }
+    };
+    let mut client = RoutingServiceClient::new(channel);
+    let request = wire::LogInRequest {
+        user: net.me.user.shown().to_owned(),
+        device: net.me.device.0.to_vec().into(),
+        address: config.advertise.clone(),
+    };
+    let refused = |status: Status| match status.code() {
+        Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
+        Code::InvalidArgument | Code::PermissionDenied => LoginError::Refused(status.message().to_owned()),
+        _ => unavailable(status.message().to_owned()),
+    };
+    let login = timeout(CALL_DEADLINE, client.log_in(request))
+        .await
+        .map_err(silent)?
+        .map_err(refused)?
+        .into_inner();
+    address.send_replace(login.address);
+    let (renewals, requests) = mpsc::channel(RENEWALS_MAX);
+    let first = wire::WatchRequest {
+        lease: login.lease.clone(),
+        users: Vec::new(),
+    };
+    renewals
+        .send(first)
+        .await
+        .map_err(|_| unavailable("the stream is closed".into()))?;
+    let watching = client.watch(ReceiverStream::new(requests));
+    let mut changes = timeout(CALL_DEADLINE, watching)
+        .await
+        .map_err(silent)?
+        .map_err(refused)?
+        .into_inner();
+    let ready = timeout(CALL_DEADLINE, changes.message())
+        .await
+        .map_err(silent)?
+        .map_err(refused)?;
+    if !matches!(ready.and_then(|change| change.change), Some(Change::Ready(_))) {
+        return Err(unavailable("its stream does not start".into()));
+    }
+    Ok(Session {
+        client,
+        lease: login.lease.to_vec(),
+        lease_ms: login.lease_ms,
+        renewals,
+        changes,
+    })
+}
+
+async fn connect(address: &str) -> Result<Channel, String> {
+    let endpoint =
+        Endpoint::from_shared(format!("http://{address}")).map_err(|_| format!("{address} is no address"))?;
+    let endpoint = endpoint
+        .connect_timeout(CALL_DEADLINE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_WAIT)
+        .keep_alive_while_idle(true);
+    let connected = timeout(CALL_DEADLINE, endpoint.connect()).await;
+    connected
+        .map_err(|_| format!("no answer within {CALL_DEADLINE:?}"))?
+        .map_err(|error| {
+            // The outermost error says only that there is one.
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            source.unwrap_or_else(|| error.to_string())
+        })
+}
+
+/// Asks one question after the other, so that joining and leaving a room keep their order.
+async fn worker(
+    net: Net,
+    mut client: RoutingServiceClient<Channel>,
+    lease: Vec<u8>,
+    mut questions: mpsc::Receiver<Question>,
+) {
+    while let Some(question) = questions.recv().await {
+        match question {
+            Question::Ask(ask) => {
+                let call = call(&mut client, lease.clone(), &ask);
+                let answer = match timeout(CALL_DEADLINE, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
+                };
+                if let Some(input) = answer.unwrap_or_else(|status| failed(ask, &status)) {
+                    net.tell(input).await;
+                }
+            }
+            Question::ListRooms(reply) => {
+                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut client, &lease)).await;
+                // Nobody waits where the peer ends.
+                let _gone = reply.send(rooms.ok().and_then(Result::ok));
+            }
+        }
+    }
+}
+
+async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &Ask) -> Result<Option<Input>, Status> {
+    let lease = lease.into();
+    match ask {
+        Ask::Join(room) => {
+            let request = wire::JoinRoomRequest {
+                lease,
+                room: room.as_str().to_owned(),
+            };
+            let answer = client.join_room(request).await?.into_inner();
+            let members = peers_from_wire(answer.members);
+            Ok(Some(Input::RoomJoined {
+                room: room.clone(),
+                created: answer.created,
+                members,
+            }))
+        }
+        Ask::Leave(room) => {
+            let request = wire::LeaveRoomRequest {
+                lease,
+                room: room.as_str().to_owned(),
+            };
+            client.leave_room(request).await?;
+            Ok(None)
+        }
+        Ask::Find(user) => {
+            let request = wire::FindRequest {
+                lease,
+                user: user.key().to_owned(),
+            };
+            let answer = client.find(request).await?.into_inner();
+            let shown = UserName::new(&answer.user).ok().filter(|shown| shown == user);
+            Ok(Some(Input::Found(
+                shown.unwrap_or_else(|| user.clone()),
+                peers_from_wire(answer.peers),
+            )))
+        }
+        Ask::Watch(_) => Ok(None),
+    }
+}
+
+fn failed(ask: Ask, status: &Status) -> Option<Input> {
+    let reason = status.message().to_owned();
+    let away = matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::Internal | Code::DeadlineExceeded
+    ) || status.code() == Code::Cancelled;
+    match ask {
+        Ask::Join(room) => Some(Input::RoomRefused {
+            room,
+            refused: (!away).then_some(reason),
+        }),
+        Ask::Find(user) if status.code() == Code::NotFound => Some(Input::NotFound(user)),
+        Ask::Find(user) => Some(Input::FindFailed(user, reason)),
+        Ask::Leave(_) | Ask::Watch(_) => None,
+    }
+}
+
+async fn list_rooms(client: &mut RoutingServiceClient<Channel>, lease: &[u8]) -> Result<Vec<(RoomName, u32)>, Status> {
+    let mut rooms = Vec::new();
+    let mut after = String::new();
+    loop {
+        let request = wire::ListRoomsRequest {
+            lease: lease.to_vec().into(),
+            page_size: 0,
+            after,
+        };
+        let page = client.list_rooms(request).await?.into_inner();
+        let last = page.rooms.last().map(|room| room.name.clone());
+        let named = page
+            .rooms
+            .into_iter()
+            .filter_map(|room| Some((RoomName::new(&room.name).ok()?, room.members)));
+        rooms.extend(named);
+        match last {
+            Some(last) if page.more && rooms.len() < ROOMS_LISTED_MAX => after = last,
+            _ => return Ok(rooms),
+        }
+    }
+}
+
+async fn unanswered(net: &Net, question: Question) {
+    match question {
+        Question::Ask(ask) => {
+            if let Some(input) = failed(ask, &Status::unavailable("the registry does not answer")) {
+                net.tell(input).await;
+            }
+        }
+        Question::ListRooms(reply) => {
+            let _gone = reply.send(None);
+        }
+    }
+}
+
+/// A change that breaks a rule is left out: the registry is trusted with who is where, and no more.
+fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
+    match change.change? {
+        Change::Ready(_) => None,
+        Change::Presence(presence) => {
+            let liveness = liveness(presence.liveness());
+            let peer = presence.peer?;
+            let user = UserName::new(&peer.user).ok()?;
+            Some(Input::UserChanged(user, peer_from_wire(peer).ok(), liveness?))
+        }
+        Change::Room(room) => {
+            let liveness = liveness(room.liveness())?;
+            Some(Input::RoomChanged(
+                RoomName::new(&room.room).ok()?,
+                peer_from_wire(room.peer?).ok()?,
+                liveness,
+            ))
+        }
+    }
+}
+
+fn liveness(liveness: wire::Liveness) -> Option<Liveness> {
+    match liveness {
+        wire::Liveness::Here => Some(Liveness::Here),
+        wire::Liveness::Left => Some(Liveness::Left),
+        wire::Liveness::Lost => Some(Liveness::Lost),
+        wire::Liveness::Unspecified => None,
+    }
+}
+
+fn peers_from_wire(peers: Vec<wire::Peer>) -> Vec<PeerAddress> {
+    peers.into_iter().filter_map(|peer| peer_from_wire(peer).ok()).collect()
+}
+
+fn peer_from_wire(peer: wire::Peer) -> Result<PeerAddress, EntryError> {
+    Ok(PeerAddress {
+        user: convert::user_name("user", &peer.user)?,
+        device: convert::device_from_wire("device", &peer.device)?,
+        address: convert::address("address", peer.address)?,
+    })
+}

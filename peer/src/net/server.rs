@@ -1,0 +1,238 @@
+//! What this peer hosts for the others.
+
+use std::pin::Pin;
+
+use peerchat_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        self as wire,
+        chat_service_server::{ChatService, ChatServiceServer},
+    },
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Server, server::TcpIncoming},
+};
+
+use super::{
+    CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
+    STREAM_WINDOW_BYTES, convert, link,
+};
+use crate::{
+    driver::ports::{self, Incoming, Wanted, link_queue},
+    node::{
+        limits::LINK_QUEUE_MAX,
+        link::LinkUp,
+        types::{Conversation, EntryError, Heights, UserName},
+    },
+};
+
+/// How many parts of a history are ready before the reader has taken them.
+const PARTS_AHEAD: usize = 2;
+/// The most calls at once on one connection.
+const STREAMS_MAX: u32 = 256;
+
+/// The peer's server cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("the server for other peers failed: {0}")]
+pub struct ServeError(#[from] Box<dyn std::error::Error + Send + Sync>);
+
+/// Serves other peers on `listener` until the shutdown of `net`.
+///
+/// # Errors
+/// The server cannot be made of its parts, or accepting fails for good.
+pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
+    let shutdown = net.shutdown.clone();
+    let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ChatServiceServer<Chat>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let boxed = |error: tonic_reflection::server::Error| ServeError(Box::new(error));
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(STREAMS_MAX)
+        .add_service(chat)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().map_err(boxed)?)
+        .add_service(reflection().build_v1alpha().map_err(boxed)?)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.cancelled_owned(),
+        )
+        .await
+        .map_err(|error| ServeError(Box::new(error)))
+}
+
+#[derive(Debug)]
+struct Chat {
+    net: Net,
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ChatService for Chat {
+    type LinkStream = Answers<wire::LinkResponse>;
+    type HistoryStream = ReceiverStream<Result<wire::HistoryResponse, Status>>;
+
+    async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
+        let mut frames = request.into_inner();
+        let first = timeout(CALL_DEADLINE, frames.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded(format!("no hello within {CALL_DEADLINE:?}")))??;
+        let hello = first
+            .and_then(|request| request.frame)
+            .and_then(|frame| frame.hello)
+            .ok_or_else(|| Status::invalid_argument("the first frame of a link must have a hello"))?;
+        let up = self.introduced(hello)?;
+        let net = self.net.clone();
+        let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
+        let closed = CancellationToken::new();
+        let link = up.link;
+        let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link, closed.clone());
+        net.incoming
+            .send(Incoming::LinkUp(up, queue))
+            .await
+            .map_err(|_| ends())?;
+        let frames = frames.map(|request| request.map(|request| request.frame.unwrap_or_default()));
+        net.tasks.spawn(link::pump(frames, link, net.incoming.clone(), closed));
+        Ok(Response::new(Box::pin(
+            outgoing.map(|frame| Ok(wire::LinkResponse { frame: Some(frame) })),
+        )))
+    }
+
+    async fn version(&self, request: Request<wire::VersionRequest>) -> Result<Response<wire::VersionResponse>, Status> {
+        let wire::VersionRequest {
+            conversation,
+            user,
+            device,
+        } = request.into_inner();
+        let (conversation, user) = caller(conversation, &user, &device)?;
+        let (reply, answer) = oneshot::channel();
+        let incoming = Incoming::Version {
+            conversation,
+            user,
+            reply,
+        };
+        let heights = self.ask(incoming, answer).await?;
+        Ok(Response::new(wire::VersionResponse {
+            version: heights.version(),
+            heights: convert::heights_to_wire(&heights),
+        }))
+    }
+
+    async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
+        let wire::HistoryRequest {
+            conversation,
+            heights,
+            user,
+            device,
+        } = request.into_inner();
+        let (conversation, user) = caller(conversation, &user, &device)?;
+        let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
+        let (parts, answer) = mpsc::channel(PARTS_AHEAD);
+        let chat = Self { net: self.net.clone() };
+        self.net
+            .tasks
+            .spawn(async move { chat.send_parts(conversation, heights, user, parts).await });
+        Ok(Response::new(ReceiverStream::new(answer)))
+    }
+}
+
+impl Chat {
+    fn introduced(&self, hello: wire::Hello) -> Result<LinkUp, Status> {
+        let device = convert::device_from_wire("device", &hello.device).map_err(invalid)?;
+        let expected = convert::device_from_wire("expected_device", &hello.expected_device).map_err(invalid)?;
+        if expected != self.net.me.device {
+            let me = self.net.me.device;
+            return Err(Status::failed_precondition(format!(
+                "this is device {me}, not {expected}"
+            )));
+        }
+        Ok(LinkUp {
+            link: self.net.new_link(),
+            device,
+            user: convert::user_name("user", &hello.user).map_err(invalid)?,
+            session: hello.session,
+            address: convert::address("address", hello.address).map_err(invalid)?,
+            dialed_by_us: false,
+        })
+    }
+
+    async fn send_parts(
+        &self,
+        conversation: Conversation,
+        heights: Heights,
+        user: UserName,
+        parts: mpsc::Sender<Result<wire::HistoryResponse, Status>>,
+    ) {
+        let mut wanted = Wanted::Beyond(heights);
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let (conversation, user) = (conversation.clone(), user.clone());
+            let incoming = Incoming::History {
+                conversation,
+                user,
+                wanted,
+                reply,
+            };
+            match self.ask(incoming, answer).await {
+                Ok((entries, Some(next))) if !entries.is_empty() => {
+                    wanted = Wanted::Next(next);
+                    if parts.send(Ok(wire::HistoryResponse { entries })).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(_) => return,
+                Err(status) => {
+                    let _gone = parts.send(Err(status)).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        incoming: Incoming,
+        answer: oneshot::Receiver<Result<T, ports::ServeError>>,
+    ) -> Result<T, Status> {
+        self.net.incoming.send(incoming).await.map_err(|_| ends())?;
+        answer.await.map_err(|_| ends())?.map_err(|error| match error {
+            ports::ServeError::NotAllowed(_) => Status::permission_denied(error.to_string()),
+            ports::ServeError::Log(_) => Status::internal(error.to_string()),
+        })
+    }
+}
+
+fn caller(
+    conversation: Option<wire::Conversation>,
+    user: &str,
+    device: &[u8],
+) -> Result<(Conversation, UserName), Status> {
+    convert::device_from_wire("device", device).map_err(invalid)?;
+    let user = convert::user_name("user", user).map_err(invalid)?;
+    Ok((convert::conversation_from_wire(conversation).map_err(invalid)?, user))
+}
+
+fn invalid(error: EntryError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn ends() -> Status {
+    Status::unavailable("this peer ends")
+}

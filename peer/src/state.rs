@@ -1,0 +1,92 @@
+//! What a peer remembers for its next start, beside its logs: the rooms that the user is in, and which conversation was current.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    log::{Disk, IoError},
+    node::types::{Conversation, RoomName, UserName},
+};
+
+const FILE: &str = "state.json";
+/// Many more rooms than anybody is in.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// What a peer remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    rooms: Vec<String>,
+    current: Option<String>,
+}
+
+impl State {
+    /// Reads what the last run left. Nothing is lost with a file that is missing or damaged but the comfort of being in the same
+    /// rooms again, so that is no error.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn load<D: Disk>(disk: &D, folder: &Path) -> Result<Self, IoError> {
+        let bytes = disk.read_small(&folder.join(FILE), BYTES_MAX)?.unwrap_or_default();
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// # Errors
+    /// The disk refuses.
+    pub fn save<D: Disk>(&self, disk: &D, folder: &Path) -> Result<(), IoError> {
+        let bytes = serde_json::to_vec_pretty(self).expect("strings can be written as JSON");
+        disk.replace(&folder.join(FILE), &bytes)
+    }
+
+    /// The rooms that the user is in.
+    pub fn rooms(&self) -> Vec<RoomName> {
+        self.rooms.iter().filter_map(|name| RoomName::new(name).ok()).collect()
+    }
+
+    /// Sets the rooms that the user is in.
+    pub fn set_rooms(&mut self, rooms: &[RoomName]) {
+        self.rooms = rooms.iter().map(|room| room.as_str().to_owned()).collect();
+    }
+
+    /// The conversation that was current.
+    pub fn current(&self, me: &UserName) -> Option<Conversation> {
+        let title = self.current.as_deref()?;
+        match title.split_at_checked(1)? {
+            ("#", name) => Some(Conversation::Room(RoomName::new(name).ok()?)),
+            ("@", name) => Some(Conversation::direct(me, &UserName::new(name).ok()?)),
+            _ => None,
+        }
+    }
+
+    /// Sets the current conversation; false where it was that already.
+    pub fn set_current(&mut self, conversation: &Conversation, me: &UserName) -> bool {
+        let title = conversation.title(me);
+        let new = self.current.as_deref() != Some(title.as_str());
+        self.current = Some(title);
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::MemoryDisk;
+
+    #[test]
+    fn what_is_saved_is_loaded_and_a_damaged_file_is_an_empty_one() {
+        let (disk, folder) = (MemoryDisk::new(1), Path::new("/"));
+        let (me, bob) = (UserName::new("me").unwrap(), UserName::new("bob").unwrap());
+        assert_eq!(State::load(&disk, folder).unwrap(), State::default());
+        let mut state = State::default();
+        state.set_rooms(&[RoomName::new("大厅").unwrap()]);
+        assert!(state.set_current(&Conversation::direct(&me, &bob), &me));
+        assert!(!state.set_current(&Conversation::direct(&me, &bob), &me));
+        state.save(&disk, folder).unwrap();
+        let loaded = State::load(&disk, folder).unwrap();
+        assert_eq!(loaded, state);
+        assert_eq!(loaded.current(&me), Some(Conversation::direct(&me, &bob)));
+        disk.replace(&folder.join(FILE), b"{\"rooms\":").unwrap();
+        assert_eq!(State::load(&disk, folder).unwrap(), State::default());
+    }
+}

@@ -1,0 +1,255 @@
+//! A simulated peer: the shipped node and logs on a disk in memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use peerchat::{
+    driver::core::{Act, Codec, Core},
+    log::{Disk as _, MemoryDisk, SyncOutcome},
+    net::convert,
+    node::{
+        Identity, Input, Millis, Now,
+        event::Event,
+        types::{Author, Conversation, DeviceId, EntryId, RoomName, Seq, UserName, WallTime},
+    },
+};
+
+use crate::world::{Happening, Who, World};
+
+/// A sync whose outcome is under way to the node.
+#[derive(Debug)]
+pub struct RunningSync {
+    pub conversation: Conversation,
+    pub outcome: SyncOutcome,
+}
+
+/// What a peer has promised: kept apart from it, to be held against its disk.
+pub type Promises = BTreeMap<(Conversation, Author), Seq>;
+
+/// A simulated peer.
+pub struct SimPeer {
+    pub user: UserName,
+    pub device: DeviceId,
+    pub disk: MemoryDisk,
+    /// None while the process does not run.
+    pub core: Option<Core<MemoryDisk>>,
+    /// How many times it was started.
+    pub lives: u64,
+    pub rooms: Vec<RoomName>,
+    /// Acked or sent as stored, and acked as durable.
+    pub stored: Promises,
+    pub durable: Promises,
+    /// What was shown in this life, replays apart.
+    pub shown: BTreeSet<EntryId>,
+    /// When the next tick was asked for.
+    pub tick_at: Option<u64>,
+    pub syncing: bool,
+}
+
+impl SimPeer {
+    pub fn new(who: Who, seed: u64) -> Self {
+        let mut device = [0; 32];
+        fastrand::Rng::with_seed(seed).fill(&mut device);
+        Self {
+            user: UserName::new(["alice", "bob", "carol", "dave", "eve"][who]).unwrap(),
+            device: DeviceId(device),
+            disk: MemoryDisk::new(seed),
+            core: None,
+            lives: 0,
+            rooms: Vec::new(),
+            stored: Promises::new(),
+            durable: Promises::new(),
+            shown: BTreeSet::new(),
+            tick_at: None,
+            syncing: false,
+        }
+    }
+
+    /// The number of the life that it lives.
+    pub fn life(&self) -> Option<u64> {
+        self.core.is_some().then_some(self.lives)
+    }
+
+    pub fn address(who: Who) -> String {
+        format!("peer:{}", who + 1)
+    }
+
+    pub fn who(address: &str) -> Who {
+        address.strip_prefix("peer:").unwrap().parse::<Who>().unwrap() - 1
+    }
+}
+
+impl World {
+    pub fn folder() -> PathBuf {
+        PathBuf::from("/data")
+    }
+
+    /// Starts a peer's process, unless it runs.
+    pub fn start(&mut self, who: Who) {
+        let peer = &mut self.peers[who];
+        if peer.core.is_some() {
+            return;
+        }
+        peer.lives += 1;
+        peer.shown.clear();
+        peer.tick_at = None;
+        peer.syncing = false;
+        let me = Identity {
+            user: peer.user.clone(),
+            device: peer.device,
+        };
+        let codec = Codec {
+            encode: convert::encode_entry,
+            decode: convert::decode_entry,
+        };
+        peer.disk.create_folder(Path::new("/data")).unwrap();
+        let seed = peer.disk.random();
+        let opened = Core::open(peer.disk.clone(), Self::folder(), me, codec, seed);
+        let (core, notices) = match opened {
+            Ok(opened) => opened,
+            // The disk is full already at opening; it will be tried again in peace.
+            Err(error) => {
+                assert!(
+                    error.to_string().contains("No space") || error.to_string().contains("storage"),
+                    "{error}"
+                );
+                return;
+            }
+        };
+        assert!(notices.is_empty(), "a crash damages nothing: {notices:?}");
+        peer.core = Some(core);
+        self.check_promises(who);
+        let (life, rooms) = (self.peers[who].lives, self.peers[who].rooms.clone());
+        self.input(who, life, Input::Start(rooms));
+        self.register(who);
+        if self.peers[who].rooms.is_empty() {
+            self.input(who, life, Input::Join(Self::room()));
+        }
+    }
+
+    /// Hands an input to a peer and does what follows, if it is still the process that it was meant for.
+    pub fn input(&mut self, who: Who, life: u64, input: Input) {
+        if self.peers[who].life() != Some(life) {
+            return;
+        }
+        let now = Now {
+            mono: Millis(self.now),
+            wall: WallTime(self.now as i64),
+        };
+        let mut inputs = vec![input];
+        while !inputs.is_empty() && self.peers[who].life() == Some(life) {
+            let core = self.peers[who].core.as_mut().unwrap();
+            match core.handle(inputs.drain(..), now) {
+                Ok(acts) => {
+                    let failed: Vec<_> = acts.into_iter().filter_map(|act| self.act(who, act)).collect();
+                    inputs.extend(failed);
+                }
+                Err(error) => {
+                    // Only a full disk fails here. The process ends without a word more.
+                    assert!(self.peers[who].disk.bytes() > 0, "{error}");
+                    self.totals.full_disks += 1;
+                    self.end_process(who, false);
+                    return;
+                }
+            }
+        }
+        self.check_step(who);
+        self.schedule(who, life);
+    }
+
+    pub fn input_soon(&mut self, who: Who, ms: u64) {
+        let Some(life) = self.peers[who].life() else { return };
+        let text = format!("{} again {}", self.peers[who].user, self.totals.entries);
+        self.totals.entries += 1;
+        let input = Box::new(Input::Write(Conversation::Room(Self::room()), text));
+        self.after(ms, Happening::Input { who, life, input });
+    }
+
+    fn schedule(&mut self, who: Who, life: u64) {
+        let Some(core) = &self.peers[who].core else { return };
+        let needs_sync = core.needs_sync();
+        if let Some(due) = core.node().next_due() {
+            let due = due.0.max(self.now + 1);
+            if self.peers[who].tick_at.is_none_or(|at| at > due || at <= self.now) {
+                self.peers[who].tick_at = Some(due);
+                self.after(due - self.now, Happening::Tick { who, life });
+            }
+        }
+        if needs_sync && !self.peers[who].syncing {
+            self.peers[who].syncing = true;
+            self.after(20, Happening::BeginSync { who, life });
+        }
+    }
+
+    pub fn tick(&mut self, who: Who, life: u64) {
+        if self.peers[who].tick_at == Some(self.now) {
+            self.peers[who].tick_at = None;
+        }
+        self.input(who, life, Input::Tick);
+    }
+
+    pub fn begin_sync(&mut self, who: Who, life: u64) {
+        if self.peers[who].life() != Some(life) {
+            return;
+        }
+        self.peers[who].syncing = false;
+        let tasks = self.peers[who].core.as_mut().unwrap().begin_syncs();
+        for (conversation, task) in tasks {
+            let sync = Box::new(RunningSync {
+                conversation,
+                outcome: task.run(),
+            });
+            let ms = self.rng.u64(1..30);
+            self.after(ms, Happening::FinishSync { who, life, sync });
+        }
+        self.schedule(who, life);
+    }
+
+    pub fn finish_sync(&mut self, who: Who, life: u64, sync: RunningSync) {
+        if self.peers[who].life() != Some(life) {
+            return;
+        }
+        match self.peers[who]
+            .core
+            .as_mut()
+            .unwrap()
+            .finish_sync(sync.conversation, sync.outcome)
+        {
+            Ok(input) => self.input(who, life, input),
+            Err(_) => {
+                self.totals.full_disks += 1;
+                self.end_process(who, false);
+            }
+        }
+    }
+
+    /// Does what a peer wants; an input where it fails at once.
+    fn act(&mut self, who: Who, act: Act) -> Option<Input> {
+        match act {
+            Act::Order(order) => {
+                self.order(who, order);
+                None
+            }
+            Act::Send(link, what) => self.send(who, link, what),
+            Act::Close(link, reason, _) => {
+                self.close(who, link, reason);
+                None
+            }
+            Act::Tell(event) => {
+                self.check_event(who, &event);
+                if let Event::Sent(line) = event {
+                    self.peers[who]
+                        .stored
+                        .insert((line.conversation, line.author), line.seq);
+                }
+                None
+            }
+            Act::RememberRooms(rooms) => {
+                self.peers[who].rooms = rooms;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The simulated network: links that delay, lose, double, swap, fill up and break, and pulls that fail half-way.
+
+use std::collections::BTreeMap;
+
+use peerchat::{
+    driver::ports::Order,
+    log::History,
+    net::convert,
+    node::{
+        Input,
+        link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+        sync::PullId,
+        types::Conversation,
+    },
+};
+
+use crate::{
+    peer::SimPeer,
+    world::{Happening, Who, World},
+};
+
+/// One end of a link.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    pub other: Who,
+    pub other_life: u64,
+    pub other_link: LinkId,
+    /// Not before this does anything that is sent now arrive: a stream keeps its order.
+    pub arrives: u64,
+    /// Its queue has no room before this time.
+    pub full_until: u64,
+}
+
+/// All links.
+#[derive(Debug, Default)]
+pub struct Wire {
+    pub ends: BTreeMap<(Who, LinkId), End>,
+    next_link: u64,
+    /// Which side of the partition each peer is on.
+    pub sides: BTreeMap<Who, u8>,
+}
+
+/// A pull that is being served.
+#[derive(Debug)]
+pub struct Serving {
+    reader: Who,
+    reader_life: u64,
+    server: Who,
+    server_life: u64,
+    pull: PullId,
+    conversation: Conversation,
+    history: Option<History>,
+}
+
+impl World {
+    /// Whether two peers can reach one another.
+    pub fn connected(&self, a: Who, b: Who) -> bool {
+        let side = |who| self.wire.sides.get(&who).copied().unwrap_or(0);
+        self.peers[a].core.is_some() && self.peers[b].core.is_some() && side(a) == side(b)
+    }
+
+    fn delay(&mut self) -> u64 {
+        // Mostly quick, sometimes very slow.
+        if self.rng.u8(..20) == 0 {
+            self.rng.u64(1..2_000)
+        } else {
+            self.rng.u64(1..10)
+        }
+    }
+
+    pub fn order(&mut self, who: Who, order: Order) {
+        let life = self.peers[who].lives;
+        let delay = self.delay();
+        match order {
+            Order::Dial(device, address) => {
+                let other = SimPeer::who(&address);
+                if self.connected(who, other) && self.peers[other].device == device {
+                    self.link(who, other);
+                } else {
+                    let input = Box::new(Input::DialFailed(device));
+                    self.after(delay + 500, Happening::Input { who, life, input });
+                }
+            }
+            Order::AskVersion(device, address, conversation) => {
+                let other = SimPeer::who(&address);
+                let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
+                    let core = self.peers[other].core.as_ref().unwrap();
+                    let heights = core.serve_version(&self.peers[who].user, &conversation).unwrap();
+                    Input::VersionAnswer(device, conversation, heights)
+                } else {
+                    Input::VersionFailed(device, conversation)
+                };
+                self.after(
+                    delay,
+                    Happening::Input {
+                        who,
+                        life,
+                        input: Box::new(input),
+                    },
+                );
+            }
+            Order::Pull {
+                pull,
+                address,
+                conversation,
+                heights,
+                ..
+            } => {
+                self.totals.pulls += 1;
+                let server = SimPeer::who(&address);
+                if !self.connected(who, server) {
+                    return self.end_pull(who, life, pull, false);
+                }
+                let core = self.peers[server].core.as_ref().unwrap();
+                let history = core
+                    .serve_history(&self.peers[who].user, &conversation, &heights)
+                    .unwrap();
+                let server_life = self.peers[server].lives;
+                let serving = Serving {
+                    reader: who,
+                    reader_life: life,
+                    server,
+                    server_life,
+                    pull,
+                    conversation,
+                    history,
+                };
+                self.after(delay, Happening::ServePart(Box::new(serving)));
+            }
+            Order::Registry(ask) => self.ask_registry(who, ask),
+            Order::ListRooms(_) => {}
+        }
+    }
+
+    fn end_pull(&mut self, who: Who, life: u64, pull: PullId, good: bool) {
+        if !good {
+            self.totals.failed_pulls += 1;
+        }
+        let end = if good { Ok(()) } else { Err("broken".into()) };
+        let input = Box::new(Input::HistoryEnd(pull, end));
+        let delay = self.delay();
+        self.after(
+            if good { 3 } else { delay + 200 },
+            Happening::Input { who, life, input },
+        );
+    }
+
+    pub fn serve_part(&mut self, mut serving: Serving) {
+        let Serving {
+            reader,
+            reader_life,
+            server,
+            server_life,
+            pull,
+            ..
+        } = serving;
+        let breaks = !self.peace && self.rng.u8(..15) == 0;
+        if breaks || !self.connected(reader, server) || self.peers[server].life() != Some(server_life) {
+            return self.end_pull(reader, reader_life, pull, false);
+        }
+        let core = self.peers[server].core.as_ref().unwrap();
+        let part = match &mut serving.history {
+            Some(history) => core.serve_part(&serving.conversation, history).unwrap(),
+            None => Vec::new(),
+        };
+        if part.is_empty() {
+            return self.end_pull(reader, reader_life, pull, true);
+        }
+        // In pieces, so that the end can come between them.
+        let entries = part
+            .into_iter()
+            .map(|bytes| convert::decode_entry(bytes).unwrap().into());
+        let entries = entries.collect();
+        self.after(
+            1,
+            Happening::Input {
+                who: reader,
+                life: reader_life,
+                input: Box::new(Input::History(pull, entries)),
+            },
+        );
+        self.after(2, Happening::ServePart(Box::new(serving)));
+    }
+
+    fn link(&mut self, dialer: Who, dialed: Who) {
+        let (a, b) = (LinkId(self.wire.next_link), LinkId(self.wire.next_link + 1));
+        self.wire.next_link += 2;
+        for (who, link, other, other_link, dialed_by_us) in
+            [(dialer, a, dialed, b, true), (dialed, b, dialer, a, false)]
+        {
+            let (life, other_life) = (self.peers[who].lives, self.peers[other].lives);
+            let arrives = self.now + self.delay();
+            // Nothing that the other end sends may be here before the link is: that end's `arrives` says when it is up.
+            self.wire.ends.insert(
+                (other, other_link),
+                End {
+                    other: who,
+                    other_life: life,
+                    other_link: link,
+                    arrives,
+                    full_until: 0,
+                },
+            );
+            let up = LinkUp {
+                link,
+                device: self.peers[other].device,
+                user: self.peers[other].user.clone(),
+                session: other_life,
+                address: SimPeer::address(other),
+                dialed_by_us,
+            };
+            self.after(
+                arrives - self.now,
+                Happening::Input {
+                    who,
+                    life,
+                    input: Box::new(Input::LinkUp(up)),
+                },
+            );
+        }
+    }
+
+    pub fn send(&mut self, who: Who, link: LinkId, what: Outgoing) -> Option<Input> {
+        let peace = self.peace;
+        if let Outgoing::Ack(ack) = &what {
+            let key = (ack.conversation.clone(), ack.author);
+            let promise = |promises: &mut crate::peer::Promises, seq: peerchat::node::types::Seq| {
+                let known = promises.entry(key.clone()).or_default();
+                *known = seq.max(*known);
+            };
+            promise(&mut self.peers[who].stored, ack.stored);
+            promise(&mut self.peers[who].durable, ack.durable);
+        }
+        let now = self.now;
+        let fills = !peace && self.rng.u8(..200) == 0;
+        let end = self.wire.ends.get_mut(&(who, link))?;
+        if end.full_until > now {
+            return Some(Input::LinkFull(link));
+        }
+        if fills {
+            self.totals.full_links += 1;
+            let (life, ms) = (self.peers[who].lives, self.rng.u64(1..3_000));
+            self.wire.ends.get_mut(&(who, link))?.full_until = now + ms;
+            self.after(
+                ms,
+                Happening::Input {
+                    who,
+                    life,
+                    input: Box::new(Input::LinkDrained(link)),
+                },
+            );
+            return Some(Input::LinkFull(link));
+        }
+        let (is_entry, is_heights) = (matches!(what, Outgoing::Entry(_)), matches!(what, Outgoing::Heights(_)));
+        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for heights.
+        let chance = if peace || is_heights { 99 } else { self.rng.u8(..100) };
+        if chance == 0 {
+            self.totals.lost += 1;
+            return None;
+        }
+        let frame = || match &what {
+            Outgoing::Entry(entry) => Frame {
+                entries: vec![entry.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Ack(ack) => Frame {
+                acks: vec![ack.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Heights(news) => Frame {
+                heights: vec![news.clone()],
+                ..Frame::default()
+            },
+        };
+        let delay = self.delay();
+        let end = self.wire.ends.get_mut(&(who, link))?;
+        let swapped = chance == 1 && is_entry;
+        let at = end.arrives.max(self.now + delay) + if swapped { 50 } else { 0 };
+        if !swapped {
+            end.arrives = at;
+        }
+        let (other, other_life, other_link) = (end.other, end.other_life, end.other_link);
+        self.totals.swapped += u64::from(swapped);
+        let copies = if chance == 2 { 2 } else { 1 };
+        self.totals.doubled += copies - 1;
+        for copy in 0..copies {
+            let input = Box::new(Input::Frame(other_link, frame()));
+            self.after(
+                at - self.now + copy * 7,
+                Happening::Input {
+                    who: other,
+                    life: other_life,
+                    input,
+                },
+            );
+        }
+        None
+    }
+
+    /// One end closes a link in order: what was sent before still arrives.
+    pub fn close(&mut self, who: Who, link: LinkId, reason: ByeReason) {
+        let Some(end) = self.wire.ends.remove(&(who, link)) else {
+            return;
+        };
+        let frame = Frame {
+            bye: Some(reason),
+            ..Frame::default()
+        };
+        let at = end.arrives.max(self.now + 1) - self.now;
+        let (other, life) = (end.other, end.other_life);
+        let bye = Input::Frame(end.other_link, frame);
+        self.after(
+            at,
+            Happening::Input {
+                who: other,
+                life,
+                input: Box::new(bye),
+            },
+        );
+        let down = |link| Box::new(Input::LinkDown(link, "closed".into()));
+        self.after(
+            at + 1,
+            Happening::Input {
+                who: other,
+                life,
+                input: down(end.other_link),
+            },
+        );
+        let life = self.peers[who].lives;
+        self.after(
+            at + 2,
+            Happening::Input {
+                who,
+                life,
+                input: down(link),
+            },
+        );
+        self.wire.ends.remove(&(other, end.other_link));
+    }
+
+    /// Breaks every link for which `breaks` says so: what is under way is lost.
+    pub fn break_links(&mut self, breaks: impl Fn(Who, Who) -> bool) {
+        let broken = self.wire.ends.iter().filter(|((who, _), end)| breaks(*who, end.other));
+        let broken: Vec<_> = broken.map(|(key, _)| *key).collect();
+        for (who, link) in broken {
+            self.wire.ends.remove(&(who, link));
+            let life = self.peers[who].lives;
+            let ms = self.rng.u64(1..6_000);
+            let input = Box::new(Input::LinkDown(link, "broken".into()));
+            self.after(ms, Happening::Input { who, life, input });
+        }
+        // Frames that are under way for a broken link are dropped by `Happening::Input` only if the process is another one; the
+        // rest arrives late, as the last bytes of a broken stream may.
+    }
+}

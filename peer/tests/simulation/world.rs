@@ -1,0 +1,248 @@
+//! The world: a clock, a queue of what happens when, some peers, a network and a registry.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use peerchat::node::types::{Conversation, RoomName};
+
+use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
+
+/// For so long, in milliseconds, everything goes wrong.
+const TROUBLE_MS: u64 = 60_000;
+/// So much longer, in milliseconds, everything goes well, after which all must be equal.
+const PEACE_MS: u64 = 150_000;
+
+/// Which peer, by its place in the world.
+pub type Who = usize;
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub enum Happening {
+    /// An input reaches a peer, if it is still the same process.
+    Input {
+        who: Who,
+        life: u64,
+        input: Box<peerchat::node::Input>,
+    },
+    /// A peer syncs its disk, or the sync is over.
+    BeginSync { who: Who, life: u64 },
+    FinishSync {
+        who: Who,
+        life: u64,
+        sync: Box<crate::peer::RunningSync>,
+    },
+    /// A part of a pull is served.
+    ServePart(Box<crate::wire::Serving>),
+    /// A user does something.
+    User(Who),
+    /// Something breaks or is mended.
+    Fault(Fault),
+    /// A peer's timer.
+    Tick { who: Who, life: u64 },
+    /// The registry's word on a peer that is gone.
+    LeaseEnds { who: Who, life: u64 },
+}
+
+/// How often things happened, to see that a run was worth it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    pub entries: u64,
+    pub kills: u64,
+    pub power_losses: u64,
+    pub full_disks: u64,
+    pub partitions: u64,
+    pub registry_losses: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub swapped: u64,
+    pub full_links: u64,
+    pub pulls: u64,
+    pub failed_pulls: u64,
+    pub wiped: u64,
+}
+
+impl Totals {
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            kills: self.kills + other.kills,
+            power_losses: self.power_losses + other.power_losses,
+            full_disks: self.full_disks + other.full_disks,
+            partitions: self.partitions + other.partitions,
+            registry_losses: self.registry_losses + other.registry_losses,
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+            swapped: self.swapped + other.swapped,
+            full_links: self.full_links + other.full_links,
+            pulls: self.pulls + other.pulls,
+            failed_pulls: self.failed_pulls + other.failed_pulls,
+            wiped: self.wiped + other.wiped,
+        }
+    }
+
+    pub fn assert_everything_happened(self) {
+        let Self {
+            entries,
+            kills,
+            power_losses,
+            full_disks,
+            partitions,
+            registry_losses,
+            lost,
+            doubled,
+            ..
+        } = self;
+        let Self {
+            swapped,
+            full_links,
+            pulls,
+            failed_pulls,
+            wiped,
+            ..
+        } = self;
+        let all = [
+            entries,
+            kills,
+            power_losses,
+            full_disks,
+            partitions,
+            registry_losses,
+            lost,
+            doubled,
+        ];
+        let more = [swapped, full_links, pulls, failed_pulls, wiped];
+        assert!(
+            all.into_iter().chain(more).all(|count| count > 0),
+            "something never happened: {self:?}"
+        );
+    }
+}
+
+/// A simulated world.
+pub struct World {
+    pub now: u64,
+    pub rng: fastrand::Rng,
+    pub peers: Vec<SimPeer>,
+    pub wire: Wire,
+    pub registry: SimRegistry,
+    pub totals: Totals,
+    /// Nothing goes wrong any more.
+    pub peace: bool,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: std::collections::BTreeMap<u64, Happening>,
+    next: u64,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let peers: Vec<_> = (0..rng.usize(3..=5))
+            .map(|who| SimPeer::new(who, rng.u64(..)))
+            .collect();
+        let mut world = Self {
+            now: 0,
+            wire: Wire::default(),
+            registry: SimRegistry::default(),
+            rng,
+            peers,
+            totals: Totals::default(),
+            peace: false,
+            queue: BinaryHeap::new(),
+            happenings: std::collections::BTreeMap::new(),
+            next: 0,
+        };
+        for who in 0..world.peers.len() {
+            // Some join late.
+            let at = if world.rng.bool() {
+                0
+            } else {
+                world.rng.u64(..TROUBLE_MS / 2)
+            };
+            world.at(at, Happening::Fault(Fault::Start(who)));
+            world.at(at + 100, Happening::User(who));
+        }
+        world.plan_faults(TROUBLE_MS);
+        world
+    }
+
+    /// The room that everybody is in.
+    pub fn room() -> RoomName {
+        RoomName::new("lobby").unwrap()
+    }
+
+    /// Lets something happen some milliseconds from now.
+    pub fn after(&mut self, ms: u64, happening: Happening) {
+        self.at(self.now + ms, happening);
+    }
+
+    fn at(&mut self, at: u64, happening: Happening) {
+        self.queue.push(Reverse((at, self.next)));
+        self.happenings.insert(self.next, happening);
+        self.next += 1;
+    }
+
+    pub fn run(mut self) -> Totals {
+        self.run_until(TROUBLE_MS);
+        self.make_peace();
+        let held = self.union_of_all();
+        self.run_until(TROUBLE_MS + PEACE_MS);
+        self.check_the_end(&held);
+        self.totals
+    }
+
+    fn run_until(&mut self, end: u64) {
+        while let Some(&Reverse((at, number))) = self.queue.peek() {
+            if at > end {
+                break;
+            }
+            self.queue.pop();
+            self.now = at;
+            let happening = self.happenings.remove(&number).unwrap();
+            self.happen(happening);
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Input { who, life, input } => self.input(who, life, *input),
+            Happening::BeginSync { who, life } => self.begin_sync(who, life),
+            Happening::FinishSync { who, life, sync } => self.finish_sync(who, life, *sync),
+            Happening::ServePart(serving) => self.serve_part(*serving),
+            Happening::User(who) => self.user_acts(who),
+            Happening::Fault(fault) => self.fault(fault),
+            Happening::Tick { who, life } => self.tick(who, life),
+            Happening::LeaseEnds { who, life } => self.lease_ends(who, life),
+        }
+    }
+
+    fn user_acts(&mut self, who: Who) {
+        use peerchat::node::Input;
+        let again = self.rng.u64(50..4_000);
+        if !self.peace {
+            self.after(again, Happening::User(who));
+        }
+        let Some(life) = self.peers[who].life() else { return };
+        let text = format!("{} {}", self.peers[who].user, self.totals.entries);
+        self.totals.entries += 1;
+        let input = match self.rng.u8(..10) {
+            0..7 => Input::Write(Conversation::Room(Self::room()), text),
+            7 => Input::Join(Self::room()),
+            // The first two talk to one another, and nobody else may see it.
+            _ if who < 2 => {
+                let other = self.peers[1 - who].user.clone();
+                if self.rng.bool() {
+                    Input::Open(other)
+                } else {
+                    Input::Write(Conversation::direct(&self.peers[who].user, &other), text)
+                }
+            }
+            _ => Input::Write(Conversation::Room(Self::room()), text),
+        };
+        self.input(who, life, input);
+        if self.rng.u8(..4) == 0 {
+            // Talking over one another.
+            let soon = self.rng.u64(..30);
+            self.input_soon(who, soon);
+        }
+    }
+}
