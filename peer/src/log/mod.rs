@@ -36,6 +36,7 @@ mod index_file;
 mod lock;
 mod memory;
 mod memory_state;
+mod opened;
 mod order;
 mod reader;
 mod real;
@@ -55,6 +56,8 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod testing;
 
 use std::path::{Path, PathBuf};
@@ -66,9 +69,9 @@ pub use format::VERSION;
 pub use index::LOG_ENTRIES_MAX;
 pub use lock::{DataLock, LockError};
 pub use memory::{Fault, MemoryDisk, MemoryFile};
+pub use opened::{Opened, OpenedAuthor};
 pub use reader::{Canonical, History};
 pub use real::{RealDisk, RealFile};
-pub use recovery::{Opened, OpenedAuthor};
 pub use resume::{RESUME_STATE_BYTES_MAX, Resume};
 pub use salvage::{SALVAGE_BYTES_MAX, SetAside};
 pub use search::{Needle, fold};

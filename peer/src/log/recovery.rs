@@ -9,58 +9,17 @@ use super::{
     Damage, DamageKind, LOG_FILE, Log, LogError, Position,
     disk::{Disk, DiskFile, IoError, folder_of},
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header},
-    index::AuthorNo,
     index_file::{self, IndexFile},
-    reader::Window,
-    resume::{self, Holds, Resume},
-    salvage::{self, SetAside},
+    opened::Opened,
+    resume::{self, Holds},
+    salvage,
     scan::{Found, Frames},
     survey::{Survey, survey},
 };
-use crate::node::types::{Author, Decode, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName};
-
-/// Of so many of the last entries [`Opened::recently_seen`] tells what they had seen.
-const RECENT_ENTRIES: u32 = 256;
+use crate::node::types::Decode;
 
 /// How much is copied at once.
 const COPY_BYTES: usize = 1 << 20;
-
-/// What was found when a log was opened.
-#[derive(Debug, Default)]
-pub struct Opened {
-    /// Everybody who has an entry here, in the order of their first entries.
-    pub authors: Vec<OpenedAuthor>,
-    /// The highest seqs that the last entries of the log had seen of other authors. An author's head is no part of the causal
-    /// frontier if it is not above this; older entries may have seen it too, so the frontier may come out too large, which
-    /// makes the next entry longer and nothing else.
-    pub recently_seen: Heights,
-    /// The permit to go on with an incarnation and what the last run left, if it holds.
-    pub resume: Option<Resume>,
-    /// What was damaged, put right or set aside.
-    pub damage: Vec<Damage>,
-    /// Files of earlier damage that hold whole frames that are not in the log.
-    pub set_aside: Vec<SetAside>,
-    /// Entries of these files, the first ones, at most `HOLD_BACK_MAX` and [`SALVAGE_BYTES_MAX`](super::SALVAGE_BYTES_MAX): to be held
-    /// back until what comes before them was pulled from others. They are offered at every open until they are in the log.
-    pub salvaged: Vec<Entry>,
-    /// How many bytes without a whole frame were cut off the end: what a crash left of the last write.
-    pub bytes_cut: u64,
-}
-
-/// An author as the log has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenedAuthor {
-    /// Who.
-    pub author: Author,
-    /// Whose device it is, by its first entry.
-    pub user: Option<UserName>,
-    /// The Lamport times of its entries of seq 1, 2, 3 ….
-    pub lamports: Vec<Lamport>,
-    /// Its last entry.
-    pub head: EntryId,
-    /// What that had newly seen.
-    pub head_seen: Vec<Seen>,
-}
 
 /// See [`Log::open`].
 pub(super) fn open<D: Disk>(disk: D, folder: &Path, decode: Decode) -> Result<(Log<D>, Opened), LogError> {
@@ -101,7 +60,7 @@ fn try_open<D: Disk>(
     let mut log = opening.into_log(on_disk.filter(|_| believe_index), decode)?;
     log.permit = opened.resume.is_some();
     salvage::remove_emptied(&log.disk, folder, &opened.set_aside)?;
-    describe(&log, &mut opened)?;
+    opened.describe(&log)?;
     Ok((log, opened))
 }
 
@@ -330,31 +289,4 @@ fn has_frame<F: DiskFile>(file: &F, life: Life, len: u64) -> Result<bool, IoErro
         }
     }
     Ok(false)
-}
-
-fn describe<D: Disk>(log: &Log<D>, opened: &mut Opened) -> Result<(), LogError> {
-    for number in (0..log.index.authors()).map(AuthorNo) {
-        let author = *log.index.author(number);
-        let head = log.read(&author, log.index.height(&author))?;
-        opened.authors.push(OpenedAuthor {
-            author,
-            user: log.read(&author, Seq::FIRST)?.draft.user,
-            lamports: log.index.lamports_of(number),
-            head: head.id,
-            head_seen: head.draft.seen,
-        });
-    }
-    let recent = log.index.len().saturating_sub(RECENT_ENTRIES)..log.index.len();
-    let mut window = Window::default();
-    for position in recent.map(Position) {
-        for seen in log
-            .entry(position, &mut window, super::reader::READ_AHEAD_BYTES)?
-            .draft
-            .seen
-        {
-            let height = opened.recently_seen.0.entry(seen.author).or_default();
-            *height = seen.seq.max(*height);
-        }
-    }
-    Ok(())
 }

@@ -10,7 +10,8 @@ use super::{
     disk::{Disk, DiskFile, IoError},
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, decode_header, encode_frame},
     index::LOG_ENTRIES_MAX,
-    recovery::{Opened, Opening},
+    opened::Opened,
+    recovery::Opening,
     scan::{Found, Frames},
     writer::Coming,
 };
