@@ -48,7 +48,7 @@ pub enum InspectError {
         /// Of which conversation.
         title: String,
         /// What is wrong.
-        source: LogError,
+        source: Box<LogError>,
     },
     /// A log holds what belongs elsewhere.
     #[error("{title}: entry {id} is of another conversation")]
@@ -106,7 +106,10 @@ pub fn print(
         Ok(_) => Ok(()),
         // What a crash left of its last write, or what a running peer is writing now, was never acknowledged.
         Err(LogError::Damaged(damage)) if damage.is_torn_tail(&RealDisk) => Ok(()),
-        Err(source) => Err(InspectError::Log { title, source }),
+        Err(source) => Err(InspectError::Log {
+            title,
+            source: Box::new(source),
+        }),
     }
 }
 
@@ -165,7 +168,10 @@ pub fn verify(config: &LogConfig, out: &mut dyn Write) -> Result<(), InspectErro
             }
             (Err(source), _) => {
                 writeln!(out, "{title}  damaged: {source}")?;
-                first = first.or(Some(InspectError::Log { title, source }));
+                first = first.or(Some(InspectError::Log {
+                    title,
+                    source: Box::new(source),
+                }));
             }
         }
     }

@@ -117,6 +117,7 @@ impl<D: Disk> Core<D> {
             resume: opened.resume.map(|resume| resume.incarnation),
             ..LoadedLog::default()
         };
+        loaded.recently_seen = opened.recently_seen;
         for author in opened.authors {
             loaded.heads_seen.insert(author.author, author.head_seen);
             let user = author.user.expect("the decoder takes no first entry without its user");

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{Author, Seen, Seq};
+use super::types::{Author, Heights, Seen, Seq};
 
 /// The entries held that no other held entry implies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,11 +34,16 @@ impl Frontier {
         self.0.iter().map(|(&author, &seq)| Seen { author, seq })
     }
 
-    /// The heads of a log that was read back, from each author's last entry and what that one names. May hold a few that are
-    /// implied by older entries: naming them again says nothing wrong.
-    pub fn rebuild<'a>(heads: impl Iterator<Item = (Author, Seq, &'a [Seen])> + Clone) -> Self {
+    /// The heads of a log that was read back, from each author's last entry with what it names, and from what the last entries of
+    /// all name. May hold a few that are implied by older entries: naming them again says nothing wrong.
+    pub fn rebuild<'a>(
+        heads: impl Iterator<Item = (Author, Seq, &'a [Seen])> + Clone,
+        recently_seen: &Heights,
+    ) -> Self {
         let mut frontier = Self(heads.clone().map(|(author, seq, _)| (author, seq)).collect());
-        for cause in heads.flat_map(|(_, _, seen)| seen) {
+        let named = heads.flat_map(|(_, _, seen)| seen).copied();
+        let recently = recently_seen.0.iter().map(|(&author, &seq)| Seen { author, seq });
+        for cause in named.chain(recently) {
             if frontier.0.get(&cause.author).is_some_and(|head| *head <= cause.seq) {
                 frontier.0.remove(&cause.author);
             }
@@ -100,7 +105,7 @@ mod tests {
             (author(2), Seq(1), &[][..]),
             (author(3), Seq(2), &two[..0]),
         ];
-        let rebuilt = Frontier::rebuild(heads.into_iter());
+        let rebuilt = Frontier::rebuild(heads.into_iter(), &Heights::default());
         assert_eq!(rebuilt.heads().collect::<Vec<_>>(), [seen(1, 2), seen(3, 2)]);
     }
 }

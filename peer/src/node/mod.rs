@@ -273,6 +273,8 @@ pub struct LoadedLog {
     pub authors: BTreeMap<Author, replica::AuthorLog>,
     /// What each author's last entry names as seen.
     pub heads_seen: BTreeMap<Author, Vec<Seen>>,
+    /// What the last entries of the log name as seen.
+    pub recently_seen: Heights,
     /// The own incarnation that may be gone on with.
     pub resume: Option<u64>,
 }
@@ -334,7 +336,7 @@ impl Node {
             let seen = log.heads_seen.get(author).map(Vec::as_slice).unwrap_or_default();
             (*author, held.height(), seen)
         });
-        let frontier = clock::Frontier::rebuild(heads);
+        let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
         let replica = Replica::load(conversation.clone(), log.authors, frontier);
         self.talks
             .insert(conversation, Talk::new(replica, self.me.device, log.resume));

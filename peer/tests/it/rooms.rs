@@ -1,0 +1,41 @@
+//! Rooms of several peers.
+
+use std::collections::BTreeSet;
+
+use crate::harness::Site;
+
+#[test]
+fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
+    const EACH: usize = 50;
+    let names = ["alice", "bob", "carol", "dave", "eve"];
+    let site = Site::new();
+    let mut peers = site.room("lobby", &names);
+    for n in 0..EACH {
+        for peer in &mut peers {
+            let text = format!("{} {n}", peer.name);
+            peer.type_line(&text);
+        }
+    }
+    let all = (names.len() * EACH) as u64;
+    for peer in &mut peers {
+        peer.wait_version(all);
+        let shown = peer.wait_all("all messages", |events| {
+            let shown = events
+                .iter()
+                .filter(|event| event["event"] == "message" || event["event"] == "sent");
+            let ids: Vec<String> = shown.map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+            (ids.len() >= all as usize).then_some(ids)
+        });
+        assert_eq!(shown.len() as u64, all, "nothing is shown twice");
+        assert_eq!(shown.iter().collect::<BTreeSet<_>>().len() as u64, all);
+    }
+    for peer in peers {
+        peer.quit();
+    }
+    let first = site.log("alice", "#lobby");
+    assert_eq!(first.lines().count() as u64, all);
+    for name in names {
+        assert_eq!(site.log(name, "#lobby"), first, "{name}");
+        site.assert_sound(name);
+    }
+}
