@@ -10,7 +10,7 @@ use super::{
     limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews, LinkId, LinkState, LinkUp, Outgoing, Peer, redial_ms, replaces},
     replica::Offered,
-    types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 
 impl Node {
@@ -357,11 +357,7 @@ impl Node {
             self.effect(Effect::Registry(Ask::Watch(partner)));
         }
         self.own_height_told(&conversation, &heights);
-        if let Some(peer) = self.peers.get_mut(&device)
-            && (peer.heights.len() < CONVERSATIONS_MAX || peer.heights.contains_key(&conversation))
-        {
-            peer.heights.insert(conversation.clone(), heights);
-        }
+        self.heights_told(device, &conversation, heights);
         self.add_member(&conversation, device, true);
         if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
             self.tell_heights(&conversation, device, false);
@@ -369,9 +365,22 @@ impl Node {
         self.unsettled.insert(conversation);
     }
 
+    /// Takes note of what a device holds. As long as its link is up that only grows, and an answer to a call may be older than what
+    /// came over the link meanwhile.
+    pub(super) fn heights_told(&mut self, device: DeviceId, conversation: &Conversation, heights: Heights) {
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        if let Some(known) = peer.heights.get_mut(conversation) {
+            known.raise(heights);
+        } else if peer.heights.len() < CONVERSATIONS_MAX {
+            peer.heights.insert(conversation.clone(), heights);
+        }
+    }
+
     /// If somebody holds more of what this process writes than it has written, the disk was restored from an older copy: it
     /// writes as a new author from now on, and pulls what it once wrote.
-    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &super::Heights) {
+    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
         let device = self.me.device;
         let talk = self.talk(conversation);
         let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
