@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Ask, DeliveryNews, Effect, Node, Now,
-    delivery::Acked,
+    delivery::{Acked, NewlyAcked},
     event::{Code, Event},
     holdback::Held,
     limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX},
@@ -304,36 +304,61 @@ impl Node {
         if to == self.me.user {
             return;
         }
-        for (range, durable) in [(stored, false), (durable, true)] {
-            for seq in range.0.0 + 1..=range.1.0 {
-                let (have, of) = self.count(conversation, author, Seq(seq), durable);
-                let (conversation, author, to) = (conversation.clone(), *author, to.clone());
-                let news = DeliveryNews {
+        for ((after, upto), durable) in [(stored, false), (durable, true)] {
+            self.tell_delivered(conversation, *author, &to, (after, upto), durable);
+        }
+    }
+
+    /// Tells the user that a member has the entries after one seq up to another, in runs that equally many have.
+    fn tell_delivered(
+        &mut self,
+        conversation: &Conversation,
+        author: Author,
+        to: &UserName,
+        (after, upto): NewlyAcked,
+        durable: bool,
+    ) {
+        let Some(talk) = self.talks.get(conversation) else {
+            return;
+        };
+        let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
+        for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
+            let acked = talk.deliveries.of(device, &author);
+            let acked = if durable { acked.durable } else { acked.stored };
+            let user = users.entry(&member.user).or_default();
+            *user = acked.max(*user);
+        }
+        // Acks are cumulative, so how many have an entry changes only after the last one that somebody has.
+        let mut ends: Vec<Seq> = users
+            .values()
+            .copied()
+            .filter(|seq| (after..upto).contains(seq))
+            .collect();
+        ends.push(upto);
+        ends.sort_unstable();
+        let of = users.len();
+        let mut from = after.next();
+        let mut news = Vec::new();
+        for upto in ends.into_iter().filter(|end| *end > after) {
+            if from <= upto {
+                let have = users.values().filter(|acked| **acked >= upto).count();
+                let (conversation, to) = (conversation.clone(), to.clone());
+                news.push(DeliveryNews {
                     conversation,
                     author,
-                    seq: Seq(seq),
+                    from,
+                    upto,
                     to,
                     durable,
                     have,
                     of,
-                };
-                self.effect(Effect::TellDelivered(news));
+                });
+                from = upto.next();
             }
         }
-    }
-
-    /// How many of the other users have an own entry, and how many others there are.
-    fn count(&self, conversation: &Conversation, author: &Author, seq: Seq, durable: bool) -> (usize, usize) {
-        let Some(talk) = self.talks.get(conversation) else {
-            return (0, 0);
-        };
-        let mut users: BTreeMap<&UserName, bool> = BTreeMap::new();
-        for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
-            let acked = talk.deliveries.of(device, author);
-            let has = seq <= if durable { acked.durable } else { acked.stored };
-            *users.entry(&member.user).or_default() |= has;
+        for news in news {
+            self.effect(Effect::TellDelivered(news));
         }
-        (users.values().filter(|has| **has).count(), users.len())
     }
 
     fn heights_news(&mut self, device: DeviceId, news: HeightsNews) {
