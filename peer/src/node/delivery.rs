@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    limits::OLD_DELIVERIES_MAX,
+    limits::FIRST_DELIVERIES_MAX,
     types::{Author, DeviceId, Seq},
 };
 
@@ -24,7 +24,7 @@ pub type NewlyAcked = (Seq, Seq);
 pub struct Deliveries {
     acked: BTreeMap<DeviceId, BTreeMap<Author, Acked>>,
     /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
-    /// says it without news; and of what it gets later, only the last [`OLD_DELIVERIES_MAX`] are news.
+    /// says it without news. Of what was written before a member is first heard of, only the last [`FIRST_DELIVERIES_MAX`] are news.
     at_start: BTreeMap<Author, Seq>,
 }
 
@@ -43,7 +43,7 @@ impl Deliveries {
         let stored = ack.stored.min(height);
         let durable = ack.durable.min(stored);
         let at_start = self.at_start.get(&author).copied().unwrap_or_default();
-        let old = Seq(at_start.0.saturating_sub(OLD_DELIVERIES_MAX));
+        let old = Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX));
         let known = self.acked.entry(device).or_default();
         let before = known.entry(author).or_insert_with(|| Acked {
             stored: stored.min(at_start).max(old),
