@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Ask, DeliveryNews, Effect, Node, Now,
+    Ask, DeliveryNews, Effect, Millis, Node, Now,
     delivery::{Acked, NewlyAcked},
     event::{Code, Event},
     holdback::Held,
-    limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX},
+    limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews, LinkId, LinkState, LinkUp, Outgoing, Peer, redial_ms, replaces},
-    replica::Offered,
+    replica::{Offered, Refusal},
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 
@@ -89,21 +89,28 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        peer.link = LinkState::Down {
-            retry_at: (!peer.said_goodbye).then(|| now.mono.plus(retry_ms)),
+        let left = std::mem::take(&mut peer.said_goodbye);
+        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+    }
+
+    /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
+    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+        let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
         };
-        peer.said_goodbye = false;
+        peer.link = LinkState::Down { retry_at };
         peer.heights.clear();
         self.forget_told(device);
-        let after = self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS);
         for talk in self
             .talks
             .values_mut()
             .filter(|talk| talk.members.contains_key(&device))
         {
-            talk.tell_at = Some(talk.tell_at.unwrap_or(now.mono.plus(after)));
+            talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
-        self.without_link(device);
+        self.retime = true;
+        self.without_link(device, left);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -118,17 +125,17 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device);
+        self.without_link(device, false);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId) {
+    fn without_link(&mut self, device: DeviceId, left: bool) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, false);
+        self.presence_changed(device, left);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {
@@ -152,8 +159,8 @@ impl Node {
         let mut taken = BTreeMap::new();
         for entry in frame.entries {
             if let Err(why) = self.live_entry(device, entry, &mut taken, now) {
-                self.misbehaved(device, &why);
-                break;
+                self.send_acks(taken);
+                return self.misbehaved(device, &why);
             }
         }
         self.send_acks(taken);
@@ -180,6 +187,12 @@ impl Node {
         if !self.shares(&conversation, user.as_ref()) {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
+        }
+        if let (Some(found), Some(held)) = (&entry.user, user)
+            && *found != held
+        {
+            let found = found.clone();
+            return Err(Refusal::OtherUser { device, held, found }.to_string());
         }
         if !self
             .talks
@@ -447,6 +460,9 @@ impl Node {
         }
         if let Some(link) = link {
             self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
+            // From now on nothing is heard of it, and it is long until it is dialled again.
+            self.links.remove(&link);
+            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
         }
     }
 
