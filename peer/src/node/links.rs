@@ -92,7 +92,7 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: (!peer.said_goodbye).then(|| now.mono.plus(retry_ms)),
         };
-        peer.said_goodbye = false;
+        let left = std::mem::take(&mut peer.said_goodbye);
         peer.heights.clear();
         self.forget_told(device);
         let after = self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS);
@@ -103,7 +103,7 @@ impl Node {
         {
             talk.tell_at = Some(talk.tell_at.unwrap_or(now.mono.plus(after)));
         }
-        self.without_link(device);
+        self.without_link(device, left);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -118,17 +118,17 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device);
+        self.without_link(device, false);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId) {
+    fn without_link(&mut self, device: DeviceId, left: bool) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, false);
+        self.presence_changed(device, left);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {
