@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
 mod harness;
+mod names;
 mod rooms;
+mod signals;
+mod text;
+mod usage;
