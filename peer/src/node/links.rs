@@ -9,7 +9,7 @@ use super::{
     holdback::Held,
     limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews, LinkId, LinkState, LinkUp, Outgoing, Peer, redial_ms, replaces},
-    replica::Offered,
+    replica::{Offered, Refusal},
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
 };
 
@@ -180,6 +180,12 @@ impl Node {
         if !self.shares(&conversation, user.as_ref()) {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
+        }
+        if let (Some(found), Some(held)) = (&entry.user, user)
+            && *found != held
+        {
+            let found = found.clone();
+            return Err(Refusal::OtherUser { device, held, found }.to_string());
         }
         if !self
             .talks
