@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
 mod harness;
+mod hostile_bytes;
+mod hostile_entries;
 mod names;
 mod rooms;
 mod signals;
 mod text;
 mod usage;
+mod wire;
