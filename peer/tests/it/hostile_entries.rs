@@ -315,6 +315,7 @@ fn attack_all(attacks: &[Attack]) {
             link.send(frame);
         }
         let (reason, why) = link.wait_bye();
+        drop(link);
         assert_eq!(reason, ByeReason::Misbehaved, "{what}: {why}");
         assert!(why.contains(attack.why), "{what}: {why}");
         let told = alice.error("peer_misbehaved");
