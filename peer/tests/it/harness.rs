@@ -217,9 +217,14 @@ impl Peer {
 
     /// Sends bytes as they are, which need not be text.
     pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.try_type(bytes).unwrap();
+    }
+
+    /// Sends bytes to a process that may have ended.
+    pub fn try_type(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin.write_all(bytes).unwrap();
-        stdin.flush().unwrap();
+        stdin.write_all(bytes)?;
+        stdin.flush()
     }
 
     /// Waits for an error with a code. Returns what it says.
