@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
+mod bad_history;
 mod damage;
 mod disk;
 mod harness;
@@ -13,3 +14,4 @@ mod signals;
 mod text;
 mod usage;
 mod wire;
+mod wire_server;
