@@ -30,7 +30,7 @@ fn truncated(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     Some(())
 }
 
-fn flipped(bytes: &mut Vec<u8>, at: usize) -> Option<()> {
+fn flipped(bytes: &mut [u8], at: usize) -> Option<()> {
     bytes[at] ^= 0x10;
     Some(())
 }
@@ -81,7 +81,10 @@ const LOG: [Damage; 11] = [
     Damage {
         what: "a bit in the middle",
         file: "log",
-        harm: |bytes| flipped(bytes, bytes.len() / 2),
+        harm: |bytes| {
+            let middle = bytes.len() / 2;
+            flipped(bytes, middle)
+        },
         verified: Some("bytes without a whole frame"),
         told: Some("bytes without a whole frame"),
     },

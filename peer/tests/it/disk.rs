@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -89,7 +90,8 @@ fn a_folder_that_cannot_be_used_is_a_clear_error() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "in the way");
 
     // A proper folder with something wrong in it.
-    let broken: [(&str, fn(&Path)); 3] = [
+    type Spoil = fn(&Path);
+    let broken: [(&str, Spoil); 3] = [
         ("device.key", |path| fs::write(path, "no key").unwrap()),
         ("rooms", |path| fs::write(path, "in the way").unwrap()),
         ("lock", |path| fs::create_dir(path).unwrap()),
@@ -99,8 +101,8 @@ fn a_folder_that_cannot_be_used_is_a_clear_error() {
         fs::create_dir(data.path().join("alice")).unwrap();
         let path = data.path().join("alice").join(name);
         spoil(&path);
-        let command = Command::new("chmod").arg("600").arg(&path).status().unwrap();
-        assert!(command.success());
+        // A key that others can read would be another error.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let (code, message) = refused(&site, data.path(), "alice", &[]);
         assert_eq!(code, "disk_failed", "{message}");
         assert!(message.contains(path.to_str().unwrap()), "{message}");
@@ -122,7 +124,7 @@ fn an_address_that_cannot_be_listened_at_is_a_clear_error() {
 }
 
 /// The ids in events of a kind.
-fn ids<'e>(events: &'e [Value], is_it: impl Fn(&Value) -> bool) -> BTreeSet<&'e str> {
+fn ids(events: &[Value], is_it: impl Fn(&Value) -> bool) -> BTreeSet<&str> {
     events
         .iter()
         .filter(|event| is_it(event))
