@@ -212,9 +212,25 @@ impl Peer {
 
     /// Types a line.
     pub fn type_line(&mut self, line: &str) {
+        self.type_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends bytes as they are, which need not be text.
+    pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.try_type(bytes).unwrap();
+    }
+
+    /// Sends bytes to a process that may have ended.
+    pub fn try_type(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
-        stdin.flush().unwrap();
+        stdin.write_all(bytes)?;
+        stdin.flush()
+    }
+
+    /// Waits for an error with a code. Returns what it says.
+    pub fn error(&mut self, code: &str) -> String {
+        let error = self.wait(code, |event| event["event"] == "error" && event["code"] == *code);
+        error["message"].as_str().unwrap().to_owned()
     }
 
     /// The first event from where the last wait ended for which `is_it` says so.

@@ -2,5 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
+mod bad_history;
+mod damage;
+mod disk;
 mod harness;
+mod hostile_bytes;
+mod hostile_entries;
+mod names;
 mod rooms;
+mod signals;
+mod text;
+mod usage;
+mod wire;
+mod wire_server;
