@@ -437,11 +437,12 @@ impl Peer {
         self.events()
     }
 
-    /// Ends the input, and waits for a clean end.
+    /// Ends the input, and waits for a clean end, without a complaint.
     pub fn quit(mut self) {
         self.stdin = None;
         assert!(self.end().success(), "{} did not end well", self.name);
         assert_eq!(self.events().last().unwrap()["event"], "bye");
+        assert_eq!(self.stderr(), "", "{} complains", self.name);
     }
 
     /// Waits for the process to end.
