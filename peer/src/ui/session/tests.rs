@@ -1,3 +1,5 @@
+//! What a user interface remembers.
+
 use super::*;
 use crate::{
     node::event::{Delivered, Event, Joined, Presence, Ready},
