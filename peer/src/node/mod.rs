@@ -238,20 +238,22 @@ pub enum Ask {
     Watch(UserName),
 }
 
-/// A member has an own entry.
+/// A member has own entries that it had not before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryNews {
     /// The conversation.
     pub conversation: Conversation,
     /// The own author.
     pub author: Author,
-    /// The entry.
-    pub seq: Seq,
-    /// Who has it.
+    /// The first of the entries.
+    pub from: Seq,
+    /// The last of them.
+    pub upto: Seq,
+    /// Who has them.
     pub to: UserName,
     /// Synced to disk.
     pub durable: bool,
-    /// How many of the others have it.
+    /// How many of the others have each of them.
     pub have: usize,
     /// How many others there are.
     pub of: usize,
