@@ -77,10 +77,8 @@ impl<Z: TimeZone> Renderer<Z> {
         let me = self.name(&ready.user);
         if ready.first_start {
             return self.quiet(&[
-                &format!(
-                    "Welcome to Peerchat, {me}! Messages go straight to their readers, and every reader keeps them."
-                ),
-                "  /join lobby      enter a room; everybody who enters the same one is there with you",
+                &format!("Welcome to Peerchat, {me}! What you say goes straight to its readers."),
+                "  /join lobby      enter a room; whoever enters the same one is there too",
                 "  /msg bob hello   say something to one user only",
                 "  anything else    is said in the conversation that the prompt names",
                 "  /help            lists the rest; Tab completes; Ctrl-D leaves",

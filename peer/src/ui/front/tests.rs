@@ -1,3 +1,5 @@
+//! What a person sees of lines and events.
+
 use chrono::FixedOffset;
 
 use super::*;

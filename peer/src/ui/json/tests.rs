@@ -1,3 +1,5 @@
+//! The JSON mode, object by object.
+
 use super::*;
 use crate::{
     node::{

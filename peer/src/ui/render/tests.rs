@@ -1,3 +1,5 @@
+//! Lines as they stand on a screen.
+
 use chrono::FixedOffset;
 use proptest::prelude::*;
 
