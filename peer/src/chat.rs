@@ -149,8 +149,9 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         listen: local.to_string(),
         registry: config.registry,
         first_start: folder.is_new(),
-        conversations: core.node().talks().keys().cloned().collect(),
-        current: state.current(&me.user),
+        // The logs of rooms that were left stay on the disk.
+        conversations: (core.node().talks().keys().filter(|one| state.is_in(one)).cloned()).collect(),
+        current: state.current(&me.user).filter(|current| state.is_in(current)),
     };
     send(&events, Event::Ready(ready)).await;
     for notice in notices {

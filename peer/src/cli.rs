@@ -127,9 +127,11 @@ impl Cli {
     }
 }
 
-/// Writes what a shell needs to complete `peerchat` command lines.
-pub fn completions(shell: Shell, out: &mut dyn std::io::Write) {
-    clap_complete::generate(shell, &mut Cli::command(), "peerchat", out);
+/// What a shell needs to complete `peerchat` command lines.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "peerchat", &mut script);
+    script
 }
 
 #[cfg(test)]

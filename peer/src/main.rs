@@ -66,8 +66,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
-            cli::completions(shell, &mut out.lock());
-            Ok(ExitCode::SUCCESS)
+            match out.lock().write_all(&cli::completions(shell)) {
+                // Whoever reads may have enough.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(ExitCode::SUCCESS),
+            }
         }
     }
 }

@@ -49,6 +49,14 @@ impl State {
         self.rooms = rooms.iter().map(|room| room.as_str().to_owned()).collect();
     }
 
+    /// Whether the user is in a conversation of which there is a log. A direct one is open to its two users always.
+    pub fn is_in(&self, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Room(room) => self.rooms.iter().any(|name| name == room.as_str()),
+            Conversation::Direct(_) => true,
+        }
+    }
+
     /// The conversation that was current.
     pub fn current(&self, me: &UserName) -> Option<Conversation> {
         let title = self.current.as_deref()?;
@@ -86,6 +94,8 @@ mod tests {
         let loaded = State::load(&disk, folder).unwrap();
         assert_eq!(loaded, state);
         assert_eq!(loaded.current(&me), Some(Conversation::direct(&me, &bob)));
+        let is_in = |name| loaded.is_in(&Conversation::Room(RoomName::new(name).unwrap()));
+        assert!(is_in("大厅") && !is_in("left") && loaded.is_in(&Conversation::direct(&me, &bob)));
         disk.replace(&folder.join(FILE), b"{\"rooms\":").unwrap();
         assert_eq!(State::load(&disk, folder).unwrap(), State::default());
     }

@@ -1,3 +1,5 @@
+//! Flags, config file and defaults, put together.
+
 use super::{file::parse, *};
 use std::path::Path;
 

@@ -50,6 +50,40 @@ pub struct Codec {
     pub decode: Decode,
 }
 
+/// The ids of the last own entries of a conversation, without gaps.
+#[derive(Debug, Default)]
+struct RecentIds {
+    author: Option<Author>,
+    /// The seq of the first one.
+    first: u64,
+    ids: VecDeque<EntryId>,
+}
+
+impl RecentIds {
+    fn push(&mut self, entry: &Entry) {
+        if self.author != Some(entry.author) || self.first + self.ids.len() as u64 != entry.seq.0 {
+            *self = Self {
+                author: Some(entry.author),
+                first: entry.seq.0,
+                ids: VecDeque::new(),
+            };
+        }
+        if self.ids.len() == RECENT_IDS_MAX {
+            self.ids.pop_front();
+            self.first += 1;
+        }
+        self.ids.push_back(entry.id);
+    }
+
+    /// The ids from one seq to another, if all of them are here.
+    fn range(&self, author: &Author, from: Seq, upto: Seq) -> Option<Vec<(Seq, EntryId)>> {
+        let known = self.first..self.first + self.ids.len() as u64;
+        let all = self.author == Some(*author) && known.contains(&from.0) && known.contains(&upto.0);
+        let id = |seq: u64| Some((Seq(seq), *self.ids.get((seq - self.first) as usize)?));
+        all.then(|| (from.0..=upto.0).filter_map(id).collect())
+    }
+}
+
 /// A node with its logs.
 #[derive(Debug)]
 pub struct Core<D: Disk> {
@@ -59,7 +93,7 @@ pub struct Core<D: Disk> {
     decode: Decode,
     node: Node,
     logs: BTreeMap<Conversation, Log<D>>,
-    recent_ids: BTreeMap<Conversation, VecDeque<(Author, Seq, EntryId)>>,
+    recent_ids: BTreeMap<Conversation, RecentIds>,
     /// Conversations with entries that are not synced.
     unsynced: BTreeSet<Conversation>,
     /// What was found behind damage, for the node's first step.
@@ -159,10 +193,18 @@ impl<D: Disk> Core<D> {
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
         }
-        effects
-            .into_iter()
-            .filter_map(|effect| self.act(effect).transpose())
-            .collect()
+        let mut acts = Vec::with_capacity(effects.len());
+        for effect in effects {
+            // What cannot be read is no reason to end: the user is told, and the next start repairs it.
+            if let Err(error) = self.act(effect, &mut acts) {
+                let message = format!("{error}; restart to repair it");
+                acts.push(Act::Tell(Event::Notice(Notice {
+                    code: Code::LogDamaged,
+                    message,
+                })));
+            }
+        }
+        Ok(acts)
     }
 
     fn append(&mut self, conversation: Conversation, batch: &[Arc<Entry>]) -> Result<(), LogError> {
@@ -174,18 +216,14 @@ impl<D: Disk> Core<D> {
             log.append(batch)?;
         }
         for entry in batch.iter().filter(|entry| entry.author.device == me) {
-            let recent = self.recent_ids.entry(conversation.clone()).or_default();
-            if recent.len() == RECENT_IDS_MAX {
-                recent.pop_front();
-            }
-            recent.push_back((entry.author, entry.seq, entry.id));
+            self.recent_ids.entry(conversation.clone()).or_default().push(entry);
         }
         self.unsynced.insert(conversation);
         Ok(())
     }
 
-    fn act(&self, effect: Effect) -> Result<Option<Act>, LogError> {
-        Ok(Some(match effect {
+    fn act(&self, effect: Effect, acts: &mut Vec<Act>) -> Result<(), LogError> {
+        acts.push(match effect {
             Effect::Dial(device, address) => Act::Order(Order::Dial(device, address)),
             Effect::AskVersion(device, address, conversation) => {
                 Act::Order(Order::AskVersion(device, address, conversation))
@@ -223,41 +261,51 @@ impl<D: Disk> Core<D> {
                 }))
             }
             Effect::TellLast(conversation, count, why) => Act::Tell(self.replay(&conversation, count, why)?),
-            Effect::TellDelivered(news) => match self.delivered(news)? {
-                Some(delivered) => Act::Tell(Event::Delivered(delivered)),
-                None => return Ok(None),
-            },
+            Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
-        }))
+        });
+        Ok(())
     }
 
-    fn delivered(&self, news: DeliveryNews) -> Result<Option<Delivered>, LogError> {
+    fn delivered(&self, news: &DeliveryNews, acts: &mut Vec<Act>) -> Result<(), LogError> {
         let DeliveryNews {
             conversation,
             author,
-            seq,
-            to,
-            durable,
-            have,
-            of,
+            from,
+            upto,
+            ..
         } = news;
-        let recent = self.recent_ids.get(&conversation);
-        // Acks mostly come for one of the last entries.
-        let known = recent.and_then(|ids| ids.iter().rev().find(|id| (id.0, id.1) == (author, seq)));
-        let id = match (known, self.logs.get(&conversation)) {
-            (Some((_, _, id)), _) => Some(*id),
-            (None, Some(log)) => log.ids(&author, seq, seq)?.first().map(|(_, id)| *id),
-            (None, None) => None,
+        // Acks mostly come for the last entries.
+        let recent = self
+            .recent_ids
+            .get(conversation)
+            .and_then(|recent| recent.range(author, *from, *upto));
+        let ids = match (recent, self.logs.get(conversation)) {
+            (Some(ids), _) => ids,
+            (None, Some(log)) => log.ids(author, *from, *upto)?,
+            (None, None) => Vec::new(),
         };
-        Ok(id.map(|id| Delivered {
-            conversation,
-            id,
-            seq,
-            to,
-            durable,
-            have,
-            of,
-        }))
+        let delivered = |(seq, id)| {
+            let DeliveryNews {
+                conversation,
+                to,
+                durable,
+                have,
+                of,
+                ..
+            } = news.clone();
+            Act::Tell(Event::Delivered(Delivered {
+                conversation,
+                id,
+                seq,
+                to,
+                durable,
+                have,
+                of,
+            }))
+        };
+        acts.extend(ids.into_iter().map(delivered));
+        Ok(())
     }
 
     /// The last entries of a conversation in canonical order, as an answer to the user.

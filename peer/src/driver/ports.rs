@@ -7,6 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     log::History,
@@ -124,6 +125,7 @@ pub struct LinkQueue {
     /// Something was refused since the queue was last empty.
     overflowed: Arc<AtomicBool>,
     close: Option<oneshot::Sender<(ByeReason, String)>>,
+    closed: CancellationToken,
 }
 
 /// The receiving end of a link's queue.
@@ -133,28 +135,31 @@ pub struct LinkOutlet {
     pub queue: mpsc::Receiver<Outgoing>,
     /// See [`LinkOutlet::drained`].
     overflowed: Arc<AtomicBool>,
-    /// The link is to be closed, for this reason.
+    /// The link is to be closed, for this reason, after what is queued.
     pub close: oneshot::Receiver<(ByeReason, String)>,
+    /// Cancelled when the link is to be closed: it must end soon, whether the other side reads or not.
+    pub closed: CancellationToken,
 }
 
 /// A queue of at most `capacity` things that go out over a link.
 pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
     let (sender, receiver) = mpsc::channel(capacity);
-    let (close, closed) = oneshot::channel();
+    let (close, reason) = oneshot::channel();
     let overflowed = Arc::new(AtomicBool::new(false));
+    let closed = CancellationToken::new();
     let queue = LinkQueue {
         queue: sender,
         overflowed: Arc::clone(&overflowed),
         close: Some(close),
+        closed: closed.clone(),
     };
-    (
-        queue,
-        LinkOutlet {
-            queue: receiver,
-            overflowed,
-            close: closed,
-        },
-    )
+    let outlet = LinkOutlet {
+        queue: receiver,
+        overflowed,
+        close: reason,
+        closed,
+    };
+    (queue, outlet)
 }
 
 impl LinkQueue {
@@ -171,11 +176,12 @@ impl LinkQueue {
         }
     }
 
-    /// Closes the link after telling why. What is queued is not sent any more.
+    /// Closes the link: what is queued is still sent, and then why.
     pub fn close(&mut self, reason: ByeReason, message: String) {
         if let Some(close) = self.close.take() {
             // The outlet is gone where the link ends by itself.
             let _gone = close.send((reason, message));
+            self.closed.cancel();
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
-use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
     transport::{Channel, Endpoint},
@@ -80,8 +79,8 @@ async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T,
 pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
     let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
     let link = net.new_link();
-    let closed = CancellationToken::new();
-    match open(&net, device, &address, outlet, link, closed.clone()).await {
+    let closed = outlet.closed.clone();
+    match open(&net, device, &address, outlet, link).await {
         Ok((up, frames)) => {
             if net.incoming.send(Incoming::LinkUp(up, queue)).await.is_ok() {
                 link::pump(frames, link, net.incoming.clone(), closed).await;
@@ -102,11 +101,10 @@ async fn open(
     address: &str,
     outlet: LinkOutlet,
     link: LinkId,
-    closed: CancellationToken,
 ) -> Result<(LinkUp, Frames), CallError> {
     let mut client = connect(address).await?;
     let hello = net.hello(Some(&device));
-    let outgoing = link::FrameStream::new(hello, outlet, net.incoming.clone(), link, closed)
+    let outgoing = link::FrameStream::new(hello, outlet, net.incoming.clone(), link)
         .map(|frame| wire::LinkRequest { frame: Some(frame) });
     let mut frames = within(CALL_DEADLINE, client.link(outgoing)).await??.into_inner();
     let first = within(CALL_DEADLINE, frames.message()).await??;

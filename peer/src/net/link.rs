@@ -35,28 +35,27 @@ pub(super) struct FrameStream {
     waiting: VecDeque<Outgoing>,
     incoming: mpsc::Sender<Incoming>,
     link: LinkId,
-    /// Cancelled when this side has said goodbye.
-    closed: CancellationToken,
+    /// What to say last, once the queue is empty.
+    bye: Option<Frame>,
     over: bool,
 }
 
 impl FrameStream {
-    pub(super) fn new(
-        hello: wire::Hello,
-        outlet: LinkOutlet,
-        incoming: mpsc::Sender<Incoming>,
-        link: LinkId,
-        closed: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(hello: wire::Hello, outlet: LinkOutlet, incoming: mpsc::Sender<Incoming>, link: LinkId) -> Self {
         Self {
             hello: Some(hello),
             outlet,
             waiting: VecDeque::new(),
             incoming,
             link,
-            closed,
+            bye: None,
             over: false,
         }
+    }
+
+    fn last(&mut self, bye: Frame) -> Frame {
+        self.over = true;
+        bye
     }
 
     fn next_frame(&mut self) -> Option<Frame> {
@@ -105,16 +104,20 @@ impl Stream for FrameStream {
         if this.over {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(bye) = Pin::new(&mut this.outlet.close).poll(context) {
-            this.over = true;
-            this.closed.cancel();
-            return Poll::Ready(bye.ok().map(|(reason, message)| convert::bye_to_wire(reason, message)));
+        if this.bye.is_none()
+            && !this.outlet.close.is_terminated()
+            && let Poll::Ready(Ok((reason, message))) = Pin::new(&mut this.outlet.close).poll(context)
+        {
+            this.bye = Some(convert::bye_to_wire(reason, message));
         }
         loop {
             if this.waiting.is_empty() {
                 let mut batch = Vec::new();
                 match this.outlet.queue.poll_recv_many(context, &mut batch, BATCH_ENTRIES_MAX) {
                     Poll::Pending => {
+                        if let Some(bye) = this.bye.take() {
+                            return Poll::Ready(Some(this.last(bye)));
+                        }
                         if this.outlet.drained() {
                             // Told from a task of its own, since this one must not wait for the driver.
                             let (incoming, link) = (this.incoming.clone(), this.link);
@@ -124,7 +127,7 @@ impl Stream for FrameStream {
                     }
                     Poll::Ready(0) => {
                         this.over = true;
-                        return Poll::Ready(None);
+                        return Poll::Ready(this.bye.take().map(|bye| this.last(bye)));
                     }
                     Poll::Ready(_) => this.waiting.extend(batch),
                 }

@@ -27,6 +27,11 @@ use crate::{
 /// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
 const RENEWALS_MAX: usize = 64;
 
+/// How long a new device waits for a name that is in use: the lease of one that has just died, such as this user's before its
+/// data was lost, ends within this time.
+const NAME_WAIT: Duration = Duration::from_secs(4);
+const NAME_RETRY: Duration = Duration::from_millis(250);
+
 /// Where the registry is, and how this peer is found.
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
@@ -122,6 +127,7 @@ impl Client {
     async fn run(mut self) {
         let shutdown = self.net.shutdown.clone();
         let mut retry_ms = REGISTRY_RETRY_MS_MIN;
+        let name_wait = Instant::now() + NAME_WAIT;
         loop {
             let error = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -140,6 +146,11 @@ impl Client {
                 },
             };
             tracing::debug!(%error, "no registry");
+            let may_end = matches!(error, LoginError::NameInUse(_)) && Instant::now() < name_wait;
+            if self.first.is_some() && may_end {
+                tokio::time::sleep(NAME_RETRY).await;
+                continue;
+            }
             self.first(Err(error.clone()));
             self.net.tell(Input::RegistryDown(error.to_string())).await;
             tokio::select! {
@@ -234,7 +245,12 @@ impl Client {
                         }
                     }
                     Ok(None) => break "it has ended".to_owned(),
-                    Err(status) => break status.message().to_owned(),
+                    Err(status) if status.code() == Code::Unavailable => break status.message().to_owned(),
+                    // What broke inside the connection means nothing to a user.
+                    Err(status) => {
+                        tracing::debug!(%status, "the registry's stream broke");
+                        break "the connection broke".to_owned();
+                    }
                 },
             }
         };

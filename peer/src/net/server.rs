@@ -15,7 +15,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Server, server::TcpIncoming},
@@ -101,9 +100,9 @@ impl ChatService for Chat {
         let up = self.introduced(hello)?;
         let net = self.net.clone();
         let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
-        let closed = CancellationToken::new();
+        let closed = outlet.closed.clone();
         let link = up.link;
-        let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link, closed.clone());
+        let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
             .await

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{Author, DeviceId, Seq};
+use super::{
+    limits::FIRST_DELIVERIES_MAX,
+    types::{Author, DeviceId, Seq},
+};
 
 /// How far a device has an author's entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub type NewlyAcked = (Seq, Seq);
 pub struct Deliveries {
     acked: BTreeMap<DeviceId, BTreeMap<Author, Acked>>,
     /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
-    /// says it without news.
+    /// says it without news. Of what was written before a member is first heard of, only the last [`FIRST_DELIVERIES_MAX`] are news.
     at_start: BTreeMap<Author, Seq>,
 }
 
@@ -40,15 +43,12 @@ impl Deliveries {
         let stored = ack.stored.min(height);
         let durable = ack.durable.min(stored);
         let at_start = self.at_start.get(&author).copied().unwrap_or_default();
-        let before = self
-            .acked
-            .entry(device)
-            .or_default()
-            .entry(author)
-            .or_insert_with(|| Acked {
-                stored: stored.min(at_start),
-                durable: durable.min(at_start),
-            });
+        let old = Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX));
+        let known = self.acked.entry(device).or_default();
+        let before = known.entry(author).or_insert_with(|| Acked {
+            stored: stored.min(at_start).max(old),
+            durable: durable.min(at_start).max(old),
+        });
         let news = (
             (before.stored, stored.max(before.stored)),
             (before.durable, durable.max(before.durable)),

@@ -77,3 +77,7 @@ pub const REGISTRY_RETRY_MS_MAX: u64 = 2_000;
 
 /// The most rooms that are listed; a larger site is for searching, not for reading.
 pub const ROOMS_LISTED_MAX: usize = 10_000;
+
+/// Of so many entries that were written before a member was first heard of the user is told that the member has got them: it may
+/// have been away. That a newcomer gets a long history is no news for every entry of it.
+pub const FIRST_DELIVERIES_MAX: u64 = 1_024;

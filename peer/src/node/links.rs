@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Ask, DeliveryNews, Effect, Node, Now,
-    delivery::Acked,
+    Ask, DeliveryNews, Effect, Millis, Node, Now,
+    delivery::{Acked, NewlyAcked},
     event::{Code, Event},
     holdback::Held,
-    limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX},
+    limits::{CONVERSATIONS_MAX, HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews, LinkId, LinkState, LinkUp, Outgoing, Peer, redial_ms, replaces},
     replica::{Offered, Refusal},
-    types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 
 impl Node {
@@ -89,20 +89,27 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        peer.link = LinkState::Down {
-            retry_at: (!peer.said_goodbye).then(|| now.mono.plus(retry_ms)),
-        };
         let left = std::mem::take(&mut peer.said_goodbye);
+        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+    }
+
+    /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
+    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+        let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        peer.link = LinkState::Down { retry_at };
         peer.heights.clear();
         self.forget_told(device);
-        let after = self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS);
         for talk in self
             .talks
             .values_mut()
             .filter(|talk| talk.members.contains_key(&device))
         {
-            talk.tell_at = Some(talk.tell_at.unwrap_or(now.mono.plus(after)));
+            talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
+        self.retime = true;
         self.without_link(device, left);
     }
 
@@ -152,8 +159,8 @@ impl Node {
         let mut taken = BTreeMap::new();
         for entry in frame.entries {
             if let Err(why) = self.live_entry(device, entry, &mut taken, now) {
-                self.misbehaved(device, &why);
-                break;
+                self.send_acks(taken);
+                return self.misbehaved(device, &why);
             }
         }
         self.send_acks(taken);
@@ -310,36 +317,61 @@ impl Node {
         if to == self.me.user {
             return;
         }
-        for (range, durable) in [(stored, false), (durable, true)] {
-            for seq in range.0.0 + 1..=range.1.0 {
-                let (have, of) = self.count(conversation, author, Seq(seq), durable);
-                let (conversation, author, to) = (conversation.clone(), *author, to.clone());
-                let news = DeliveryNews {
+        for ((after, upto), durable) in [(stored, false), (durable, true)] {
+            self.tell_delivered(conversation, *author, &to, (after, upto), durable);
+        }
+    }
+
+    /// Tells the user that a member has the entries after one seq up to another, in runs that equally many have.
+    fn tell_delivered(
+        &mut self,
+        conversation: &Conversation,
+        author: Author,
+        to: &UserName,
+        (after, upto): NewlyAcked,
+        durable: bool,
+    ) {
+        let Some(talk) = self.talks.get(conversation) else {
+            return;
+        };
+        let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
+        for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
+            let acked = talk.deliveries.of(device, &author);
+            let acked = if durable { acked.durable } else { acked.stored };
+            let user = users.entry(&member.user).or_default();
+            *user = acked.max(*user);
+        }
+        // Acks are cumulative, so how many have an entry changes only after the last one that somebody has.
+        let mut ends: Vec<Seq> = users
+            .values()
+            .copied()
+            .filter(|seq| (after..upto).contains(seq))
+            .collect();
+        ends.push(upto);
+        ends.sort_unstable();
+        let of = users.len();
+        let mut from = after.next();
+        let mut news = Vec::new();
+        for upto in ends.into_iter().filter(|end| *end > after) {
+            if from <= upto {
+                let have = users.values().filter(|acked| **acked >= upto).count();
+                let (conversation, to) = (conversation.clone(), to.clone());
+                news.push(DeliveryNews {
                     conversation,
                     author,
-                    seq: Seq(seq),
+                    from,
+                    upto,
                     to,
                     durable,
                     have,
                     of,
-                };
-                self.effect(Effect::TellDelivered(news));
+                });
+                from = upto.next();
             }
         }
-    }
-
-    /// How many of the other users have an own entry, and how many others there are.
-    fn count(&self, conversation: &Conversation, author: &Author, seq: Seq, durable: bool) -> (usize, usize) {
-        let Some(talk) = self.talks.get(conversation) else {
-            return (0, 0);
-        };
-        let mut users: BTreeMap<&UserName, bool> = BTreeMap::new();
-        for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
-            let acked = talk.deliveries.of(device, author);
-            let has = seq <= if durable { acked.durable } else { acked.stored };
-            *users.entry(&member.user).or_default() |= has;
+        for news in news {
+            self.effect(Effect::TellDelivered(news));
         }
-        (users.values().filter(|has| **has).count(), users.len())
     }
 
     fn heights_news(&mut self, device: DeviceId, news: HeightsNews) {
@@ -363,11 +395,7 @@ impl Node {
             self.effect(Effect::Registry(Ask::Watch(partner)));
         }
         self.own_height_told(&conversation, &heights);
-        if let Some(peer) = self.peers.get_mut(&device)
-            && (peer.heights.len() < CONVERSATIONS_MAX || peer.heights.contains_key(&conversation))
-        {
-            peer.heights.insert(conversation.clone(), heights);
-        }
+        self.heights_told(device, &conversation, heights);
         self.add_member(&conversation, device, true);
         if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
             self.tell_heights(&conversation, device, false);
@@ -375,9 +403,22 @@ impl Node {
         self.unsettled.insert(conversation);
     }
 
+    /// Takes note of what a device holds. As long as its link is up that only grows, and an answer to a call may be older than what
+    /// came over the link meanwhile.
+    pub(super) fn heights_told(&mut self, device: DeviceId, conversation: &Conversation, heights: Heights) {
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        if let Some(known) = peer.heights.get_mut(conversation) {
+            known.raise(heights);
+        } else if peer.heights.len() < CONVERSATIONS_MAX {
+            peer.heights.insert(conversation.clone(), heights);
+        }
+    }
+
     /// If somebody holds more of what this process writes than it has written, the disk was restored from an older copy: it
     /// writes as a new author from now on, and pulls what it once wrote.
-    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &super::Heights) {
+    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
         let device = self.me.device;
         let talk = self.talk(conversation);
         let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
@@ -406,12 +447,9 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        let (user, told, link) = (
-            peer.user.clone(),
-            std::mem::replace(&mut peer.complained, true),
-            peer.link(),
-        );
-        if !told {
+        peer.refused += 1;
+        let (user, first, link) = (peer.user.clone(), peer.refused == 1, peer.link());
+        if first {
             self.notice(
                 Code::PeerMisbehaved,
                 format!("{user} breaks the protocol, and this was refused: {why}"),
@@ -419,6 +457,9 @@ impl Node {
         }
         if let Some(link) = link {
             self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
+            // From now on nothing is heard of it, and it is long until it is dialled again.
+            self.links.remove(&link);
+            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
         }
     }
 

@@ -23,9 +23,7 @@ pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
 impl Node {
     pub(super) fn version_answer(&mut self, device: DeviceId, conversation: Conversation, heights: Heights) {
         self.own_height_told(&conversation, &heights);
-        if let Some(peer) = self.peers.get_mut(&device) {
-            peer.heights.insert(conversation.clone(), heights);
-        }
+        self.heights_told(device, &conversation, heights);
         self.version_failed(device, conversation);
     }
 

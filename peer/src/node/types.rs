@@ -161,6 +161,14 @@ impl Heights {
         self.0.get(author).copied().unwrap_or_default()
     }
 
+    /// Raises every height to that of `other`, where that is greater.
+    pub fn raise(&mut self, other: Self) {
+        for (author, seq) in other.0 {
+            let held = self.0.entry(author).or_default();
+            *held = seq.max(*held);
+        }
+    }
+
     /// The number of entries that these heights stand for.
     pub fn version(&self) -> u64 {
         self.0.values().fold(0, |sum, seq| sum.saturating_add(seq.0))

@@ -77,10 +77,8 @@ impl<Z: TimeZone> Renderer<Z> {
         let me = self.name(&ready.user);
         if ready.first_start {
             return self.quiet(&[
-                &format!(
-                    "Welcome to Peerchat, {me}! Messages go straight to their readers, and every reader keeps them."
-                ),
-                "  /join lobby      enter a room; everybody who enters the same one is there with you",
+                &format!("Welcome to Peerchat, {me}! What you say goes straight to its readers."),
+                "  /join lobby      enter a room; whoever enters the same one is there too",
                 "  /msg bob hello   say something to one user only",
                 "  anything else    is said in the conversation that the prompt names",
                 "  /help            lists the rest; Tab completes; Ctrl-D leaves",
@@ -130,7 +128,8 @@ impl<Z: TimeZone> Renderer<Z> {
 
     /// Somebody came or went.
     pub fn presence(&self, presence: &Presence) -> String {
-        let name = self.paint.user(&presence.user, false, &self.name(&presence.user));
+        let name = self.name(&presence.user);
+        let painted = self.paint.user(&presence.user, false, &name);
         let title = self.title(&presence.conversation);
         let (sign, what) = match (&presence.conversation, presence.online, presence.left) {
             (Conversation::Room(_), true, _) => ("→", format!("is in {title}")),
@@ -141,7 +140,8 @@ impl<Z: TimeZone> Renderer<Z> {
             (Conversation::Direct(_), true, _) => ("→", "is online".to_owned()),
             (Conversation::Direct(_), false, _) => ("←", "is offline; what you write is delivered later".to_owned()),
         };
-        format!("{} {name} {}\n", self.paint.dim(sign), self.paint.dim(&what))
+        let head = format!("{} {painted}", self.paint.dim(sign));
+        self.hanging(&head, &format!("{sign} {name} "), &what)
     }
 
     /// Something to know. The message may quote what others wrote.

@@ -55,6 +55,10 @@ pub(super) async fn run(
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
     let printer = print_above(printer, blocks, Arc::clone(&shared))?;
     let (inputs_in, inputs) = mpsc::channel(INPUT_QUEUE_MAX);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one prompt follows one typed line, and no line is typed before it"
+    )]
     let (prompts, prompts_out) = std_mpsc::channel();
 
     let editor = {

@@ -35,6 +35,8 @@ pub struct Session {
     /// Asked for and not answered yet; what is written there meanwhile waits at the driver.
     opening: BTreeSet<Conversation>,
     open: BTreeSet<Conversation>,
+    /// Direct conversations that are not open, in which the other user has written.
+    heard: BTreeSet<Conversation>,
     unread: BTreeMap<Conversation, Unread>,
     members: BTreeMap<Conversation, BTreeMap<UserName, Standing>>,
     rooms: BTreeSet<RoomName>,
@@ -125,6 +127,7 @@ impl Session {
             current: None,
             opening: BTreeSet::new(),
             open: BTreeSet::new(),
+            heard: BTreeSet::new(),
             unread: BTreeMap::new(),
             members: BTreeMap::new(),
             rooms: BTreeSet::new(),
@@ -232,6 +235,9 @@ impl Session {
             }
             Command::Switch(target) => {
                 let conversation = self.find(target)?;
+                if let Some(user) = self.to_be_opened(&conversation) {
+                    return Ok(self.msg(user, None));
+                }
                 let unread = self.unread.remove(&conversation).unwrap_or_default();
                 self.current = Some(conversation.clone());
                 Typed {
@@ -259,10 +265,10 @@ impl Session {
         })
     }
 
-    /// `/msg USER` is answered by `Joined` each time; with a text only where the conversation is not open yet.
+    /// `/msg USER` is answered by `Joined` each time, and with it by the last entries; with a text only where these were not shown.
     fn msg(&mut self, user: UserName, text: Option<String>) -> Typed {
         let conversation = Conversation::direct(&self.me, &user);
-        let known = self.open.contains(&conversation) || self.opening.contains(&conversation);
+        let known = self.is_in(&conversation) && !self.unread.contains_key(&conversation);
         self.enter(conversation.clone());
         let mut requests = Vec::new();
         if !known || text.is_none() {
@@ -291,13 +297,28 @@ impl Session {
         if !self.open.contains(&conversation) {
             self.opening.insert(conversation.clone());
         }
+        // The answer shows it.
+        self.unread.remove(&conversation);
         self.current = Some(conversation);
         self.names_changed += 1;
+    }
+
+    /// The user with whom a conversation is that the other one has begun.
+    fn to_be_opened(&self, conversation: &Conversation) -> Option<UserName> {
+        match conversation {
+            Conversation::Direct(pair) if !self.is_in(conversation) => Some(pair.other(&self.me).clone()),
+            _ => None,
+        }
+    }
+
+    fn is_in(&self, conversation: &Conversation) -> bool {
+        self.open.contains(conversation) || self.opening.contains(conversation)
     }
 
     fn forget(&mut self, conversation: &Conversation) {
         self.open.remove(conversation);
         self.opening.remove(conversation);
+        self.heard.remove(conversation);
         self.unread.remove(conversation);
         self.members.remove(conversation);
         self.delivery.remove(conversation);
@@ -317,8 +338,7 @@ impl Session {
     }
 
     fn find(&self, target: Target) -> Result<Conversation, Notice> {
-        let is_in =
-            |conversation: &Conversation| self.open.contains(conversation) || self.opening.contains(conversation);
+        let is_in = |conversation: &Conversation| self.is_in(conversation) || self.heard.contains(conversation);
         let not_in = |message| Notice {
             code: Code::NotJoined,
             message,

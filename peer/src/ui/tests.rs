@@ -1,3 +1,5 @@
+//! The pump between the peer, the lines and the output.
+
 use super::{testing::*, *};
 use crate::node::event::{Notice, Ready};
 

@@ -1,19 +1,34 @@
 //! The program as its users run it: real processes on loopback.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "this is a test"
+)]
 
 mod attack;
 mod bad_history;
+mod big_room;
+mod causes;
 mod damage;
+mod direct;
 mod disk;
 mod harness;
 mod hostile_bytes;
 mod hostile_claims;
 mod hostile_entries;
 mod hostile_frames;
+mod kills;
+mod lost_data;
 mod names;
+mod network;
+mod partition;
+mod registry;
 mod rooms;
 mod signals;
+mod stopped;
 mod text;
 mod usage;
 mod wire;

@@ -98,6 +98,7 @@ impl World {
             peer.disk.kill()
         };
         if power {
+            peer.lost_power = true;
             // Of what was only stored, the rest is gone; of what was durable, nothing may be.
             peer.stored = peer.durable.clone();
         }

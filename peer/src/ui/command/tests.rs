@@ -1,3 +1,5 @@
+//! Typed lines and what they say.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -30,6 +30,7 @@ impl Session {
             }
             Event::Joined(joined) => {
                 self.opening.remove(&joined.conversation);
+                self.heard.remove(&joined.conversation);
                 self.open.insert(joined.conversation.clone());
                 self.learn_conversation(&joined.conversation);
                 joined.members.iter().for_each(|user| self.learn_user(user));
@@ -38,6 +39,9 @@ impl Session {
             }
             Event::Message(line) => {
                 self.learn_user(&line.user);
+                if matches!(line.conversation, Conversation::Direct(_)) && !self.is_in(&line.conversation) {
+                    self.heard.insert(line.conversation.clone());
+                }
                 if keep_unread && !self.is_current(&line.conversation) {
                     self.keep(line);
                 }

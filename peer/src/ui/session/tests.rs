@@ -1,3 +1,5 @@
+//! What a user interface remembers.
+
 use super::*;
 use crate::{
     node::event::{Delivered, Event, Joined, Presence, Ready},
@@ -214,4 +216,46 @@ fn members_and_delivery_are_known() {
     assert!(s.delivery().unwrap().is_done());
     s.learn(&presence("bob", false, true), true);
     assert_eq!(s.others().count(), 1);
+}
+
+#[test]
+fn a_conversation_that_the_other_one_began_can_be_switched_to() {
+    let mut session = session();
+    session.learn(&joined(room("lobby")), true);
+    asks(&mut session, "/switch lobby", &[Request::Current(room("lobby"))]);
+    let from_bob = Line {
+        conversation: direct("bob"),
+        ..line("bob", "lunch?")
+    };
+    // Scripts keep nothing unread, and can switch all the same.
+    for keep_unread in [true, false] {
+        session.learn(&Event::Message(from_bob.clone()), keep_unread);
+        asks(&mut session, "/switch bob", &[Request::Open(user("bob"))]);
+        // What is typed next is for bob, and not for the room.
+        asks(&mut session, "at noon", &[write(direct("bob"), "at noon")]);
+        session.learn(&joined(direct("bob")), keep_unread);
+        assert_eq!(session.unread().count(), 0, "shown by the answer");
+        session.learn(&Event::Left(direct("bob")), keep_unread);
+        refuses(&mut session, "/switch bob", Code::NotJoined);
+    }
+}
+
+#[test]
+fn a_message_with_msg_shows_what_was_not_read() {
+    let mut session = session();
+    session.learn(&joined(direct("bob")), true);
+    asks(&mut session, "/msg bob hi", &[write(direct("bob"), "hi")]);
+    asks(
+        &mut session,
+        "/join lobby",
+        &[Request::Join(RoomName::new("lobby").unwrap())],
+    );
+    let from_bob = Line {
+        conversation: direct("bob"),
+        ..line("bob", "hello")
+    };
+    session.learn(&Event::Message(from_bob), true);
+    let both = [Request::Open(user("bob")), write(direct("bob"), "how are you?")];
+    asks(&mut session, "/msg bob how are you?", &both);
+    assert_eq!(session.unread().count(), 0);
 }
