@@ -8,6 +8,7 @@
     reason = "this is a test"
 )]
 
+mod attack;
 mod bad_history;
 mod big_room;
 mod causes;
@@ -16,7 +17,9 @@ mod direct;
 mod disk;
 mod harness;
 mod hostile_bytes;
+mod hostile_claims;
 mod hostile_entries;
+mod hostile_frames;
 mod kills;
 mod lost_data;
 mod names;
