@@ -52,6 +52,9 @@ pub enum ChatError {
     /// A log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A log could not be used any more, and the user was told before the end.
+    #[error(transparent)]
+    Ended(LogError),
     /// The address to listen at cannot be used.
     #[error("cannot listen at {address}: {source}; choose another one with --listen")]
     Listen {
@@ -76,8 +79,13 @@ impl ChatError {
             Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
             Self::Login(LoginError::Refused(_)) | Self::Listen { .. } | Self::System(_) => Code::Refused,
             Self::Locked(LockError::Held { .. }) => Code::DataInUse,
-            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) => Code::DiskFailed,
+            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) | Self::Ended(_) => Code::DiskFailed,
         }
+    }
+
+    /// Whether the user interface has told it already.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::Ended(_))
     }
 }
 
@@ -180,7 +188,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     send(&events, Event::Bye).await;
     drop(events);
     let ending = screen.await.map_err(io::Error::other)??;
-    end?;
+    end.map_err(ChatError::Ended)?;
     Ok(ending)
 }
 

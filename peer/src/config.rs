@@ -163,9 +163,9 @@ pub fn log(user: &str, data: Option<PathBuf>) -> Result<LogConfig, ConfigError> 
 /// There is neither `#` nor `@` in front, or the name breaks a rule.
 pub fn conversation(typed: &str) -> Result<ConversationName, ConfigError> {
     if let Some(user) = typed.strip_prefix('@') {
-        Ok(ConversationName::User(user_name(typed, user)?))
+        Ok(ConversationName::User(user_name("CONVERSATION", user)?))
     } else if typed.starts_with('#') {
-        Ok(ConversationName::Room(room_name(typed, typed)?))
+        Ok(ConversationName::Room(room_name("CONVERSATION", typed)?))
     } else {
         Err(ConfigError::Conversation(typed.to_owned()))
     }

@@ -4,15 +4,19 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
     config::{ConversationName, LogConfig},
     folder::UserFolder,
-    log::{self, IoError, LogError, RealDisk},
+    log::{self, IoError, LOG_FILE, LogError, RealDisk, Shelved, Verified},
     net::convert::decode_entry,
     node::{
+        Millis,
         event::Line,
+        holdback::Held,
+        replica::{Refusal, Replica},
         types::{Author, Body, Conversation, Entry, EntryId, UserName},
     },
     ui::log_print::{self, Format},
@@ -49,6 +53,18 @@ pub enum InspectError {
         title: String,
         /// What is wrong.
         source: Box<LogError>,
+    },
+    /// A whole entry breaks a rule that its author knew.
+    #[error("{title}: {} is damaged at byte {offset}: {source}", path.display())]
+    Refused {
+        /// Of which conversation.
+        title: String,
+        /// The file.
+        path: PathBuf,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// The rule.
+        source: Box<Refusal>,
     },
     /// A log holds what belongs elsewhere.
     #[error("{title}: entry {id} is of another conversation")]
@@ -98,14 +114,10 @@ pub fn print(
         });
     };
     let mut entries = Vec::new();
-    let read = log::verify(&RealDisk, &found.folder, decode_entry, |entry| {
-        entries.push(entry.clone())
-    });
+    let read = log::verify(&RealDisk, &found.folder, decode_entry, |entry, _| entries.push(entry));
     log_print::print(lines(entries), user, format, out)?;
     match read {
         Ok(_) => Ok(()),
-        // What a crash left of its last write, or what a running peer is writing now, was never acknowledged.
-        Err(LogError::Damaged(damage)) if damage.is_torn_tail(&RealDisk) => Ok(()),
         Err(source) => Err(InspectError::Log {
             title,
             source: Box::new(source),
@@ -138,7 +150,8 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
     })
 }
 
-/// Checks every log of a user: frames, chains, order, heights. Says of each what it holds, and of all what the first damage is.
+/// Checks every log of a user: frames, chains, order, heights, and the rules by which entries are taken in. Says of each what it holds, and
+/// of all what the first damage is.
 ///
 /// # Errors
 /// There is no such user, a log cannot be read, or one is damaged; the others are checked all the same.
@@ -147,35 +160,66 @@ pub fn verify(config: &LogConfig, out: &mut dyn Write) -> Result<(), InspectErro
     let mut first = None;
     for shelved in log::shelved(&RealDisk, &folder, &config.user)? {
         let title = shelved.conversation.title(&config.user);
-        let mut misplaced = None;
-        let checked = log::verify(&RealDisk, &shelved.folder, decode_entry, |entry| {
-            if entry.conversation != shelved.conversation {
-                misplaced.get_or_insert(entry.id);
-            }
-        });
-        match (checked, misplaced) {
-            (Ok(_), Some(id)) => {
-                writeln!(out, "{title}  damaged: entry {id} is of another conversation")?;
-                first = first.or(Some(InspectError::Misplaced { title, id }));
-            }
-            (Ok(verified), None) => {
-                let (version, authors) = (verified.heights.version(), verified.heights.0.len());
+        match verify_one(&shelved, &title) {
+            Ok(Verified { heights, bytes, torn }) => {
+                let (version, authors) = (heights.version(), heights.0.len());
+                let tail = match torn {
+                    0 => String::new(),
+                    torn => format!("  and {torn} bytes of a write that was not finished"),
+                };
                 writeln!(
                     out,
-                    "{title}  ok  version {version}  authors {authors}  {} bytes",
-                    verified.bytes
+                    "{title}  ok  version {version}  authors {authors}  {bytes} bytes{tail}"
                 )?;
             }
-            (Err(source), _) => {
-                writeln!(out, "{title}  damaged: {source}")?;
-                first = first.or(Some(InspectError::Log {
-                    title,
-                    source: Box::new(source),
-                }));
+            Err(error) => {
+                let what = error.to_string();
+                let what = what.strip_prefix(&format!("{title}: ")).unwrap_or(&what);
+                writeln!(out, "{title}  damaged: {what}")?;
+                first = first.or(Some(error));
             }
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+fn verify_one(shelved: &Shelved, title: &str) -> Result<Verified, InspectError> {
+    let title = || title.to_owned();
+    let mut replica = Replica::new(shelved.conversation.clone());
+    let mut wrong = None;
+    let read = log::verify(&RealDisk, &shelved.folder, decode_entry, |entry, offset| {
+        if wrong.is_some() {
+            return;
+        }
+        if entry.conversation != shelved.conversation {
+            let (title, id) = (title(), entry.id);
+            wrong = Some(InspectError::Misplaced { title, id });
+            return;
+        }
+        let offered = replica.offer(Held {
+            entry: Arc::new(entry),
+            from: None,
+            live: false,
+            since: Millis::default(),
+        });
+        wrong = offered
+            .refused
+            .into_iter()
+            .next()
+            .map(|(_, refusal)| InspectError::Refused {
+                title: title(),
+                path: shelved.folder.join(LOG_FILE),
+                offset,
+                source: Box::new(refusal),
+            });
+    });
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
+    read.map_err(|source| InspectError::Log {
+        title: title(),
+        source: Box::new(source),
+    })
 }
 
 fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
@@ -187,4 +231,99 @@ fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
         user: config.user.clone(),
         data: config.data.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        log::Log,
+        net::convert::encode_entry,
+        node::types::{DeviceId, Draft, EntryId, Lamport, Seq, WallTime},
+    };
+
+    fn user(name: &str) -> UserName {
+        UserName::new(name).unwrap()
+    }
+
+    fn draft(conversation: &Conversation, author: &str, incarnation: u64) -> Draft {
+        Draft {
+            conversation: conversation.clone(),
+            author: Author {
+                device: DeviceId([7; 32]),
+                incarnation,
+            },
+            seq: Seq::FIRST,
+            user: Some(user(author)),
+            previous: None,
+            seen: Vec::new(),
+            lamport: Lamport(1),
+            sent_at: WallTime(0),
+            body: Body::Text("hi".into()),
+        }
+    }
+
+    /// What `peerchat verify` says of alice's log with bob that holds these entries.
+    fn verified(drafts: impl FnOnce(&Conversation) -> Vec<Draft>) -> Result<String, String> {
+        let data = tempfile::tempdir().unwrap();
+        let config = LogConfig {
+            user: user("alice"),
+            data: data.path().to_owned(),
+        };
+        let conversation = Conversation::direct(&config.user, &user("bob"));
+        let own = data.path().join("alice");
+        std::fs::create_dir(&own).unwrap();
+        let folder = log::prepare(&RealDisk, &own, &config.user, &conversation).unwrap();
+        let (mut log, _) = Log::open(RealDisk, &folder, decode_entry).unwrap();
+        let entries: Vec<_> = drafts(&conversation).into_iter().map(encode_entry).collect();
+        log.append(&entries).unwrap();
+        log.close(None).unwrap();
+        let mut out = Vec::new();
+        match verify(&config, &mut out) {
+            Ok(()) => Ok(String::from_utf8(out).unwrap()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_whole_log_is_measured() {
+        let good = verified(|with_bob| vec![draft(with_bob, "bob", 1), draft(with_bob, "Bob", 2)]);
+        assert!(good.unwrap().starts_with("@bob  ok  version 2  authors 2  "));
+    }
+
+    #[test]
+    fn whole_entries_that_break_a_rule_are_named() {
+        let late = |with_bob: &Conversation| Draft {
+            lamport: Lamport(9),
+            ..draft(with_bob, "bob", 2)
+        };
+        let next = |with_bob: &Conversation| Draft {
+            seq: Seq(2),
+            user: None,
+            previous: Some(EntryId([1; 32])),
+            lamport: Lamport(2),
+            ..draft(with_bob, "bob", 1)
+        };
+        type Drafts<'a> = &'a dyn Fn(&Conversation) -> Vec<Draft>;
+        let cases: [(Drafts<'_>, &str); 4] = [
+            (
+                &|bob| vec![draft(bob, "bob", 1), late(bob)],
+                "has Lamport time 9; its causes make it 1",
+            ),
+            (
+                &|bob| vec![draft(bob, "bob", 1), draft(bob, "alice", 2)],
+                "writes as alice, but it is bob's",
+            ),
+            (&|bob| vec![draft(bob, "carol", 1)], "carol is not one of the two"),
+            (&|bob| vec![draft(bob, "bob", 1), next(bob)], "follows another entry"),
+        ];
+        for (drafts, why) in cases {
+            let error = verified(drafts).unwrap_err();
+            assert!(
+                error.starts_with("@bob: ") && error.contains("/direct/bob/log is damaged at byte "),
+                "{error}"
+            );
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }

@@ -5,9 +5,8 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
 use peerchat::{
-    chat,
+    chat::{self, ChatError},
     cli::{self, Cli, Command},
     config, inspect, telemetry,
     ui::{self, log_print::Format},
@@ -22,8 +21,8 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            // Nobody can be told where stderr is closed.
-            let _ = writeln!(io::stderr(), "peerchat: {error:#}");
+            // Every error names its cause itself. Nobody can be told where stderr is closed.
+            let _ = writeln!(io::stderr(), "peerchat: {error}");
             let usage = error.is::<config::ConfigError>();
             ExitCode::from(if usage { USAGE } else { 1 })
         }
@@ -40,14 +39,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .context("cannot start")?;
+                .map_err(ChatError::System)?;
             let end = runtime.block_on(chat::run(config));
             // A thread may still wait for the keyboard.
             runtime.shutdown_background();
             match end {
                 Ok(ending) => Ok(ExitCode::from(ending.exit_code())),
                 Err(error) => {
-                    if json {
+                    if json && !error.is_told() {
                         ui::json::print_error(error.code(), &error.to_string(), &mut out.lock())?;
                     }
                     Err(error.into())

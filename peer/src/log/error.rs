@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::disk::{Disk, DiskFile as _, IoError};
+use super::disk::IoError;
 use crate::node::{
     limits::ENTRY_BYTES_MAX,
     types::{Author, EntryError, Lamport, Seen, Seq},
@@ -113,17 +113,6 @@ pub struct Damage {
     pub offset: u64,
     /// What.
     pub kind: DamageKind,
-}
-
-impl Damage {
-    /// Whether it is what a crash left of the last write: no whole frame up to the end of the file.
-    pub fn is_torn_tail<D: Disk>(&self, disk: &D) -> bool {
-        let DamageKind::Frame { bytes } = self.kind else {
-            return false;
-        };
-        let length = disk.open(&self.path).ok().flatten().and_then(|file| file.len().ok());
-        length.is_some_and(|length| self.offset + bytes >= length)
-    }
 }
 
 /// The kinds of damage.

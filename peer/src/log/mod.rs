@@ -167,6 +167,6 @@ impl<D: Disk> Log<D> {
 }
 
 /// The name of the file with the entries.
-const LOG_FILE: &str = "log";
+pub const LOG_FILE: &str = "log";
 /// The name of the file that says where they are.
 const INDEX_FILE: &str = "index";

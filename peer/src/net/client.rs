@@ -1,6 +1,6 @@
 //! What this peer asks of others: a link, a version, a history.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use crate::{
         limits::LINK_QUEUE_MAX,
         link::{LinkId, LinkUp},
         sync::PullId,
-        types::{Conversation, DeviceId, EntryError, Heights},
+        types::{Conversation, DeviceId, Entry, EntryError, Heights},
     },
 };
 
@@ -45,6 +45,10 @@ enum CallError {
     OtherDevice { expected: DeviceId, found: DeviceId },
     #[error("the answer has no hello")]
     NoHello,
+    #[error("the history has a part without entries")]
+    EmptyPart,
+    #[error("the history has {0:?}, which does not come next there")]
+    NotNext(Arc<Entry>),
 }
 
 /// A connection to another peer.
@@ -171,6 +175,10 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
 
 async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), CallError> {
     let mut client = connect(address).await?;
+    let mut due = Due {
+        conversation: wanted.conversation.clone(),
+        heights: wanted.heights.clone(),
+    };
     let request = wire::HistoryRequest {
         conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
         heights: convert::heights_to_wire(&wanted.heights),
@@ -180,7 +188,33 @@ async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), Call
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
     while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {
         let entries = convert::entries_from_wire(part.entries)?;
+        let checked = due.check(&entries);
+        // The node judges what is bad, too.
         net.tell(Input::History(wanted.pull, entries)).await;
+        checked?;
     }
     Ok(())
+}
+
+/// What a history may bring next. An honest one has each entry once, every author's without a gap from what was asked for; so one
+/// that repeats itself, which could go on for ever, is left at once.
+struct Due {
+    conversation: Conversation,
+    heights: Heights,
+}
+
+impl Due {
+    fn check(&mut self, part: &[Arc<Entry>]) -> Result<(), CallError> {
+        if part.is_empty() {
+            return Err(CallError::EmptyPart);
+        }
+        for entry in part {
+            let height = self.heights.0.entry(entry.author).or_default();
+            if entry.conversation != self.conversation || entry.seq != height.next() {
+                return Err(CallError::NotNext(entry.clone()));
+            }
+            *height = entry.seq;
+        }
+        Ok(())
+    }
 }

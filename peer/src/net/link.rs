@@ -11,7 +11,7 @@ use peerchat_proto::v1::{self as wire, Frame};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::convert;
 use crate::{
@@ -159,6 +159,15 @@ where
                 Ok(frame) => Input::Frame(link, frame),
                 Err(error) => Input::Misbehaved(link, error.to_string()),
             },
+            Some(Err(status)) if status.code() == Code::OutOfRange => {
+                // Over the limit of a message. Nothing more can be read, but the other side can be told why.
+                let input = Input::Misbehaved(link, status.message().to_owned());
+                if incoming.send(Incoming::Input(input)).await.is_err() {
+                    return;
+                }
+                let _at_once = tokio::time::timeout(CLOSE_WAIT, closed.cancelled()).await;
+                break status.message().to_owned();
+            }
             Some(Err(status)) => break status.message().to_owned(),
             None => break "closed by the other side".to_owned(),
         };

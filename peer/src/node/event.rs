@@ -196,6 +196,8 @@ pub struct Member {
     pub online: bool,
     /// How many entries the member is known to hold, where that is known.
     pub version: Option<u64>,
+    /// How often what the member sent broke the protocol and was refused.
+    pub refused: u64,
 }
 
 /// The way to the registry.

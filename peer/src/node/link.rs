@@ -133,8 +133,8 @@ pub struct Peer {
     pub session: Option<(u64, Millis)>,
     /// It said over the link that its process ends.
     pub said_goodbye: bool,
-    /// The user was told that it breaks the protocol.
-    pub complained: bool,
+    /// How often what it sent broke the protocol and was refused. The user is told of the first time.
+    pub refused: u64,
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
@@ -151,7 +151,7 @@ impl Peer {
             link: LinkState::Down { retry_at: None },
             session: None,
             said_goodbye: false,
-            complained: false,
+            refused: 0,
             failures: 0,
             heights: BTreeMap::new(),
         }

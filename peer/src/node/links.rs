@@ -447,12 +447,9 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        let (user, told, link) = (
-            peer.user.clone(),
-            std::mem::replace(&mut peer.complained, true),
-            peer.link(),
-        );
-        if !told {
+        peer.refused += 1;
+        let (user, first, link) = (peer.user.clone(), peer.refused == 1, peer.link());
+        if first {
             self.notice(
                 Code::PeerMisbehaved,
                 format!("{user} breaks the protocol, and this was refused: {why}"),

@@ -433,43 +433,54 @@ impl Node {
         }
     }
 
-    /// Somebody's members with what is known of each.
+    /// The members of a conversation with what is known of each, sorted by name.
     pub fn who(&self, conversation: &Conversation) -> Vec<event::Member> {
         let Some(talk) = self.talks.get(conversation) else {
             return Vec::new();
         };
-        let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
-        let me = event::Member {
-            user: self.me.user.clone(),
-            me: true,
-            online: true,
-            version: Some(talk.replica.version()),
+        let member = |user: UserName| event::Member {
+            me: user == self.me.user,
+            user,
+            online: false,
+            version: None,
+            refused: 0,
         };
+        let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
+        let mut me = member(self.me.user.clone());
+        (me.online, me.version) = (true, Some(talk.replica.version()));
         members.insert(me.user.clone(), me);
         if let Conversation::Direct(pair) = conversation {
             let user = pair.other(&self.me.user);
-            members.entry(user.clone()).or_insert_with(|| event::Member {
-                user: self.shown_name(user),
-                me: false,
-                online: false,
-                version: None,
-            });
+            members
+                .entry(user.clone())
+                .or_insert_with(|| member(self.shown_name(user)));
         }
-        for (device, member) in &talk.members {
-            let peer = self.peers.get(device);
-            let version = peer
-                .and_then(|peer| peer.heights.get(conversation))
-                .map(Heights::version);
-            let entry = members.entry(member.user.clone()).or_insert_with(|| event::Member {
-                user: member.user.clone(),
-                me: false,
-                online: false,
-                version: None,
-            });
+        for (device, known) in &talk.members {
+            let version = self.known_version(conversation, talk, device);
+            let entry = members
+                .entry(known.user.clone())
+                .or_insert_with(|| member(known.user.clone()));
             entry.online |= self.is_online(device);
             entry.version = entry.version.max(version);
+            entry.refused += self.peers.get(device).map_or(0, |peer| peer.refused);
         }
         members.into_values().collect()
+    }
+
+    /// How many entries a device is known to hold: those that it has told of, that it has acked, and that it wrote.
+    fn known_version(&self, conversation: &Conversation, talk: &Talk, device: &DeviceId) -> Option<u64> {
+        let mut heights = self.peers.get(device)?.heights.get(conversation)?.clone();
+        for (author, log) in talk.replica.authors() {
+            let known = if author.device == *device {
+                log.height()
+            } else {
+                talk.deliveries.of(device, author).stored
+            };
+            if known > heights.of(author) {
+                heights.0.insert(*author, known);
+            }
+        }
+        Some(heights.version())
     }
 
     fn shown_name(&self, user: &UserName) -> UserName {

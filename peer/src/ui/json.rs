@@ -250,6 +250,7 @@ impl JsonFront {
             user: member.user.shown(),
             online: member.online,
             version: member.version,
+            refused: member.refused,
         };
         Object::Who {
             conversation: self.title(conversation),

@@ -128,7 +128,8 @@ impl<Z: TimeZone> Renderer<Z> {
 
     /// Somebody came or went.
     pub fn presence(&self, presence: &Presence) -> String {
-        let name = self.paint.user(&presence.user, false, &self.name(&presence.user));
+        let name = self.name(&presence.user);
+        let painted = self.paint.user(&presence.user, false, &name);
         let title = self.title(&presence.conversation);
         let (sign, what) = match (&presence.conversation, presence.online, presence.left) {
             (Conversation::Room(_), true, _) => ("→", format!("is in {title}")),
@@ -139,7 +140,8 @@ impl<Z: TimeZone> Renderer<Z> {
             (Conversation::Direct(_), true, _) => ("→", "is online".to_owned()),
             (Conversation::Direct(_), false, _) => ("←", "is offline; what you write is delivered later".to_owned()),
         };
-        format!("{} {name} {}\n", self.paint.dim(sign), self.paint.dim(&what))
+        let head = format!("{} {painted}", self.paint.dim(sign));
+        self.hanging(&head, &format!("{sign} {name} "), &what)
     }
 
     /// Something to know. The message may quote what others wrote.

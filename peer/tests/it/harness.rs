@@ -2,7 +2,7 @@
 //! to pass, only for a condition, with one deadline for all that is generous on a busy machine.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, BufWriter, Write as _},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -32,6 +32,16 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// An address where nothing listens, and that nobody is given while it is free for a moment: below the ports that the system
+/// hands out by itself.
+pub fn lasting_address() -> SocketAddr {
+    wait_for("a free port", || {
+        let port = fastrand::u16(10_000..32_000);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        TcpListener::bind(address).ok().map(|_| address)
+    })
+}
+
 /// A registry in this process, at an address that stays the same when it is killed and started again.
 pub struct Registry {
     pub address: SocketAddr,
@@ -40,8 +50,10 @@ pub struct Registry {
 
 impl Registry {
     pub fn start() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut registry = Self { address, running: None };
+        let mut registry = Self {
+            address: lasting_address(),
+            running: None,
+        };
         registry.restart();
         registry
     }
@@ -131,11 +143,39 @@ impl Site {
         self.log(name, conversation).lines().map(text).collect()
     }
 
+    /// Every one of them has the same log of a room, byte for byte, and all their logs are sound. Returns the texts in order.
+    pub fn assert_same_logs(&self, names: &[&str], room: &str) -> Vec<String> {
+        let first = self.log(names[0], room);
+        for name in names {
+            self.assert_sound(name);
+            // Not assert_eq: nobody reads two logs of a hundred thousand lines.
+            assert!(
+                self.log(name, room) == first,
+                "{name} and {} differ in {room}",
+                names[0]
+            );
+        }
+        self.texts(names[0], room)
+    }
+
     /// `peerchat verify` finds nothing wrong.
     pub fn assert_sound(&self, name: &str) {
         let output = peerchat(self.data.path(), &["verify", "--user", name]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (found, error) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{name}: {found}{error}");
     }
+}
+
+/// Fails unless every one of `texts` is in `found` exactly once, and nothing else is.
+pub fn assert_each_once<T: AsRef<str>>(found: &[String], texts: impl IntoIterator<Item = T>) {
+    let mut expected: Vec<String> = texts.into_iter().map(|text| text.as_ref().to_owned()).collect();
+    let mut found = found.to_vec();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
 }
 
 /// Runs `peerchat` to its end.
@@ -162,6 +202,8 @@ pub fn program() -> Command {
 struct Heard {
     events: Vec<Value>,
     over: bool,
+    /// Stdout is not read.
+    deaf: bool,
 }
 
 /// A peer's process in JSON mode.
@@ -176,8 +218,13 @@ pub struct Peer {
 
 impl Peer {
     pub fn spawn(data: &Path, registry: &str, name: &str, args: &[&str]) -> Self {
+        Self::spawn_hosting(data, registry, name, &[args, &["--no-host-registry"]].concat())
+    }
+
+    /// A peer that hosts a registry where none listens.
+    pub fn spawn_hosting(data: &Path, registry: &str, name: &str, args: &[&str]) -> Self {
         let mut command = program();
-        command.args(["chat", name, "--json", "--no-host-registry", "--registry", registry]);
+        command.args(["chat", name, "--json", "--registry", registry]);
         command.arg("--data").arg(data).args(args);
         Self::run(name, command)
     }
@@ -195,8 +242,10 @@ impl Peer {
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let event = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"));
-                told.0.lock().unwrap().events.push(event);
+                let mut heard = told.0.lock().unwrap();
+                heard.events.push(event);
                 told.1.notify_all();
+                drop(told.1.wait_while(heard, |heard| heard.deaf).unwrap());
             }
             told.0.lock().unwrap().over = true;
             told.1.notify_all();
@@ -212,9 +261,40 @@ impl Peer {
 
     /// Types a line.
     pub fn type_line(&mut self, line: &str) {
+        self.type_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends bytes as they are, which need not be text.
+    pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.try_type(bytes).unwrap();
+    }
+
+    /// Sends bytes to a process that may have ended.
+    pub fn try_type(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        stdin.write_all(bytes)?;
+        stdin.flush()
+    }
+
+    /// Waits for an error with a code. Returns what it says.
+    pub fn error(&mut self, code: &str) -> String {
+        let error = self.wait(code, |event| event["event"] == "error" && event["code"] == *code);
+        error["message"].as_str().unwrap().to_owned()
+    }
+
+    /// Types many lines as fast as the peer reads them.
+    pub fn type_lines<T: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = T>) {
+        let mut stdin = BufWriter::new(self.stdin.as_mut().expect("stdin is open"));
+        for line in lines {
+            writeln!(stdin, "{}", line.as_ref()).unwrap();
+        }
         stdin.flush().unwrap();
+    }
+
+    /// Reads stdout no longer, or goes on reading it.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.heard.0.lock().unwrap().deaf = deaf;
+        self.heard.1.notify_all();
     }
 
     /// The first event from where the last wait ended for which `is_it` says so.
@@ -254,6 +334,13 @@ impl Peer {
                 tail()
             );
             heard = news.wait_timeout(heard, left).unwrap().0;
+        }
+    }
+
+    /// Waits, from where the last wait ended, for so many events for which `is_it` says so.
+    pub fn wait_count(&mut self, what: &str, count: usize, mut is_it: impl FnMut(&Value) -> bool) {
+        for n in 1..=count {
+            self.wait(&format!("{what} ({n} of {count})"), &mut is_it);
         }
     }
 
@@ -305,6 +392,30 @@ impl Peer {
         sent["id"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until an own entry is in another's log.
+    pub fn wait_stored(&self, id: &str, to: &str) {
+        self.wait_all(&format!("{id} stored at {to}"), |events| {
+            events.iter().find(|event| is_delivered(event, id, to)).map(|_| ())
+        });
+    }
+
+    /// What was shown of a conversation: own texts and those of others, in the order in which they came, without replays.
+    pub fn shown(&self, conversation: &str) -> Vec<String> {
+        let events = self.events();
+        let lines = events.iter().filter(|event| {
+            event["conversation"] == *conversation
+                && (event["event"] == "sent" || event["event"] == "message" && event["replayed"] == false)
+        });
+        lines.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the peer says that the registry is `connected`, `hosting` or `lost`.
+    pub fn wait_registry(&mut self, state: &str) {
+        self.wait(&format!("the registry {state}"), |event| {
+            event["event"] == "registry" && event["state"] == *state
+        });
+    }
+
     /// Waits for a message with a text.
     pub fn hear(&mut self, text: &str) -> Value {
         self.wait(text, |event| event["event"] == "message" && event["text"] == *text)
@@ -329,17 +440,25 @@ impl Peer {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// kill -9
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// The heights of the current conversation, as the peer says them.
+    pub fn heights(&mut self) -> Value {
+        self.type_line("/version");
+        self.wait("heights", |event| event["event"] == "version")["heights"].clone()
     }
 
-    /// Ends the input, and waits for a clean end.
+    /// kill -9. Returns all that was heard up to the last line.
+    pub fn kill(mut self) -> Vec<Value> {
+        self.child.kill().unwrap();
+        self.end();
+        self.events()
+    }
+
+    /// Ends the input, and waits for a clean end, without a complaint.
     pub fn quit(mut self) {
         self.stdin = None;
         assert!(self.end().success(), "{} did not end well", self.name);
         assert_eq!(self.events().last().unwrap()["event"], "bye");
+        assert_eq!(self.stderr(), "", "{} complains", self.name);
     }
 
     /// Waits for the process to end.
@@ -355,6 +474,11 @@ impl Peer {
         std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut text).unwrap();
         text
     }
+}
+
+/// Whether an event says that an own entry is in another's log.
+pub fn is_delivered(event: &Value, id: &str, to: &str) -> bool {
+    event["event"] == "delivered" && event["id"] == *id && event["to"] == *to
 }
 
 impl Drop for Peer {

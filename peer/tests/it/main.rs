@@ -8,5 +8,25 @@
     reason = "this is a test"
 )]
 
+mod bad_history;
+mod big_room;
+mod causes;
+mod damage;
+mod direct;
+mod disk;
 mod harness;
+mod hostile_bytes;
+mod hostile_entries;
+mod kills;
+mod lost_data;
+mod names;
+mod network;
+mod partition;
+mod registry;
 mod rooms;
+mod signals;
+mod stopped;
+mod text;
+mod usage;
+mod wire;
+mod wire_server;

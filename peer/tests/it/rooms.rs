@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::Site;
+use crate::harness::{Site, assert_each_once};
 
 #[test]
 fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
@@ -38,4 +38,34 @@ fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
         assert_eq!(site.log(name, "#lobby"), first, "{name}");
         site.assert_sound(name);
     }
+}
+
+#[test]
+fn two_who_write_a_thousand_each_at_once_make_the_same_log_everywhere() {
+    const EACH: usize = 1_000;
+    let names = ["alice", "bob", "carol"];
+    let site = Site::new();
+    let mut peers = site.room("lobby", &names);
+    let texts = |name: &str| (0..EACH).map(|n| format!("{name} {n}")).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        for writer in &mut peers[..2] {
+            scope.spawn(|| writer.type_lines(texts(&writer.name.clone())));
+        }
+    });
+    for peer in &mut peers {
+        peer.wait_version(2 * EACH as u64);
+    }
+    for peer in peers {
+        peer.quit();
+    }
+    let all = site.assert_same_logs(&names, "#lobby");
+    for name in &names[..2] {
+        let own: Vec<&String> = all.iter().filter(|text| text.starts_with(name)).collect();
+        assert_eq!(
+            own,
+            texts(name).iter().collect::<Vec<_>>(),
+            "in the order in which {name} wrote"
+        );
+    }
+    assert_each_once(&all, texts("alice").into_iter().chain(texts("bob")));
 }

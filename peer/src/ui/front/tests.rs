@@ -90,6 +90,7 @@ fn the_row_above_the_prompt_tells_what_changes() {
         me: name == "alice",
         online,
         version: None,
+        refused: 0,
     };
     f.event(Event::Who {
         conversation: room("lobby"),

@@ -110,6 +110,7 @@ pub(super) struct Person<'e> {
     pub(super) user: &'e str,
     pub(super) online: bool,
     pub(super) version: Option<u64>,
+    pub(super) refused: u64,
 }
 
 #[derive(Debug, Serialize)]

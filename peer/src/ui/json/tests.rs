@@ -167,9 +167,10 @@ fn every_other_event() {
                     me: false,
                     online: true,
                     version: Some(3),
+                    refused: 0,
                 }],
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3}]}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":0}]}"##,
         ),
         (
             Event::List {

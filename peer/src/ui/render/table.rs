@@ -23,9 +23,12 @@ impl<Z: TimeZone> Renderer<Z> {
                 (false, true) => "online",
                 (false, false) => "offline",
             };
-            let version = member
+            let mut version = member
                 .version
                 .map_or("".to_owned(), |version| format!("version {version}"));
+            if member.refused > 0 {
+                version += &format!("  refused {} times", member.refused);
+            }
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
             [(name, Some(painted)), (standing.to_owned(), None), (version, None)]

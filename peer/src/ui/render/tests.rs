@@ -101,6 +101,7 @@ fn answers() {
         me: name == "alice",
         online,
         version,
+        refused: 0,
     };
     let members = [member("alice", true, Some(9)), member("小明", false, None)];
     assert_eq!(

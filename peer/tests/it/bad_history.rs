@@ -1,0 +1,210 @@
+//! Members that answer nothing when they are asked what they hold, or something that they should not.
+
+use std::{net::TcpListener, sync::Arc};
+
+use bytes::Bytes;
+use peerchat_proto::v1::{Entry, HistoryRequest, Seen, VersionRequest};
+use prost::Message as _;
+use tokio_stream::StreamExt as _;
+use tonic::Status;
+
+use crate::{
+    harness::{Peer, Site},
+    wire::{Fake, Pen, author, encoded, room, seen},
+    wire_server::{Parts, Script, Server},
+};
+
+/// How many entries the honest member has.
+const ENTRIES: usize = 10;
+
+/// A site with a room in which bob has said something.
+fn site() -> (Site, Peer) {
+    let site = Site::new();
+    let mut bob = site.peer("bob");
+    bob.join("lobby");
+    for n in 0..ENTRIES {
+        bob.say(&format!("text {n}"));
+    }
+    (site, bob)
+}
+
+/// What bob holds and says that he holds.
+fn of_bob(fake: &Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
+    let mut client = fake.client(bob);
+    let (user, device) = (fake.user.clone(), fake.device.clone());
+    let version = VersionRequest {
+        conversation: Some(room("lobby")),
+        user: user.clone(),
+        device: device.clone(),
+    };
+    let request = HistoryRequest {
+        conversation: Some(room("lobby")),
+        heights: Vec::new(),
+        user,
+        device,
+    };
+    fake.block_on(async {
+        let heights = client.version(version).await.unwrap().into_inner().heights;
+        let mut parts = client.history(request).await.unwrap().into_inner();
+        let mut entries = Vec::new();
+        while let Some(part) = parts.message().await.unwrap() {
+            entries.extend(part.entries);
+        }
+        (entries, heights)
+    })
+}
+
+/// Alice joins, gets all from bob, and talks with him; nothing that is bad is kept.
+fn joins_all_the_same(site: &Site, bob: &mut Peer, what: &str) -> Peer {
+    let version = bob.version();
+    let mut alice = site.peer("alice");
+    alice.join("lobby");
+    alice.wait_version(version);
+    alice.say("here I am");
+    bob.hear("here I am");
+    bob.say("welcome");
+    alice.hear("welcome");
+    let log = site.log("bob", "#lobby");
+    assert_eq!(site.log("alice", "#lobby"), log, "{what}");
+    assert!(!log.contains(":\"bad"), "{what}");
+    site.assert_sound("alice");
+    alice
+}
+
+fn silence() -> Parts {
+    Box::pin(tokio_stream::pending())
+}
+
+#[test]
+fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
+    let (site, mut bob) = site();
+    // One whose system takes connections and whose process does nothing with them, and one that takes calls and answers none.
+    let stopped = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = Server::start(Script {
+        takes_links: true,
+        heights: None,
+        history: Arc::new(silence),
+    });
+    let addresses = [("stopped", stopped.local_addr().unwrap()), ("silent", silent.address)];
+    let mut fakes = addresses.map(|(name, address)| Fake::log_in_at(&site, name, address));
+    for fake in &mut fakes {
+        fake.join("lobby");
+        bob.see("#lobby", &fake.user);
+    }
+    bob.say("undisturbed");
+    joins_all_the_same(&site, &mut bob, "silence").quit();
+    bob.quit();
+}
+
+#[test]
+fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more() {
+    let (site, mut bob) = site();
+    let asker = Fake::log_in(&site, "asker");
+    let (entries, mut heights) = of_bob(&asker, &bob);
+    heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
+    let start = entries[..3].to_vec();
+    let server = Server::start(Script {
+        takes_links: false,
+        heights: Some(heights),
+        history: Arc::new(move || Box::pin(tokio_stream::once(Ok(start.clone())).chain(silence()))),
+    });
+    let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+    fake.join("lobby");
+    joins_all_the_same(&site, &mut bob, "it stops").quit();
+    bob.quit();
+}
+
+/// What is made of the honest member's entries.
+type Make = fn(Vec<Bytes>) -> Parts;
+
+fn parts(parts: impl IntoIterator<Item = Result<Vec<Bytes>, Status>, IntoIter: Send + 'static>) -> Parts {
+    Box::pin(tokio_stream::iter(parts))
+}
+
+fn altered(entry: &Bytes, change: impl FnOnce(&mut Entry)) -> Bytes {
+    let mut altered = Entry::decode(entry.clone()).unwrap();
+    change(&mut altered);
+    encoded(&altered)
+}
+
+/// An entry in another conversation that an honest author could have written.
+fn elsewhere() -> Bytes {
+    encoded(&Pen::new("bob", author(&[0x11; 32].as_slice().into(), 1), room("elsewhere")).write("bad"))
+}
+
+const HISTORIES: [(&str, Make); 14] = [
+    ("nothing at all", |_| parts([])),
+    ("an error at once", |_| parts([Err(Status::internal("no"))])),
+    ("an end half-way", |entries| parts([Ok(entries[..5].to_vec())])),
+    ("an error half-way", |entries| {
+        parts([Ok(entries[..5].to_vec()), Err(Status::unavailable("gone"))])
+    }),
+    ("another previous entry", |mut entries| {
+        entries[4] = altered(&entries[4], |entry| entry.previous = vec![7; 32].into());
+        parts([Ok(entries)])
+    }),
+    ("another clock", |mut entries| {
+        entries[4] = altered(&entries[4], |entry| entry.lamport += 1_000);
+        parts([Ok(entries)])
+    }),
+    ("bytes that are no entry", |mut entries| {
+        entries[4] = vec![0xff; 50].into();
+        parts([Ok(entries)])
+    }),
+    ("an entry cut off", |mut entries| {
+        let half = entries[4].len() / 2;
+        entries[4].truncate(half);
+        parts([Ok(entries)])
+    }),
+    ("an entry of another conversation", |mut entries| {
+        entries.insert(4, elsewhere());
+        parts([Ok(entries)])
+    }),
+    ("a gap", |mut entries| {
+        entries.remove(4);
+        parts([Ok(entries)])
+    }),
+    ("the last one first", |mut entries| {
+        entries.reverse();
+        parts([Ok(entries)])
+    }),
+    ("more than a batch", |entries| {
+        parts([Ok(vec![entries[0].clone(); 257])])
+    }),
+    ("the same for ever", |entries| {
+        parts(std::iter::repeat_with(move || Ok(entries.clone())))
+    }),
+    ("nothing for ever", |_| parts(std::iter::repeat_with(|| Ok(Vec::new())))),
+];
+
+#[test]
+fn a_bad_history_is_left_and_the_rest_comes_from_others() {
+    for (what, make) in HISTORIES {
+        let (site, mut bob) = site();
+        let asker = Fake::log_in(&site, "asker");
+        let (entries, mut heights) = of_bob(&asker, &bob);
+        assert_eq!(entries.len(), ENTRIES);
+        // More than anybody else, so that it is asked first.
+        heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
+        let server = Server::start(Script {
+            takes_links: false,
+            heights: Some(heights),
+            history: Arc::new(move || make(entries.clone())),
+        });
+        let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+        fake.join("lobby");
+        bob.see("#lobby", "mallory");
+        let alice = joins_all_the_same(&site, &mut bob, what);
+        // Who broke a rule is told, and nobody else.
+        let told = alice
+            .events()
+            .into_iter()
+            .find(|event| event["code"] == "peer_misbehaved");
+        assert!(
+            told.is_none_or(|told| told["message"].as_str().unwrap().starts_with("mallory ")),
+            "{what}"
+        );
+        alice.quit();
+        bob.quit();
+    }
+}

@@ -1,0 +1,274 @@
+//! A disk that refuses, and what else keeps a peer from starting.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Peer, Site, wait_for};
+
+/// Starts a peer that must not start: exit 1, one event, the same on stderr. Returns its code and what it says.
+fn refused(site: &Site, data: &Path, name: &str, args: &[&str]) -> (String, String) {
+    let mut peer = Peer::spawn(data, &site.registry.address.to_string(), name, args);
+    assert_eq!(peer.end().code(), Some(1));
+    let events = peer.events();
+    let [error] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(error["event"], "error");
+    let text = |field: &str| error[field].as_str().unwrap().to_owned();
+    assert_eq!(peer.stderr(), format!("peerchat: {}\n", text("message")));
+    (text("code"), text("message"))
+}
+
+fn talk(peers: &mut [Peer], text: &str) {
+    peers[0].say(text);
+    peers[1].hear(text);
+}
+
+#[test]
+fn a_data_folder_is_for_one_process() {
+    let site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob"]);
+    for name in ["alice", "ALICE"] {
+        let (code, message) = refused(&site, site.data.path(), name, &[]);
+        assert_eq!(code, "data_in_use");
+        assert!(
+            message.contains(&format!("process {}", peers[0].child.id())),
+            "{message}"
+        );
+        assert!(message.contains(site.folder("alice").to_str().unwrap()), "{message}");
+    }
+    talk(&mut peers, "undisturbed");
+    // A process that was killed holds nothing.
+    peers.remove(0).kill();
+    let mut alice = site.peer("alice");
+    alice.join("lobby");
+    alice.say("back");
+    peers[0].hear("back");
+    alice.quit();
+}
+
+#[test]
+fn a_name_is_for_one_device_at_a_time() {
+    let site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob"]);
+    let elsewhere = TempDir::new().unwrap();
+    for name in ["alice", "Alice"] {
+        let (code, message) = refused(&site, elsewhere.path(), name, &[]);
+        assert_eq!(code, "name_in_use");
+        assert!(message.contains(name), "{message}");
+    }
+    talk(&mut peers, "undisturbed");
+    peers.remove(0).quit();
+    let mut other = Peer::spawn(elsewhere.path(), &site.registry.address.to_string(), "alice", &[]);
+    other.wait("ready", |event| event["event"] == "ready");
+    other.quit();
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_a_clear_error() {
+    let site = Site::new();
+    let data = TempDir::new().unwrap();
+    let file = data.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    for folder in [file.clone(), file.join("below")] {
+        let (code, message) = refused(&site, &folder, "alice", &[]);
+        assert_eq!(code, "disk_failed");
+        assert!(message.contains(folder.to_str().unwrap()), "{message}");
+    }
+    let (code, message) = refused(&site, data.path(), "file", &[]);
+    assert!(
+        code == "disk_failed" && message.contains(file.to_str().unwrap()),
+        "{code}: {message}"
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "in the way");
+
+    // A proper folder with something wrong in it.
+    type Spoil = fn(&Path);
+    let broken: [(&str, Spoil); 3] = [
+        ("device.key", |path| fs::write(path, "no key").unwrap()),
+        ("rooms", |path| fs::write(path, "in the way").unwrap()),
+        ("lock", |path| fs::create_dir(path).unwrap()),
+    ];
+    for (name, spoil) in broken {
+        let data = TempDir::new().unwrap();
+        fs::create_dir(data.path().join("alice")).unwrap();
+        let path = data.path().join("alice").join(name);
+        spoil(&path);
+        // A key that others can read would be another error.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let (code, message) = refused(&site, data.path(), "alice", &[]);
+        assert_eq!(code, "disk_failed", "{message}");
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_at_is_a_clear_error() {
+    let site = Site::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    // An address of the net for documentation, which no machine has.
+    for address in [address.as_str(), "192.0.2.1:1"] {
+        let (code, message) = refused(&site, site.data.path(), "alice", &["--listen", address]);
+        assert_eq!(code, "refused");
+        assert!(message.contains(address) && message.contains("--listen"), "{message}");
+    }
+    site.peer("alice").quit();
+}
+
+/// The ids in events of a kind.
+fn ids(events: &[Value], is_it: impl Fn(&Value) -> bool) -> BTreeSet<&str> {
+    events
+        .iter()
+        .filter(|event| is_it(event))
+        .filter_map(|event| event["id"].as_str())
+        .collect()
+}
+
+/// A writer and a reader whose disk is full after some time: both end, and all that either acknowledged is there when there is room
+/// again.
+fn fill_up(site: &Site, full: impl Fn(&str) -> Peer, make_room: impl FnOnce()) {
+    let mut carol = site.peer("carol");
+    carol.join("lobby");
+    let mut writer = full("alice");
+    writer.join("lobby");
+    let text = "x".repeat(10_000);
+    let line = format!("{text}\n");
+    for _ in 0..60 {
+        // It ends in the middle of this.
+        if writer.try_type(line.as_bytes()).is_err() {
+            break;
+        }
+    }
+    ends_in_order(&mut writer);
+    let mut reader = full("bob");
+    reader.join("lobby");
+    carol.see("#lobby", "bob");
+    for n in 0..60 {
+        carol.say(&format!("{n} {text}"));
+    }
+    ends_in_order(&mut reader);
+    carol.say("the end");
+
+    make_room();
+    let written = writer.events();
+    let sent = ids(&written, |event| event["event"] == "sent");
+    assert!(!sent.is_empty());
+    let heard = carol.events();
+    let acked = ids(&heard, |event| event["event"] == "delivered" && event["to"] == "bob");
+    for (name, acked) in [("alice", &sent), ("bob", &acked)] {
+        let log = site.log(name, "#lobby");
+        let missing: Vec<_> = acked.iter().filter(|id| !log.contains(**id)).collect();
+        assert!(missing.is_empty(), "{name} acknowledged and lost {missing:?}");
+        let mut peer = site.peer(name);
+        peer.join("lobby");
+        wait_for("the same log", || {
+            (site.log(name, "#lobby") == site.log("carol", "#lobby")).then_some(())
+        });
+        peer.quit();
+        site.assert_sound(name);
+    }
+    carol.quit();
+}
+
+/// The disk is full: an error that says so, and exit code 1.
+fn ends_in_order(peer: &mut Peer) {
+    let message = peer.error("disk_failed");
+    assert!(message.contains("/rooms/lobby/"), "{message}");
+    assert_eq!(peer.end().code(), Some(1));
+    let events = peer.events();
+    let errors = events.iter().filter(|event| event["event"] == "error");
+    assert_eq!(errors.count(), 1, "it is told once: {:?}", events.last());
+    assert_eq!(events.last().unwrap()["event"], "bye");
+    assert!(peer.stderr().starts_with("peerchat: "));
+}
+
+#[test]
+fn a_file_that_cannot_grow_loses_nothing() {
+    let site = Site::new();
+    let registry = site.registry.address.to_string();
+    let limited = |name: &str| {
+        // Files of 512 blocks at most, and no signal for a longer one, so that the write fails as on a full disk.
+        let script = "trap '' XFSZ; ulimit -f 512; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_peerchat")]);
+        command.args([
+            "chat",
+            name,
+            "--json",
+            "--no-host-registry",
+            "--registry",
+            &registry,
+            "--data",
+        ]);
+        command.arg(site.data.path()).env("XDG_CONFIG_HOME", "/nonexistent");
+        let mut peer = Peer::run(name, command);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    };
+    fill_up(&site, limited, || {});
+}
+
+/// A file system of so many bytes on a folder, while it lives.
+struct SmallDisk<'d>(&'d Path);
+
+impl<'d> SmallDisk<'d> {
+    /// None where this user may not mount anything.
+    fn on(folder: &'d Path) -> Option<Self> {
+        mount(folder, "size=400k").then_some(Self(folder))
+    }
+
+    fn grow(&self) {
+        assert!(mount(self.0, "remount,size=40m"));
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Lazily, since a peer of a test that failed may still use it.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+fn mount(folder: &Path, options: &str) -> bool {
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder);
+    command
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let site = Site::new();
+    for name in ["alice", "bob"] {
+        fs::create_dir(site.folder(name)).unwrap();
+    }
+    let (of_alice, of_bob) = (site.folder("alice"), site.folder("bob"));
+    let disks = [SmallDisk::on(&of_alice), SmallDisk::on(&of_bob)];
+    let [Some(alice), Some(bob)] = &disks else {
+        println!("skipped: needs a tmpfs mount");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "this must not be skipped in CI"
+        );
+        return;
+    };
+    fill_up(
+        &site,
+        |name| site.peer(name),
+        || {
+            alice.grow();
+            bob.grow();
+        },
+    );
+}

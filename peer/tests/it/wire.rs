@@ -1,0 +1,326 @@
+//! A peer made by the tests themselves, which may say what no honest one would: it speaks the contract with the generated types and
+//! keeps no rule that is not kept for it here.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use peerchat_proto::v1::{
+    Author, Body, Conversation, DirectPair, Entry, Frame, Hello, JoinRoomRequest, LinkRequest, LinkResponse,
+    LogInRequest, Seen, Text, WatchRequest, body, chat_service_client::ChatServiceClient, conversation,
+    routing_service_client::RoutingServiceClient,
+};
+use prost::Message as _;
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Status, Streaming, transport::Channel};
+
+use crate::harness::{DEADLINE, Peer, Site};
+
+/// How often the lease is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// No message of a client's own making is kept from being sent.
+const ANY_SIZE: usize = 64 * 1024 * 1024;
+
+/// `host:port` of what a peer or registry listens at.
+pub async fn channel(address: impl std::fmt::Display) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+/// Where a peer listens.
+pub fn address_of(peer: &Peer) -> String {
+    let ready = peer.events().into_iter().find(|event| event["event"] == "ready");
+    ready.unwrap()["listen"].as_str().unwrap().to_owned()
+}
+
+/// The device of a peer.
+pub fn device_of(peer: &Peer) -> Bytes {
+    let ready = peer.events().into_iter().find(|event| event["event"] == "ready");
+    let hex = ready.unwrap()["device"].as_str().unwrap().to_owned();
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+pub fn room(name: &str) -> Conversation {
+    Conversation {
+        kind: Some(conversation::Kind::Room(name.into())),
+    }
+}
+
+/// The direct conversation of two users, whose names are given in order.
+pub fn direct(low: &str, high: &str) -> Conversation {
+    let (low, high) = (low.into(), high.into());
+    Conversation {
+        kind: Some(conversation::Kind::Direct(DirectPair { low, high })),
+    }
+}
+
+/// An author of an entry that a device wrote.
+pub fn author(device: &Bytes, incarnation: u64) -> Author {
+    Author {
+        device: device.clone(),
+        incarnation,
+    }
+}
+
+pub fn seen(author: Author, seq: u64) -> Seen {
+    Seen {
+        author: Some(author),
+        seq,
+    }
+}
+
+/// A frame with these entries, encoded.
+pub fn entries(entries: &[Entry]) -> Frame {
+    Frame {
+        entries: entries.iter().map(encoded).collect(),
+        ..Frame::default()
+    }
+}
+
+pub fn encoded(entry: &Entry) -> Bytes {
+    entry.encode_to_vec().into()
+}
+
+/// Writes the entries of one author in a conversation, each a good one unless it is changed before it is sent.
+#[derive(Clone)]
+pub struct Pen {
+    user: String,
+    conversation: Conversation,
+    pub author: Author,
+    last: Option<Entry>,
+}
+
+impl Pen {
+    pub fn new(user: &str, author: Author, conversation: Conversation) -> Self {
+        Self {
+            user: user.into(),
+            conversation,
+            author,
+            last: None,
+        }
+    }
+
+    /// The next entry. It has seen nothing of others, which is no sin.
+    pub fn write(&mut self, text: &str) -> Entry {
+        let seq = self.last.as_ref().map_or(1, |last| last.seq + 1);
+        let previous = self.last.as_ref().map(|last| *blake3::hash(&encoded(last)).as_bytes());
+        let entry = Entry {
+            conversation: Some(self.conversation.clone()),
+            author: Some(self.author.clone()),
+            seq,
+            user: if seq == 1 { self.user.clone() } else { String::new() },
+            previous: previous.map(|hash| Bytes::copy_from_slice(&hash)).unwrap_or_default(),
+            seen: Vec::new(),
+            lamport: seq,
+            sent_at_ms: 1_700_000_000_000,
+            body: Some(body_of(text)),
+        };
+        self.last = Some(entry.clone());
+        entry
+    }
+}
+
+pub fn body_of(text: &str) -> Body {
+    Body {
+        kind: Some(body::Kind::Text(Text { text: text.into() })),
+    }
+}
+
+/// A user of the tests' own making, logged in at the registry.
+pub struct Fake {
+    pub user: String,
+    pub device: Bytes,
+    address: SocketAddr,
+    lease: Bytes,
+    registry: RoutingServiceClient<Channel>,
+    runtime: Runtime,
+}
+
+impl Fake {
+    /// Logs in, as one who is to be found at an address where nobody listens.
+    pub fn log_in(site: &Site, user: &str) -> Self {
+        // A port of the range that is given to nobody, so that a dial is refused at once.
+        Self::log_in_at(site, user, "127.0.0.1:1".parse().unwrap())
+    }
+
+    /// Logs in, as one who is to be found at `address`.
+    pub fn log_in_at(site: &Site, user: &str, address: SocketAddr) -> Self {
+        // Made of the name, so that a failure shows the same devices again.
+        let device = Bytes::copy_from_slice(blake3::hash(user.as_bytes()).as_bytes());
+        let runtime = runtime();
+        let (registry, lease) = runtime.block_on(async {
+            let mut registry = RoutingServiceClient::new(channel(site.registry.address).await);
+            let request = LogInRequest {
+                user: user.into(),
+                device: device.clone(),
+                address: address.to_string(),
+            };
+            let lease = registry.log_in(request).await.unwrap().into_inner().lease;
+            (registry, lease)
+        });
+        runtime.spawn(renew(registry.clone(), lease.clone()));
+        Self {
+            user: user.into(),
+            device,
+            address,
+            lease,
+            registry,
+            runtime,
+        }
+    }
+
+    /// Waits for something, for a time.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let in_time = async { tokio::time::timeout(DEADLINE, future).await };
+        self.runtime.block_on(in_time).expect("it answers in time")
+    }
+
+    /// Says at the registry that it is in a room.
+    pub fn join(&mut self, room: &str) {
+        let (lease, room) = (self.lease.clone(), room.into());
+        let mut registry = self.registry.clone();
+        self.block_on(registry.join_room(JoinRoomRequest { lease, room }))
+            .unwrap();
+    }
+
+    /// A good author of its own.
+    pub fn author(&self) -> Author {
+        author(&self.device, 7)
+    }
+
+    pub fn pen(&self, conversation: Conversation) -> Pen {
+        Pen::new(&self.user, self.author(), conversation)
+    }
+
+    pub fn hello(&self, to: &Peer) -> Hello {
+        Hello {
+            user: self.user.clone(),
+            device: self.device.clone(),
+            session: 1,
+            address: self.address.to_string(),
+            expected_device: device_of(to),
+        }
+    }
+
+    /// Calls of a peer's own service.
+    pub fn client(&self, to: &Peer) -> ChatServiceClient<Channel> {
+        let address = address_of(to);
+        let client = ChatServiceClient::new(self.block_on(channel(address)));
+        client.max_encoding_message_size(ANY_SIZE)
+    }
+
+    /// Opens a link with a first frame; what the other side answers.
+    pub fn try_link(&self, to: &Peer, first: Frame) -> Result<Link<'_>, Status> {
+        let mut client = self.client(to);
+        let (outgoing, frames) = mpsc::channel(16);
+        self.block_on(async {
+            let request = |frame| LinkRequest { frame: Some(frame) };
+            outgoing.send(first).await.unwrap();
+            let incoming = client
+                .link(ReceiverStream::new(frames).map(request))
+                .await?
+                .into_inner();
+            let fake = self;
+            Ok(Link {
+                fake,
+                outgoing,
+                incoming,
+            })
+        })
+    }
+
+    /// Opens a link as it should be, and waits for the answer's hello.
+    pub fn link(&self, to: &Peer) -> Link<'_> {
+        let first = Frame {
+            hello: Some(self.hello(to)),
+            ..Frame::default()
+        };
+        let mut link = self.try_link(to, first).unwrap();
+        let hello = link.next().expect("a first frame").hello.expect("a hello");
+        assert_eq!(hello.device, device_of(to));
+        link
+    }
+}
+
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
+/// Keeps a lease.
+async fn renew(mut registry: RoutingServiceClient<Channel>, lease: Bytes) {
+    let (sender, requests) = mpsc::channel(1);
+    let renewals = async {
+        let users = Vec::new();
+        while sender
+            .send(WatchRequest {
+                lease: lease.clone(),
+                users: users.clone(),
+            })
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(RENEW_EVERY).await;
+        }
+    };
+    let changes = async {
+        let mut changes = registry
+            .watch(ReceiverStream::new(requests))
+            .await
+            .unwrap()
+            .into_inner();
+        while let Ok(Some(_)) = changes.message().await {}
+    };
+    tokio::join!(renewals, changes);
+}
+
+/// A link to a peer.
+pub struct Link<'f> {
+    fake: &'f Fake,
+    outgoing: mpsc::Sender<Frame>,
+    incoming: Streaming<LinkResponse>,
+}
+
+impl Link<'_> {
+    /// Sends a frame, unless the link is closed.
+    pub fn send(&self, frame: Frame) {
+        // Where it is closed, what comes in says why.
+        let _closed = self.fake.block_on(self.outgoing.send(frame));
+    }
+
+    /// The next frame; none at the link's end.
+    pub fn next(&mut self) -> Option<Frame> {
+        let Self { fake, incoming, .. } = self;
+        fake.block_on(incoming.message())
+            .ok()
+            .flatten()
+            .map(|next| next.frame.unwrap_or_default())
+    }
+
+    /// The first frame for which `is_it` says so.
+    pub fn wait(&mut self, what: &str, mut is_it: impl FnMut(&Frame) -> bool) -> Frame {
+        loop {
+            let next = self.next().unwrap_or_else(|| panic!("the link ended before {what}"));
+            if is_it(&next) {
+                return next;
+            }
+        }
+    }
+
+    /// Waits until the other side has `seq` of its entries in its log.
+    pub fn wait_stored(&mut self, author: &Author, seq: u64) {
+        self.wait("the ack", |frame| {
+            frame
+                .acks
+                .iter()
+                .any(|ack| ack.author.as_ref() == Some(author) && ack.stored >= seq)
+        });
+    }
+
+    /// Waits until the other side closes the link. Returns why.
+    pub fn wait_bye(&mut self) -> (peerchat_proto::v1::ByeReason, String) {
+        let bye = self.wait("a bye", |frame| frame.bye.is_some()).bye.unwrap();
+        (bye.reason(), bye.message)
+    }
+}

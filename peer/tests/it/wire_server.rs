@@ -1,0 +1,84 @@
+//! The service of a peer made by the tests themselves, which answers what no honest one would.
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use peerchat_proto::v1::{
+    HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
+    chat_service_server::{ChatService, ChatServiceServer},
+};
+use tokio::runtime::Runtime;
+use tokio_stream::{Stream, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The parts of a history: batches of encoded entries.
+pub type Parts = Answers<Vec<Bytes>>;
+
+/// What the service answers.
+#[derive(Clone)]
+pub struct Script {
+    /// Whether a link is accepted, and then nothing is ever sent; otherwise it is refused.
+    pub takes_links: bool,
+    /// What it says that it holds; it never answers if that is nothing.
+    pub heights: Option<Vec<Seen>>,
+    /// What it sends as a history.
+    pub history: Arc<dyn Fn() -> Parts + Send + Sync>,
+}
+
+/// A service that runs while this lives.
+pub struct Server {
+    pub address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Server {
+    pub fn start(script: Script) -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = ChatServiceServer::new(script);
+        runtime.spawn(
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        Self {
+            address,
+            _runtime: runtime,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ChatService for Script {
+    type LinkStream = Answers<LinkResponse>;
+    type HistoryStream = Answers<HistoryResponse>;
+
+    async fn link(&self, _: Request<Streaming<LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
+        if self.takes_links {
+            Ok(Response::new(Box::pin(tokio_stream::pending())))
+        } else {
+            Err(Status::unavailable("no links here"))
+        }
+    }
+
+    async fn version(&self, _: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        match self.heights.clone() {
+            None => std::future::pending().await,
+            Some(heights) => Ok(Response::new(VersionResponse {
+                version: heights.iter().fold(0, |sum, seen| seen.seq.saturating_add(sum)),
+                heights,
+            })),
+        }
+    }
+
+    async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
+        use tokio_stream::StreamExt as _;
+        let parts = (self.history)();
+        let parts = parts.map(|part| part.map(|entries| HistoryResponse { entries }));
+        Ok(Response::new(Box::pin(parts)))
+    }
+}
