@@ -3,28 +3,23 @@
 //! No clock, no network and no threads, so that the simulation drives the same code as the program, on a disk that it can crash.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
 };
 
-use bytes::Bytes;
-
-use super::ports::{Order, ServeError};
+use super::{ports::Order, recent_ids::RecentIds};
 use crate::{
-    log::{self, Damage, Disk, History, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Line, Notice, Replay, ReplayReason},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         replica::AuthorLog,
-        types::{Author, Body, Conversation, Decode, Encode, Entry, EntryId, Heights, RoomName, Seq, UserName},
+        types::{Author, Body, Conversation, Decode, Encode, Entry, RoomName, UserName},
     },
 };
-
-/// Of so many own entries per conversation the id is known without reading the log: those whose acks are under way.
-const RECENT_IDS_MAX: usize = 4_096;
 
 /// What is to be done after a step's entries are in the log.
 #[derive(Debug)]
@@ -48,40 +43,6 @@ pub struct Codec {
     pub encode: Encode,
     /// Makes an entry of bytes.
     pub decode: Decode,
-}
-
-/// The ids of the last own entries of a conversation, without gaps.
-#[derive(Debug, Default)]
-struct RecentIds {
-    author: Option<Author>,
-    /// The seq of the first one.
-    first: u64,
-    ids: VecDeque<EntryId>,
-}
-
-impl RecentIds {
-    fn push(&mut self, entry: &Entry) {
-        if self.author != Some(entry.author) || self.first + self.ids.len() as u64 != entry.seq.0 {
-            *self = Self {
-                author: Some(entry.author),
-                first: entry.seq.0,
-                ids: VecDeque::new(),
-            };
-        }
-        if self.ids.len() == RECENT_IDS_MAX {
-            self.ids.pop_front();
-            self.first += 1;
-        }
-        self.ids.push_back(entry.id);
-    }
-
-    /// The ids from one seq to another, if all of them are here.
-    fn range(&self, author: &Author, from: Seq, upto: Seq) -> Option<Vec<(Seq, EntryId)>> {
-        let known = self.first..self.first + self.ids.len() as u64;
-        let all = self.author == Some(*author) && known.contains(&from.0) && known.contains(&upto.0);
-        let id = |seq: u64| Some((Seq(seq), *self.ids.get((seq - self.first) as usize)?));
-        all.then(|| (from.0..=upto.0).filter_map(id).collect())
-    }
 }
 
 /// A node with its logs.
@@ -370,50 +331,6 @@ impl<D: Disk> Core<D> {
     /// The log of a conversation, if anything was ever written to it.
     pub fn log(&self, conversation: &Conversation) -> Option<&Log<D>> {
         self.logs.get(conversation)
-    }
-
-    /// What is held of a conversation, for another peer.
-    ///
-    /// # Errors
-    /// He may not read it.
-    pub fn serve_version(&self, user: &UserName, conversation: &Conversation) -> Result<Heights, ServeError> {
-        self.may_read(user, conversation)?;
-        let talk = self.node.talks().get(conversation);
-        Ok(talk.map(|talk| talk.replica.heights()).unwrap_or_default())
-    }
-
-    /// Begins to give another peer, who holds `heights`, what he lacks.
-    ///
-    /// # Errors
-    /// He may not read it.
-    pub fn serve_history(
-        &self,
-        user: &UserName,
-        conversation: &Conversation,
-        heights: &Heights,
-    ) -> Result<Option<History>, ServeError> {
-        self.may_read(user, conversation)?;
-        Ok(self.logs.get(conversation).map(|log| log.history(heights)))
-    }
-
-    /// The next part of a history; empty at its end.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub fn serve_part(&self, conversation: &Conversation, history: &mut History) -> Result<Vec<Bytes>, ServeError> {
-        let log = self.logs.get(conversation);
-        let part = log.map(|log| log.read_batch(history)).transpose();
-        Ok(part
-            .map_err(|error| ServeError::Log(error.to_string()))?
-            .unwrap_or_default())
-    }
-
-    fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
-        if self.node.may_read(user, conversation) {
-            Ok(())
-        } else {
-            Err(ServeError::NotAllowed(user.clone()))
-        }
     }
 
     /// Whether anything is stored that is not durable.

@@ -6,7 +6,9 @@
 
 pub mod core;
 pub mod ports;
+mod recent_ids;
 pub mod request;
+mod serve;
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,16 +1,16 @@
 //! Between the contract's generated types and a peer's own, which are valid by construction. The only file that knows both.
 
+mod frames;
+
 use std::{collections::BTreeMap, sync::Arc};
 
+pub(crate) use self::frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire};
 use bytes::Bytes;
 use peerchat_proto::v1 as wire;
 use prost::Message as _;
 
 use crate::node::{
-    limits::{
-        AUTHORS_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, CONVERSATIONS_MAX, ENTRY_BYTES_MAX, SEEN_MAX, TEXT_BYTES_MAX,
-    },
-    link::{Ack, ByeReason, Frame, HeightsNews},
+    limits::{AUTHORS_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_BYTES_MAX, SEEN_MAX, TEXT_BYTES_MAX},
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryError, EntryId, Heights, Lamport, NameError, RoomName,
         Seen, Seq, UserName, WallTime,
@@ -123,89 +123,6 @@ pub(crate) fn entries_from_wire(batch: Vec<Bytes>) -> Result<Vec<Arc<Entry>>, En
         .into_iter()
         .map(|bytes| decode_entry(bytes).map(Arc::new))
         .collect()
-}
-
-/// What came in over a link, apart from a hello.
-///
-/// # Errors
-/// Something in it breaks a rule.
-pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
-    for (what, found) in [("acks", frame.acks.len()), ("heights", frame.heights.len())] {
-        if found > CONVERSATIONS_MAX {
-            return Err(invalid(what, &format!("at most {CONVERSATIONS_MAX}"), found));
-        }
-    }
-    let bye = frame.bye.map(|bye| match bye.reason() {
-        wire::ByeReason::Quit => ByeReason::Quit,
-        wire::ByeReason::Duplicate => ByeReason::Duplicate,
-        wire::ByeReason::Misbehaved => ByeReason::Misbehaved,
-        wire::ByeReason::TooManyLinks => ByeReason::TooManyLinks,
-        wire::ByeReason::Unspecified => ByeReason::Unspecified,
-    });
-    Ok(Frame {
-        entries: entries_from_wire(frame.entries)?,
-        acks: frame.acks.into_iter().map(ack_from_wire).collect::<Result<_, _>>()?,
-        heights: frame
-            .heights
-            .into_iter()
-            .map(heights_news_from_wire)
-            .collect::<Result<_, _>>()?,
-        bye,
-    })
-}
-
-/// The last frame of a link.
-pub(crate) fn bye_to_wire(reason: ByeReason, message: String) -> wire::Frame {
-    let reason = match reason {
-        ByeReason::Quit => wire::ByeReason::Quit,
-        ByeReason::Duplicate => wire::ByeReason::Duplicate,
-        ByeReason::Misbehaved => wire::ByeReason::Misbehaved,
-        ByeReason::TooManyLinks => wire::ByeReason::TooManyLinks,
-        ByeReason::Unspecified => wire::ByeReason::Unspecified,
-    };
-    wire::Frame {
-        bye: Some(wire::Bye {
-            reason: reason.into(),
-            message,
-        }),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn ack_to_wire(ack: &Ack) -> wire::Ack {
-    wire::Ack {
-        conversation: Some(conversation_to_wire(&ack.conversation)),
-        author: Some(author_to_wire(&ack.author)),
-        stored: ack.stored.0,
-        durable: ack.durable.0,
-    }
-}
-
-fn ack_from_wire(ack: wire::Ack) -> Result<Ack, EntryError> {
-    Ok(Ack {
-        conversation: conversation_from_wire(ack.conversation)?,
-        author: author_from_wire(ack.author)?,
-        stored: Seq(ack.stored),
-        durable: Seq(ack.durable),
-    })
-}
-
-pub(crate) fn heights_news_to_wire(news: &HeightsNews) -> wire::Heights {
-    wire::Heights {
-        conversation: Some(conversation_to_wire(&news.conversation)),
-        heights: heights_to_wire(&news.heights),
-        reply_wanted: news.reply_wanted,
-        left: news.left,
-    }
-}
-
-fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError> {
-    Ok(HeightsNews {
-        conversation: conversation_from_wire(news.conversation)?,
-        heights: heights_from_wire(&news.heights)?,
-        reply_wanted: news.reply_wanted,
-        left: news.left,
-    })
 }
 
 pub(crate) fn heights_to_wire(heights: &Heights) -> Vec<wire::Seen> {
@@ -385,100 +302,4 @@ fn invalid(field: &'static str, expected: &str, found: impl ToString) -> EntryEr
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn author() -> impl Strategy<Value = Author> {
-        (any::<[u8; 32]>(), any::<u64>()).prop_map(|(device, incarnation)| Author {
-            device: DeviceId(device),
-            incarnation,
-        })
-    }
-
-    fn conversation() -> impl Strategy<Value = Conversation> {
-        prop_oneof![
-            "[a-z小é🦀]{1,16}".prop_map(|name| Conversation::Room(RoomName::new(&name).unwrap())),
-            ("[a-zA-Z]{1,9}", "[a-z]{1,9}")
-                .prop_map(|(a, b)| { Conversation::direct(&UserName::new(&a).unwrap(), &UserName::new(&b).unwrap()) }),
-        ]
-    }
-
-    prop_compose! {
-        fn draft()(
-            conversation in conversation(),
-            author in author(),
-            seq in 1..50u64,
-            seen in prop::collection::btree_map(author(), 1..9u64, 0..5),
-            previous in any::<[u8; 32]>(),
-            more in 0..9u64,
-            sent_at in any::<i64>(),
-            text in prop::option::of(".{0,40}"),
-        ) -> Draft {
-            let first = seq == 1;
-            Draft {
-                conversation,
-                author,
-                seq: Seq(seq),
-                user: first.then(|| UserName::new("Alice").unwrap()),
-                previous: (!first).then_some(EntryId(previous)),
-                seen: seen.into_iter().map(|(author, seq)| Seen { author, seq: Seq(seq) }).collect(),
-                lamport: Lamport(seq + more),
-                sent_at: WallTime(sent_at),
-                body: text.map_or(Body::Unknown, Body::Text),
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_is_decoded(draft in draft()) {
-            let entry = encode_entry(draft);
-            prop_assert_eq!(&decode_entry(entry.bytes.clone()).unwrap(), &*entry);
-        }
-
-        #[test]
-        fn any_bytes_are_an_entry_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode_entry(bytes.into());
-        }
-
-        #[test]
-        fn an_altered_entry_is_another_one(draft in draft(), at in any::<prop::sample::Index>(), flip in 1..=255u8) {
-            let entry = encode_entry(draft);
-            let mut bytes = entry.bytes.to_vec();
-            let at = at.index(bytes.len());
-            bytes[at] ^= flip;
-            if let Ok(altered) = decode_entry(bytes.into()) {
-                prop_assert_ne!(altered.id, entry.id);
-            }
-        }
-    }
-
-    #[test]
-    fn a_text_of_64_kib_passes_and_one_byte_more_does_not() {
-        let draft = |len: usize| Draft {
-            conversation: Conversation::Room(RoomName::new("lobby").unwrap()),
-            author: Author {
-                device: DeviceId([1; 32]),
-                incarnation: 1,
-            },
-            seq: Seq::FIRST,
-            user: Some(UserName::new("alice").unwrap()),
-            previous: None,
-            seen: Vec::new(),
-            lamport: Lamport(1),
-            sent_at: WallTime(0),
-            body: Body::Text("x".repeat(len)),
-        };
-        assert!(decode_entry(encode_entry(draft(TEXT_BYTES_MAX)).bytes.clone()).is_ok());
-        let error = decode_entry(encode_entry(draft(TEXT_BYTES_MAX + 1)).bytes.clone()).unwrap_err();
-        assert!(error.to_string().contains("65536"), "{error}");
-    }
-
-    #[test]
-    fn a_batch_over_the_limit_is_refused() {
-        assert!(entries_from_wire(vec![Bytes::new(); BATCH_ENTRIES_MAX + 1]).is_err());
-        assert!(entries_from_wire(vec![vec![0; BATCH_BYTES_MAX].into(), vec![0].into()]).is_err());
-    }
-}
+mod tests;

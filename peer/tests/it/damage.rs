@@ -25,6 +25,17 @@ struct Damage {
     told: Option<&'static str>,
 }
 
+/// Damage by which nothing is lost.
+const fn harmless(what: &'static str, file: &'static str, harm: Harm) -> Damage {
+    Damage {
+        what,
+        file,
+        harm,
+        verified: None,
+        told: None,
+    }
+}
+
 fn truncated(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     bytes.truncate(len);
     Some(())
@@ -116,72 +127,26 @@ const LOG: [Damage; 11] = [
         verified: Some("log is damaged at byte 0: no header"),
         told: Some("log is damaged at byte 0: no header"),
     },
-    Damage {
-        what: "garbage at the end",
-        file: "log",
-        harm: |bytes| {
-            bytes.extend([0x77; 333]);
-            Some(())
-        },
-        verified: None,
-        told: None,
-    },
+    harmless("garbage at the end", "log", |bytes| {
+        bytes.extend([0x77; 333]);
+        Some(())
+    }),
 ];
 
 /// What is beside the log can be made anew, so nobody need be told.
 const BESIDE: [Damage; 7] = [
-    Damage {
-        what: "deleted",
-        file: "index",
-        harm: |_| None,
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "cut off",
-        file: "index",
-        harm: |bytes| truncated(bytes, HEADER + 7 * RECORD + 3),
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "a bit in the middle",
-        file: "index",
-        harm: |bytes| flipped(bytes, HEADER + 9 * RECORD + 2),
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "the header overwritten",
-        file: "index",
-        harm: |bytes| {
-            bytes[..HEADER].fill(0xff);
-            Some(())
-        },
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "emptied",
-        file: "index",
-        harm: |bytes| truncated(bytes, 0),
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "deleted",
-        file: "resume",
-        harm: |_| None,
-        verified: None,
-        told: None,
-    },
-    Damage {
-        what: "a bit",
-        file: "resume",
-        harm: |bytes| flipped(bytes, 15),
-        verified: None,
-        told: None,
-    },
+    harmless("deleted", "index", |_| None),
+    harmless("cut off", "index", |bytes| truncated(bytes, HEADER + 7 * RECORD + 3)),
+    harmless("a bit in the middle", "index", |bytes| {
+        flipped(bytes, HEADER + 9 * RECORD + 2)
+    }),
+    harmless("the header overwritten", "index", |bytes| {
+        bytes[..HEADER].fill(0xff);
+        Some(())
+    }),
+    harmless("emptied", "index", |bytes| truncated(bytes, 0)),
+    harmless("deleted", "resume", |_| None),
+    harmless("a bit", "resume", |bytes| flipped(bytes, 15)),
 ];
 
 fn path(site: &Site, file: &str) -> PathBuf {

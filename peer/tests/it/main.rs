@@ -7,6 +7,7 @@
     reason = "this is a test"
 )]
 
+mod attack;
 mod bad_history;
 mod big_room;
 mod causes;
@@ -15,7 +16,9 @@ mod direct;
 mod disk;
 mod harness;
 mod hostile_bytes;
+mod hostile_claims;
 mod hostile_entries;
+mod hostile_frames;
 mod kills;
 mod lost_data;
 mod names;

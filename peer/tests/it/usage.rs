@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, process::Stdio};
 
-use crate::harness::{Site, peerchat, program};
+use crate::harness::{Site, peerchat, program, wait_for};
 
 /// The exit code and stderr.
 fn fails(site: &Site, args: &[&str]) -> (i32, String) {
@@ -38,6 +38,31 @@ fn a_log_is_read_while_its_peer_runs_and_when_it_has_ended() {
     let text = String::from_utf8(text.stdout).unwrap();
     assert_eq!(text.lines().count(), 20);
     assert!(text.lines().next().unwrap().ends_with("  alice  text 0"), "{text}");
+}
+
+#[test]
+fn a_log_is_whole_at_every_moment_while_its_peer_writes() {
+    const ENTRIES: usize = 2_000;
+    let site = Site::new();
+    let mut alice = site.peer("alice");
+    alice.join("lobby");
+    for n in 0..ENTRIES {
+        alice.type_line(&format!("{n} {}", "x".repeat(n % 500)));
+    }
+    // Both read the file while it grows under them.
+    let read = |before: usize| {
+        site.assert_sound("alice");
+        let now = site.log("alice", "#lobby").lines().count();
+        assert!(now >= before, "{now} after {before}");
+        now
+    };
+    let mut entries = 0;
+    wait_for("all entries", || {
+        entries = read(entries);
+        (entries == ENTRIES).then_some(())
+    });
+    alice.quit();
+    read(ENTRIES);
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! The questions that the registry is asked one by one, and what it tells by itself.
+
+use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use tokio::{sync::mpsc, time::timeout};
+use tonic::{Code, Status, transport::Channel};
+
+use super::Question;
+use crate::{
+    net::{CALL_DEADLINE, Net, convert},
+    node::{
+        Ask, Input, Liveness, PeerAddress,
+        limits::ROOMS_LISTED_MAX,
+        types::{EntryError, RoomName, UserName},
+    },
+};
+
+/// Asks one question after the other, so that joining and leaving a room keep their order.
+pub(super) async fn worker(
+    net: Net,
+    mut client: RoutingServiceClient<Channel>,
+    lease: Vec<u8>,
+    mut questions: mpsc::Receiver<Question>,
+) {
+    while let Some(question) = questions.recv().await {
+        match question {
+            Question::Ask(ask) => {
+                let call = call(&mut client, lease.clone(), &ask);
+                let answer = match timeout(CALL_DEADLINE, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
+                };
+                if let Some(input) = answer.unwrap_or_else(|status| failed(ask, &status)) {
+                    net.tell(input).await;
+                }
+            }
+            Question::ListRooms(reply) => {
+                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut client, &lease)).await;
+                // Nobody waits where the peer ends.
+                let _gone = reply.send(rooms.ok().and_then(Result::ok));
+            }
+        }
+    }
+}
+
+async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &Ask) -> Result<Option<Input>, Status> {
+    let lease = lease.into();
+    match ask {
+        Ask::Join(room) => {
+            let request = wire::JoinRoomRequest {
+                lease,
+                room: room.as_str().to_owned(),
+            };
+            let answer = client.join_room(request).await?.into_inner();
+            let members = peers_from_wire(answer.members);
+            Ok(Some(Input::RoomJoined {
+                room: room.clone(),
+                created: answer.created,
+                members,
+            }))
+        }
+        Ask::Leave(room) => {
+            let request = wire::LeaveRoomRequest {
+                lease,
+                room: room.as_str().to_owned(),
+            };
+            client.leave_room(request).await?;
+            Ok(None)
+        }
+        Ask::Find(user) => {
+            let request = wire::FindRequest {
+                lease,
+                user: user.key().to_owned(),
+            };
+            let answer = client.find(request).await?.into_inner();
+            let shown = UserName::new(&answer.user).ok().filter(|shown| shown == user);
+            Ok(Some(Input::Found(
+                shown.unwrap_or_else(|| user.clone()),
+                peers_from_wire(answer.peers),
+            )))
+        }
+        Ask::Watch(_) => Ok(None),
+    }
+}
+
+fn failed(ask: Ask, status: &Status) -> Option<Input> {
+    let reason = status.message().to_owned();
+    let away = matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::Internal | Code::DeadlineExceeded
+    ) || status.code() == Code::Cancelled;
+    match ask {
+        Ask::Join(room) => Some(Input::RoomRefused {
+            room,
+            refused: (!away).then_some(reason),
+        }),
+        Ask::Find(user) if status.code() == Code::NotFound => Some(Input::NotFound(user)),
+        Ask::Find(user) => Some(Input::FindFailed(user, reason)),
+        Ask::Leave(_) | Ask::Watch(_) => None,
+    }
+}
+
+async fn list_rooms(client: &mut RoutingServiceClient<Channel>, lease: &[u8]) -> Result<Vec<(RoomName, u32)>, Status> {
+    let mut rooms = Vec::new();
+    let mut after = String::new();
+    loop {
+        let request = wire::ListRoomsRequest {
+            lease: lease.to_vec().into(),
+            page_size: 0,
+            after,
+        };
+        let page = client.list_rooms(request).await?.into_inner();
+        let last = page.rooms.last().map(|room| room.name.clone());
+        let named = page
+            .rooms
+            .into_iter()
+            .filter_map(|room| Some((RoomName::new(&room.name).ok()?, room.members)));
+        rooms.extend(named);
+        match last {
+            Some(last) if page.more && rooms.len() < ROOMS_LISTED_MAX => after = last,
+            _ => return Ok(rooms),
+        }
+    }
+}
+
+pub(super) async fn unanswered(net: &Net, question: Question) {
+    match question {
+        Question::Ask(ask) => {
+            if let Some(input) = failed(ask, &Status::unavailable("the registry does not answer")) {
+                net.tell(input).await;
+            }
+        }
+        Question::ListRooms(reply) => {
+            let _gone = reply.send(None);
+        }
+    }
+}
+
+/// A change that breaks a rule is left out: the registry is trusted with who is where, and no more.
+pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
+    match change.change? {
+        Change::Ready(_) => None,
+        Change::Presence(presence) => {
+            let liveness = liveness(presence.liveness());
+            let peer = presence.peer?;
+            let user = UserName::new(&peer.user).ok()?;
+            Some(Input::UserChanged(user, peer_from_wire(peer).ok(), liveness?))
+        }
+        Change::Room(room) => {
+            let liveness = liveness(room.liveness())?;
+            Some(Input::RoomChanged(
+                RoomName::new(&room.room).ok()?,
+                peer_from_wire(room.peer?).ok()?,
+                liveness,
+            ))
+        }
+    }
+}
+
+fn liveness(liveness: wire::Liveness) -> Option<Liveness> {
+    match liveness {
+        wire::Liveness::Here => Some(Liveness::Here),
+        wire::Liveness::Left => Some(Liveness::Left),
+        wire::Liveness::Lost => Some(Liveness::Lost),
+        wire::Liveness::Unspecified => None,
+    }
+}
+
+fn peers_from_wire(peers: Vec<wire::Peer>) -> Vec<PeerAddress> {
+    peers.into_iter().filter_map(|peer| peer_from_wire(peer).ok()).collect()
+}
+
+fn peer_from_wire(peer: wire::Peer) -> Result<PeerAddress, EntryError> {
+    Ok(PeerAddress {
+        user: convert::user_name("user", &peer.user)?,
+        device: convert::device_from_wire("device", &peer.device)?,
+        address: convert::address("address", peer.address)?,
+    })
+}

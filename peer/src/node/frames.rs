@@ -1,0 +1,238 @@
+//! What comes in over the links: entries, which are taken and acked, and acks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    DeliveryNews, Effect, Node, Now,
+    delivery::{Acked, NewlyAcked},
+    event::Event,
+    holdback::Held,
+    link::{Ack, ByeReason, Frame, LinkId, Outgoing, Peer},
+    replica::{Offered, Refusal},
+    types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
+};
+
+impl Node {
+    pub(super) fn frame(&mut self, link: LinkId, frame: Frame, now: Now) {
+        let Some(&device) = self.links.get(&link) else { return };
+        let mut taken = BTreeMap::new();
+        for entry in frame.entries {
+            if let Err(why) = self.live_entry(device, entry, &mut taken, now) {
+                self.send_acks(taken);
+                return self.misbehaved(device, &why);
+            }
+        }
+        self.send_acks(taken);
+        for ack in frame.acks {
+            self.acked(device, &ack);
+        }
+        for news in frame.heights {
+            self.heights_news(device, news);
+        }
+        if let Some(reason) = frame.bye
+            && let Some(peer) = self.peers.get_mut(&device)
+        {
+            peer.said_goodbye = reason == ByeReason::Quit;
+        }
+    }
+
+    /// Takes in an entry that came over its author's link.
+    fn live_entry(&mut self, device: DeviceId, entry: Arc<Entry>, taken: &mut Taken, now: Now) -> Result<(), String> {
+        if entry.author.device != device {
+            return Err(format!("it sent an entry of device {} as its own", entry.author.device));
+        }
+        let conversation = entry.conversation.clone();
+        let user = self.peers.get(&device).map(|peer| peer.user.clone());
+        if !self.shares(&conversation, user.as_ref()) {
+            // Left a moment ago, perhaps. What is not ours to keep is not acked either.
+            return Ok(());
+        }
+        if let (Some(found), Some(held)) = (&entry.user, user)
+            && *found != held
+        {
+            let found = found.clone();
+            return Err(Refusal::OtherUser { device, held, found }.to_string());
+        }
+        if !self
+            .talks
+            .get(&conversation)
+            .is_some_and(|talk| talk.members.contains_key(&device))
+        {
+            self.add_member(&conversation, device, true);
+        }
+        let held = Held {
+            entry,
+            from: Some(device),
+            live: true,
+            since: now.mono,
+        };
+        let offered = self.talk(&conversation).replica.offer(held);
+        match self.take_offered(&conversation, offered, taken) {
+            None => Ok(()),
+            Some(why) => Err(why),
+        }
+    }
+
+    /// Appends what was taken and shows it; returns why something was refused.
+    pub(super) fn take_offered(
+        &mut self,
+        conversation: &Conversation,
+        offered: Offered,
+        taken: &mut Taken,
+    ) -> Option<String> {
+        let Offered {
+            taken: entries,
+            refused,
+            overflow,
+        } = offered;
+        if overflow {
+            self.talk(conversation).replica.drop_held(|_| true);
+        }
+        if overflow || !self.talk(conversation).replica.held().is_empty() {
+            self.unsettled.insert(conversation.clone());
+        }
+        let last = self.talk(conversation).replica.version();
+        let first = last + 1 - entries.len() as u64;
+        for (version, held) in (first..=last).zip(entries) {
+            let talk = self.talk(conversation);
+            match &mut talk.quiet {
+                Some(live) => *live += usize::from(held.live),
+                None => {
+                    let line = self.line(&held.entry, &self.talks[conversation].replica, version);
+                    self.tell(Event::Message(line));
+                }
+            }
+            taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
+            self.step.persist.push(held.entry);
+        }
+        let why = refused.first().map(|(_, why)| why.to_string());
+        why.map(|why| format!("in {}: {why}", conversation.title(&self.me.user)))
+    }
+
+    /// Acks what was taken to the devices that wrote it.
+    pub(super) fn send_acks(&mut self, taken: Taken) {
+        for ((conversation, author), stored) in taken {
+            let link = self.peers.get(&author.device).and_then(Peer::link_with_room);
+            if let Some(link) = link {
+                let durable = self
+                    .talk(&conversation)
+                    .durable
+                    .get(&author)
+                    .copied()
+                    .unwrap_or_default();
+                self.effect(Effect::Send(
+                    link,
+                    Outgoing::Ack(Ack {
+                        conversation,
+                        author,
+                        stored,
+                        durable,
+                    }),
+                ));
+            }
+        }
+    }
+
+    pub(super) fn durable(&mut self, conversation: &Conversation, heights: Vec<(Author, Seq)>) {
+        for (author, durable) in heights {
+            let talk = self.talk(conversation);
+            talk.durable.insert(author, durable);
+            let stored = talk.replica.height(&author);
+            let link = self.peers.get(&author.device).and_then(Peer::link_with_room);
+            if let Some(link) = link {
+                let ack = Ack {
+                    conversation: conversation.clone(),
+                    author,
+                    stored,
+                    durable,
+                };
+                self.effect(Effect::Send(link, Outgoing::Ack(ack)));
+            }
+        }
+    }
+
+    fn acked(&mut self, device: DeviceId, ack: &Ack) {
+        let Ack {
+            conversation,
+            author,
+            stored,
+            durable,
+        } = ack;
+        if author.device != self.me.device {
+            return self.misbehaved(device, "it acked entries of another device");
+        }
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
+        let Some(to) = talk.members.get(&device).map(|member| member.user.clone()) else {
+            return;
+        };
+        let height = talk.replica.height(author);
+        let acked = Acked {
+            stored: *stored,
+            durable: *durable,
+        };
+        let (stored, durable) = talk.deliveries.take(device, *author, acked, height);
+        if to == self.me.user {
+            return;
+        }
+        for ((after, upto), durable) in [(stored, false), (durable, true)] {
+            self.tell_delivered(conversation, *author, &to, (after, upto), durable);
+        }
+    }
+
+    /// Tells the user that a member has the entries after one seq up to another, in runs that equally many have.
+    fn tell_delivered(
+        &mut self,
+        conversation: &Conversation,
+        author: Author,
+        to: &UserName,
+        (after, upto): NewlyAcked,
+        durable: bool,
+    ) {
+        let Some(talk) = self.talks.get(conversation) else {
+            return;
+        };
+        let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
+        for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
+            let acked = talk.deliveries.of(device, &author);
+            let acked = if durable { acked.durable } else { acked.stored };
+            let user = users.entry(&member.user).or_default();
+            *user = acked.max(*user);
+        }
+        // Acks are cumulative, so how many have an entry changes only after the last one that somebody has.
+        let mut ends: Vec<Seq> = users
+            .values()
+            .copied()
+            .filter(|seq| (after..upto).contains(seq))
+            .collect();
+        ends.push(upto);
+        ends.sort_unstable();
+        let of = users.len();
+        let mut from = after.next();
+        let mut news = Vec::new();
+        for upto in ends.into_iter().filter(|end| *end > after) {
+            if from <= upto {
+                let have = users.values().filter(|acked| **acked >= upto).count();
+                let (conversation, to) = (conversation.clone(), to.clone());
+                news.push(DeliveryNews {
+                    conversation,
+                    author,
+                    from,
+                    upto,
+                    to,
+                    durable,
+                    have,
+                    of,
+                });
+                from = upto.next();
+            }
+        }
+        for news in news {
+            self.effect(Effect::TellDelivered(news));
+        }
+    }
+}
+
+/// The highest seq that was just taken, per conversation and author.
+pub(super) type Taken = BTreeMap<(Conversation, Author), Seq>;

@@ -1,0 +1,130 @@
+//! Who holds how much: what the others tell of it, and what they are told.
+
+use super::{
+    Ask, Effect, Node,
+    limits::CONVERSATIONS_MAX,
+    link::{Ack, HeightsNews, Outgoing, Peer},
+    types::{Author, Conversation, DeviceId, Heights, UserName},
+};
+
+impl Node {
+    pub(super) fn heights_news(&mut self, device: DeviceId, news: HeightsNews) {
+        let HeightsNews {
+            conversation,
+            heights,
+            reply_wanted,
+            left,
+        } = news;
+        let user = self.peers.get(&device).map(|peer| peer.user.clone());
+        if !self.shares(&conversation, user.as_ref()) {
+            return;
+        }
+        if left {
+            return self.remove_member(&conversation, device);
+        }
+        if let Some(partner) = self.partner(&conversation)
+            && !self.talks.contains_key(&conversation)
+        {
+            self.talk(&conversation);
+            self.effect(Effect::Registry(Ask::Watch(partner)));
+        }
+        self.own_height_told(&conversation, &heights);
+        self.heights_told(device, &conversation, heights);
+        self.add_member(&conversation, device, true);
+        if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
+            self.tell_heights(&conversation, device, false);
+        }
+        self.unsettled.insert(conversation);
+    }
+
+    /// Takes note of what a device holds. As long as its link is up that only grows, and an answer to a call may be older than what
+    /// came over the link meanwhile.
+    pub(super) fn heights_told(&mut self, device: DeviceId, conversation: &Conversation, heights: Heights) {
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        if let Some(known) = peer.heights.get_mut(conversation) {
+            known.raise(heights);
+        } else if peer.heights.len() < CONVERSATIONS_MAX {
+            peer.heights.insert(conversation.clone(), heights);
+        }
+    }
+
+    /// If somebody holds more of what this process writes than it has written, the disk was restored from an older copy: it
+    /// writes as a new author from now on, and pulls what it once wrote.
+    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
+        let device = self.me.device;
+        let talk = self.talk(conversation);
+        let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
+        for author in talk.author.into_iter().chain(resumed) {
+            if heights.of(&author) > talk.replica.height(&author) {
+                talk.author = None;
+                talk.resume = None;
+            }
+        }
+    }
+
+    /// Whether a conversation is one that this peer and a user's device can share: a room that this one is in, or their own
+    /// direct conversation.
+    pub(super) fn shares(&self, conversation: &Conversation, user: Option<&UserName>) -> bool {
+        match conversation {
+            Conversation::Room(_) => self
+                .talks
+                .get(conversation)
+                .is_some_and(|talk| talk.takes_part(conversation)),
+            Conversation::Direct(pair) => user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user),
+        }
+    }
+
+    pub(super) fn forget_told(&mut self, device: DeviceId) {
+        for talk in self.talks.values_mut() {
+            talk.told.remove(&device);
+        }
+    }
+
+    /// Tells a device the heights of all that it shares.
+    pub(super) fn tell_all_heights(&mut self, device: DeviceId) {
+        let shared = self
+            .talks
+            .iter()
+            .filter(|(id, talk)| talk.takes_part(id) && talk.members.contains_key(&device));
+        let shared: Vec<_> = shared.map(|(conversation, _)| conversation.clone()).collect();
+        for conversation in shared {
+            self.tell_heights(&conversation, device, false);
+        }
+    }
+
+    /// Tells a device what is held of a conversation, and what of its own entries.
+    pub(super) fn tell_heights(&mut self, conversation: &Conversation, device: DeviceId, reply_wanted: bool) {
+        let Some(link) = self.peers.get(&device).and_then(Peer::link_with_room) else {
+            return;
+        };
+        let talk = self.talk(conversation);
+        talk.told.insert(device, talk.replica.version());
+        let heights = talk.replica.heights();
+        let acks = heights
+            .0
+            .iter()
+            .filter(|(author, _)| author.device == device)
+            .map(|(author, stored)| {
+                let durable = talk.durable.get(author).copied().unwrap_or_default();
+                Ack {
+                    conversation: conversation.clone(),
+                    author: *author,
+                    stored: *stored,
+                    durable,
+                }
+            });
+        let acks: Vec<_> = acks.collect();
+        let news = HeightsNews {
+            conversation: conversation.clone(),
+            heights,
+            reply_wanted,
+            left: false,
+        };
+        self.effect(Effect::Send(link, Outgoing::Heights(news)));
+        for ack in acks {
+            self.effect(Effect::Send(link, Outgoing::Ack(ack)));
+        }
+    }
+}

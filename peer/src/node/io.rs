@@ -1,0 +1,198 @@
+//! What can happen to a node, and what it can want done.
+
+use std::sync::Arc;
+
+use super::{
+    event::{Event, ReplayReason},
+    link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    sync::PullId,
+    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
+};
+
+/// A device with its address, as the registry tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Whose it is.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+    /// HOST:PORT where it listens.
+    pub address: String,
+}
+
+/// Whether a device came, left by its own will, or was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It is there.
+    Here,
+    /// It left.
+    Left,
+    /// Its lease ended.
+    Lost,
+}
+
+/// Everything that can happen to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// The process starts, and these rooms had not been left when the last one ended.
+    Start(Vec<RoomName>),
+    /// The user wants to be in a room.
+    Join(RoomName),
+    /// The user opens the direct conversation with a user.
+    Open(UserName),
+    /// The user leaves a conversation.
+    Leave(Conversation),
+    /// The user says something.
+    Write(Conversation, String),
+    /// The process is about to end: what waits is written, and the links say goodbye.
+    Quit,
+    /// Logged in at the registry.
+    RegistryUp {
+        /// It runs in this process.
+        hosting: bool,
+    },
+    /// The registry does not answer, for this reason.
+    RegistryDown(String),
+    /// The registry has put this device into a room with these members.
+    RoomJoined {
+        /// The room.
+        room: RoomName,
+        /// It was not there before.
+        created: bool,
+        /// Who is in it.
+        members: Vec<PeerAddress>,
+    },
+    /// The registry could not be asked to put this device into a room, or refuses.
+    RoomRefused {
+        /// The room.
+        room: RoomName,
+        /// Why, where it refuses; none where it cannot be reached.
+        refused: Option<String>,
+    },
+    /// The registry knows a user, with these live devices.
+    Found(UserName, Vec<PeerAddress>),
+    /// The registry has never heard of a user.
+    NotFound(UserName),
+    /// The registry could not be asked for a user, for this reason.
+    FindFailed(UserName, String),
+    /// A device of a watched user came or went; no device where the user is not there at all.
+    UserChanged(UserName, Option<PeerAddress>, Liveness),
+    /// A device came into a room or left it.
+    RoomChanged(RoomName, PeerAddress, Liveness),
+    /// A link is open.
+    LinkUp(LinkUp),
+    /// A link is closed, for this reason.
+    LinkDown(LinkId, String),
+    /// A device could not be dialled.
+    DialFailed(DeviceId),
+    /// Something came in over a link.
+    Frame(LinkId, Frame),
+    /// What came in over a link breaks a rule, this one.
+    Misbehaved(LinkId, String),
+    /// A link's queue had no room for something.
+    LinkFull(LinkId),
+    /// A link's queue has room again.
+    LinkDrained(LinkId),
+    /// A member tells what it holds.
+    VersionAnswer(DeviceId, Conversation, Heights),
+    /// A member could not be asked what it holds.
+    VersionFailed(DeviceId, Conversation),
+    /// A part of a history came in.
+    History(PullId, Vec<Arc<Entry>>),
+    /// A pull is over; all came, or it failed for this reason.
+    HistoryEnd(PullId, Result<(), String>),
+    /// The disk was synced: entries of these authors are durable up to these seqs.
+    Durable(Conversation, Vec<(Author, Seq)>),
+    /// Entries that were found behind damage in an own log.
+    Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// Nothing but that time has passed.
+    Tick,
+}
+
+/// Everything that a node can want done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Dial a device. Answered by `LinkUp` or `DialFailed`.
+    Dial(DeviceId, String),
+    /// Close a link, after telling why. Answered by `LinkDown`.
+    Close(LinkId, ByeReason, String),
+    /// Send something over a link; `LinkFull` if its queue has no room.
+    Send(LinkId, Outgoing),
+    /// Ask the registry.
+    Registry(Ask),
+    /// Ask a member what it holds. Answered by `VersionAnswer` or `VersionFailed`.
+    AskVersion(DeviceId, String, Conversation),
+    /// Pull a history. Answered by `History` any number of times, then by `HistoryEnd`.
+    Pull {
+        /// The pull's name.
+        pull: PullId,
+        /// From which device.
+        device: DeviceId,
+        /// Where it listens.
+        address: String,
+        /// Of which conversation.
+        conversation: Conversation,
+        /// What is held already.
+        heights: Heights,
+    },
+    /// Tell the user.
+    Tell(Event),
+    /// Tell the user that he is in a conversation, with its last entries.
+    TellJoined {
+        /// Which.
+        conversation: Conversation,
+        /// The room was not there before.
+        created: bool,
+        /// Who is in it.
+        members: Vec<UserName>,
+    },
+    /// Show the user the last entries of a conversation.
+    TellLast(Conversation, usize, ReplayReason),
+    /// Tell the user that a member has own entries.
+    TellDelivered(DeliveryNews),
+    /// Remember for the next start that these are the rooms that the user is in.
+    RememberRooms(Vec<RoomName>),
+}
+
+/// A question to the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Put this device into a room.
+    Join(RoomName),
+    /// Take it out of a room.
+    Leave(RoomName),
+    /// Where is a user?
+    Find(UserName),
+    /// Tell when a user comes and goes.
+    Watch(UserName),
+}
+
+/// A member has own entries that it had not before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryNews {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The own author.
+    pub author: Author,
+    /// The first of the entries.
+    pub from: Seq,
+    /// The last of them.
+    pub upto: Seq,
+    /// Who has them.
+    pub to: UserName,
+    /// Synced to disk.
+    pub durable: bool,
+    /// How many of the others have each of them.
+    pub have: usize,
+    /// How many others there are.
+    pub of: usize,
+}
+
+/// What an input leads to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Entries to append to the logs of their conversations, in this order.
+    pub persist: Vec<Arc<Entry>>,
+    /// What happens after all of them have been appended.
+    pub then: Vec<Effect>,
+}
