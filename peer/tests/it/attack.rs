@@ -73,7 +73,7 @@ pub fn attack_all(attacks: &[Attack]) {
     }
     let log = site.log("alice", "#lobby");
     assert_eq!(log.lines().count(), 2 * attacks.len());
-    assert!(!log.contains(":\"bad"), "{log}");
+    assert!(!log.contains("\"text\":\"bad"), "{log}");
     assert_eq!(site.log("bob", "#lobby"), log);
     site.assert_sound("alice");
     site.assert_sound("bob");

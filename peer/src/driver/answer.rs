@@ -1,0 +1,127 @@
+//! What the user asks, and how it is answered.
+
+use super::{Driver, SEARCH_BYTES, Search, ports::Order, request::Request};
+use crate::{
+    log::{Disk, LogError},
+    node::{
+        Input,
+        event::{Code, Event, Replay, ReplayReason},
+        types::{Conversation, RoomName},
+    },
+};
+
+impl<D: Disk> Driver<D> {
+    pub(super) async fn request(&mut self, request: Request) -> Result<(), LogError> {
+        match request {
+            Request::Join(room) => self.feed([Input::Join(room)]).await?,
+            Request::Open(user) => self.feed([Input::Open(user)]).await?,
+            Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
+            Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
+            Request::History { conversation, last } => {
+                match self.core.replay(&conversation, last, ReplayReason::History) {
+                    Ok(event) => self.tell(event).await,
+                    Err(error) => self.unreadable(&error).await,
+                }
+            }
+            Request::Search {
+                conversation,
+                text,
+                last,
+            } => self.begin_search(conversation, text, last).await,
+            Request::Version(conversation) => {
+                let talk = self.core.node().talks().get(&conversation);
+                let heights = talk.map(|talk| talk.replica.heights()).unwrap_or_default();
+                self.tell(Event::Version { conversation, heights }).await;
+            }
+            Request::Who(conversation) => {
+                let members = self.core.node().who(&conversation);
+                self.tell(Event::Who { conversation, members }).await;
+            }
+            Request::List => self.list().await,
+            Request::Current(conversation) => {
+                let user = self.core.node().me().user.clone();
+                if self.state.set_current(&conversation, &user) {
+                    self.save_state().await;
+                }
+            }
+            Request::Quit => {
+                self.feed([Input::Quit]).await?;
+                self.quit = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unreadable(&mut self, error: &LogError) {
+        self.notice(Code::LogDamaged, format!("{error}; restart to repair it"))
+            .await;
+    }
+
+    async fn begin_search(&mut self, conversation: Conversation, text: String, last: usize) {
+        match self.core.log(&conversation) {
+            Some(log) => {
+                let scan = log.search(&text, last);
+                self.searches.push_back(Search {
+                    conversation,
+                    text,
+                    scan,
+                });
+            }
+            None => {
+                let why = ReplayReason::Search(text);
+                self.tell(Event::Replay(Replay {
+                    conversation,
+                    why,
+                    lines: Vec::new(),
+                    more: false,
+                }))
+                .await;
+            }
+        }
+    }
+
+    pub(super) async fn search(&mut self) -> Result<(), LogError> {
+        let Some(mut search) = self.searches.pop_front() else {
+            return Ok(());
+        };
+        let Some(log) = self.core.log(&search.conversation) else {
+            return Ok(());
+        };
+        match search.scan.advance(log, SEARCH_BYTES) {
+            Ok(false) => self.searches.push_front(search),
+            Ok(true) => match search.scan.finish(log) {
+                Ok(found) => {
+                    let lines = self.core.lines(&search.conversation, &found.entries);
+                    let why = ReplayReason::Search(search.text);
+                    let more = found.more;
+                    self.tell(Event::Replay(Replay {
+                        conversation: search.conversation,
+                        why,
+                        lines,
+                        more,
+                    }))
+                    .await;
+                }
+                Err(error) => self.unreadable(&error).await,
+            },
+            Err(error) => self.unreadable(&error).await,
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self) {
+        let talks = self.core.node().talks();
+        let own: Vec<(Conversation, u64)> = talks
+            .iter()
+            .filter(|(conversation, talk)| talk.takes_part(conversation))
+            .map(|(conversation, talk)| (conversation.clone(), talk.replica.version()))
+            .collect();
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ordered = self.channels.orders.try_send(Order::ListRooms(reply)).is_ok();
+        let events = self.channels.events.clone();
+        tokio::spawn(async move {
+            let rooms: Option<Vec<(RoomName, u32)>> = if ordered { answer.await.ok().flatten() } else { None };
+            let _ended = events.send(Event::List { own, rooms }).await;
+        });
+    }
+}
