@@ -1,6 +1,6 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{io, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -32,6 +32,8 @@ use crate::{
 const EVENTS_MAX: usize = 4_096;
 /// How many requests wait for the peer.
 const REQUESTS_MAX: usize = 64;
+/// How long ending in order may take after a signal.
+const SIGNAL_WAIT: Duration = Duration::from_secs(8);
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
 /// How long the first start of a session waits for the registry before it goes on without one.
@@ -207,7 +209,11 @@ async fn listen(address: &str) -> Result<TcpListener, ChatError> {
 }
 
 /// Quits as the user would, when the system asks for it.
-async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<()> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the last resort, where ending in order takes too long"
+)]
+async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<Infallible> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -217,7 +223,16 @@ async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<()> {
         _ = interrupt.recv() => {}
         _ = hang_up.recv() => {}
     }
-    // The driver has ended where this fails, and so has the wish.
-    let _ended = requests.send(Request::Quit).await;
-    Ok(())
+    // A screen that nobody reads keeps the peer from ending in order. It ends all the same: what was acknowledged is in the log, and
+    // the next start goes on as a new author.
+    let patience = tokio::time::sleep(SIGNAL_WAIT);
+    tokio::pin!(patience);
+    tokio::select! {
+        // Where this fails the driver has ended, and so has the wish.
+        _ = async { requests.send(Request::Quit).await.ok(); std::future::pending::<()>().await } => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = &mut patience => {}
+    }
+    std::process::exit(1)
 }

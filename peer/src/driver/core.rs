@@ -13,11 +13,11 @@ use crate::{
     log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
-        event::{Code, Delivered, Event, Joined, Line, Notice, Replay, ReplayReason},
+        event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         replica::AuthorLog,
-        types::{Author, Body, Conversation, Decode, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, Encode, Entry, RoomName, UserName},
     },
 };
 
@@ -210,9 +210,10 @@ impl<D: Disk> Core<D> {
                 conversation,
                 created,
                 members,
+                held,
             } => {
-                let replay = self.last(&conversation, REPLAY_LAST)?;
-                let version = self.version(&conversation);
+                let replay = self.last(&conversation, REPLAY_LAST, &held)?;
+                let version = held.version();
                 Act::Tell(Event::Joined(Joined {
                     conversation,
                     created,
@@ -221,7 +222,9 @@ impl<D: Disk> Core<D> {
                     replay,
                 }))
             }
-            Effect::TellLast(conversation, count, why) => Act::Tell(self.replay(&conversation, count, why)?),
+            Effect::TellLast(conversation, count, held, why) => {
+                Act::Tell(self.replay_of(&conversation, count, &held, why)?)
+            }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
@@ -267,60 +270,6 @@ impl<D: Disk> Core<D> {
         };
         acts.extend(ids.into_iter().map(delivered));
         Ok(())
-    }
-
-    /// The last entries of a conversation in canonical order, as an answer to the user.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Event, LogError> {
-        let lines = self.last(conversation, count)?;
-        let more = (lines.len() as u64) < self.version(conversation);
-        Ok(Event::Replay(Replay {
-            conversation: conversation.clone(),
-            why,
-            lines,
-            more,
-        }))
-    }
-
-    fn last(&self, conversation: &Conversation, count: usize) -> Result<Vec<Line>, LogError> {
-        match self.logs.get(conversation) {
-            Some(log) => Ok(self.lines(conversation, &log.last(count)?)),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// How the screen shows entries of the log.
-    pub fn lines(&self, conversation: &Conversation, entries: &[Entry]) -> Vec<Line> {
-        let talk = self.node.talks().get(conversation);
-        let version = self.version(conversation);
-        let user = |author: &Author| -> UserName {
-            let held = talk.and_then(|talk| talk.replica.authors().get(author));
-            held.map_or_else(|| self.node.me().user.clone(), |held| held.user.clone())
-        };
-        let line = |entry: &Entry| Line {
-            conversation: conversation.clone(),
-            id: entry.id,
-            user: user(&entry.author),
-            author: entry.author,
-            seq: entry.seq,
-            lamport: entry.lamport,
-            version,
-            sent_at: entry.sent_at,
-            text: match &entry.body {
-                Body::Text(text) => Some(text.clone()),
-                Body::Unknown => None,
-            },
-        };
-        entries.iter().map(line).collect()
-    }
-
-    fn version(&self, conversation: &Conversation) -> u64 {
-        self.node
-            .talks()
-            .get(conversation)
-            .map_or(0, |talk| talk.replica.version())
     }
 
     /// The node, to be asked.

@@ -8,6 +8,7 @@ mod answer;
 pub mod core;
 pub mod ports;
 mod recent_ids;
+mod replay;
 pub mod request;
 mod serve;
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use peerchat_proto::v1::{self as wire, Frame};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet},
     node::{
         Input,
-        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX},
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX},
         link::{LinkId, Outgoing},
     },
 };
@@ -60,7 +61,7 @@ impl FrameStream {
 
     fn next_frame(&mut self) -> Option<Frame> {
         let mut frame = Frame::default();
-        let mut bytes = 0;
+        let (mut bytes, mut heights_bytes) = (0, 0);
         while let Some(next) = self.waiting.pop_front() {
             match next {
                 Outgoing::Entry(entry) => {
@@ -82,7 +83,16 @@ impl FrameStream {
                         None => frame.acks.push(ack),
                     }
                 }
-                Outgoing::Heights(news) => frame.heights.push(convert::heights_news_to_wire(&news)),
+                Outgoing::Heights(news) => {
+                    let heights = convert::heights_news_to_wire(&news);
+                    heights_bytes += heights.encoded_len();
+                    // Those of many conversations together could be longer than a message may be.
+                    if heights_bytes > HEIGHTS_BYTES_MAX && (!frame.heights.is_empty() || !frame.entries.is_empty()) {
+                        self.waiting.push_front(Outgoing::Heights(news));
+                        return Some(frame);
+                    }
+                    frame.heights.push(heights);
+                }
             }
         }
         let empty = frame.entries.is_empty() && frame.acks.is_empty() && frame.heights.is_empty();
@@ -149,6 +159,7 @@ where
         tokio::time::sleep(CLOSE_WAIT).await;
     };
     tokio::pin!(deadline);
+    let mut driver_ended = false;
     let reason = loop {
         let next = tokio::select! {
             next = frames.next() => next,
@@ -171,9 +182,8 @@ where
             Some(Err(status)) => break status.message().to_owned(),
             None => break "closed by the other side".to_owned(),
         };
-        if incoming.send(Incoming::Input(input)).await.is_err() {
-            return;
-        }
+        // After the driver has ended, what is queued is still being sent: the link stays until the other side has heard the goodbye.
+        driver_ended = driver_ended || incoming.send(Incoming::Input(input)).await.is_err();
     };
     // The driver has ended where this fails, and with it all links.
     let _ended = incoming.send(Incoming::Input(Input::LinkDown(link, reason))).await;

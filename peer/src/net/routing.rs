@@ -3,7 +3,7 @@
 
 mod calls;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
 use tokio::{
@@ -22,13 +22,16 @@ use crate::{
     driver::ports::ORDERS_MAX,
     node::{
         Ask, Input,
-        limits::{REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN},
+        limits::{REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN, WATCHED_MAX},
         types::RoomName,
     },
 };
 
 /// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
 const RENEWALS_MAX: usize = 64;
+
+/// A session that lasted so long was a good one: the next log-in after it does not wait long.
+const LASTING: Duration = Duration::from_secs(10);
 
 /// How long a new device waits for a name that is in use: the lease of one that has just died, such as this user's before its
 /// data was lost, ends within this time.
@@ -136,14 +139,15 @@ impl Client {
                 () = shutdown.cancelled() => break,
                 outcome = self.log_in() => match outcome {
                     Ok(session) => {
-                        retry_ms = REGISTRY_RETRY_MS_MIN;
+                        let begun = Instant::now();
                         self.first(Ok(()));
                         let hosting = self.hosted.is_some();
                         self.net.tell(Input::RegistryUp { hosting }).await;
-                        match self.session(session).await {
-                            Some(error) => error,
-                            None => break,
+                        let Some(error) = self.session(session).await else { break };
+                        if begun.elapsed() > LASTING {
+                            retry_ms = REGISTRY_RETRY_MS_MIN;
                         }
+                        error
                     }
                     Err(error) => error,
                 },
@@ -214,9 +218,11 @@ impl Client {
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (calls, queue) = mpsc::channel(ORDERS_MAX);
         let worker = worker(self.net.clone(), session.client.clone(), session.lease.clone(), queue);
-        self.net.tasks.spawn(worker);
+        let mut worker = self.net.tasks.spawn(worker);
+        let mut watched = BTreeSet::new();
         let reason = loop {
             tokio::select! {
+                _ = &mut worker => break "a call was not answered".to_owned(),
                 () = self.net.shutdown.cancelled() => {
                     let request = wire::LogOutRequest { lease: session.lease.into() };
                     // The lease ends by itself where this is not heard.
@@ -230,13 +236,18 @@ impl Client {
                     }
                 }
                 Some(question) = self.asked.recv() => match question {
-                    Question::Ask(Ask::Watch(user)) => {
+                    // Of users beyond the limit it is only heard when they are found or met.
+                    Question::Ask(Ask::Watch(user)) if watched.len() < WATCHED_MAX => {
+                        if !watched.insert(user.clone()) {
+                            continue;
+                        }
                         let users = vec![user.key().to_owned()];
                         let request = wire::WatchRequest { lease: session.lease.clone().into(), users };
                         if session.renewals.send(request).await.is_err() {
                             break "it does not take renewals".to_owned();
                         }
                     }
+                    Question::Ask(Ask::Watch(_)) => {}
                     question => if let Err(refused) = calls.try_send(question) {
                         unanswered(&self.net, refused.into_inner()).await;
                     },

@@ -19,10 +19,18 @@ pub struct Acked {
 /// A range of seqs that is newly acked: after the first, up to the second.
 pub type NewlyAcked = (Seq, Seq);
 
+/// What one device has of one author's entries.
+#[derive(Debug)]
+struct Record {
+    acked: Acked,
+    /// Up to here nothing is news.
+    old: Seq,
+}
+
 /// The acks of one conversation.
 #[derive(Debug, Default)]
 pub struct Deliveries {
-    acked: BTreeMap<DeviceId, BTreeMap<Author, Acked>>,
+    acked: BTreeMap<DeviceId, BTreeMap<Author, Record>>,
     /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
     /// says it without news. Of what was written before a member is first heard of, only the last [`FIRST_DELIVERIES_MAX`] are news.
     at_start: BTreeMap<Author, Seq>,
@@ -43,21 +51,24 @@ impl Deliveries {
         let stored = ack.stored.min(height);
         let durable = ack.durable.min(stored);
         let at_start = self.at_start.get(&author).copied().unwrap_or_default();
-        let old = Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX));
         let known = self.acked.entry(device).or_default();
-        let before = known.entry(author).or_insert_with(|| Acked {
-            stored: stored.min(at_start).max(old),
-            durable: durable.min(at_start).max(old),
+        let record = known.entry(author).or_insert_with(|| Record {
+            acked: Acked {
+                stored: stored.min(at_start),
+                durable: durable.min(at_start),
+            },
+            old: Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX)),
         });
-        let news = (
-            (before.stored, stored.max(before.stored)),
-            (before.durable, durable.max(before.durable)),
-        );
-        *before = Acked {
-            stored: news.0.1,
-            durable: news.1.1,
+        let before = record.acked;
+        record.acked = Acked {
+            stored: stored.max(before.stored),
+            durable: durable.max(before.durable),
         };
-        news
+        let news = |before: Seq, now: Seq| (before.max(record.old).min(now), now);
+        (
+            news(before.stored, record.acked.stored),
+            news(before.durable, record.acked.durable),
+        )
     }
 
     /// How far a device is known to have an author's entries.
@@ -65,7 +76,7 @@ impl Deliveries {
         self.acked
             .get(device)
             .and_then(|authors| authors.get(author))
-            .copied()
+            .map(|record| record.acked)
             .unwrap_or_default()
     }
 }

@@ -7,7 +7,7 @@ use super::{
     delivery::{Acked, NewlyAcked},
     event::Event,
     holdback::Held,
-    link::{Ack, ByeReason, Frame, LinkId, Outgoing, Peer},
+    link::{Ack, Frame, LinkId, Outgoing, Peer},
     replica::{Offered, Refusal},
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
 };
@@ -32,7 +32,7 @@ impl Node {
         if let Some(reason) = frame.bye
             && let Some(peer) = self.peers.get_mut(&device)
         {
-            peer.said_goodbye = reason == ByeReason::Quit;
+            peer.bye = Some(reason);
         }
     }
 
@@ -168,6 +168,10 @@ impl Node {
             return;
         };
         let height = talk.replica.height(author);
+        if height == Seq::default() {
+            // An incarnation that never wrote here.
+            return;
+        }
         let acked = Acked {
             stored: *stored,
             durable: *durable,

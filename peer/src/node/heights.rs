@@ -2,7 +2,7 @@
 
 use super::{
     Ask, Effect, Node,
-    limits::CONVERSATIONS_MAX,
+    limits::{AUTHORS_MAX, CONVERSATIONS_MAX},
     link::{Ack, HeightsNews, Outgoing, Peer},
     types::{Author, Conversation, DeviceId, Heights, UserName},
 };
@@ -45,6 +45,10 @@ impl Node {
         };
         if let Some(known) = peer.heights.get_mut(conversation) {
             known.raise(heights);
+            if known.0.len() > AUTHORS_MAX {
+                // More than there can be: made up. What it says next counts alone.
+                known.0.clear();
+            }
         } else if peer.heights.len() < CONVERSATIONS_MAX {
             peer.heights.insert(conversation.clone(), heights);
         }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Millis,
     limits::{HOLD_BACK_BYTES_MAX, HOLD_BACK_MAX},
@@ -40,7 +42,7 @@ impl HoldBack {
     ///
     /// # Errors
     /// [`Full`] at [`HOLD_BACK_MAX`] entries or [`HOLD_BACK_BYTES_MAX`] bytes.
-    pub fn hold(&mut self, held: Held, cause: Seen) -> Result<(), Full> {
+    pub fn hold(&mut self, mut held: Held, cause: Seen) -> Result<(), Full> {
         let key = (held.entry.author, held.entry.seq);
         if self.held.contains_key(&key) {
             return Ok(());
@@ -50,6 +52,9 @@ impl HoldBack {
             return Err(Full);
         }
         self.bytes = bytes;
+        // The bytes are a part of the frame in which they came, which would be kept whole.
+        let entry = Arc::make_mut(&mut held.entry);
+        entry.bytes = Bytes::copy_from_slice(&entry.bytes);
         self.held.insert(key, held);
         self.waiting.entry((cause.author, cause.seq)).or_default().push(key);
         Ok(())

@@ -145,9 +145,12 @@ pub enum Effect {
         created: bool,
         /// Who is in it.
         members: Vec<UserName>,
+        /// What is held: what comes later is told by itself.
+        held: Heights,
     },
-    /// Show the user the last entries of a conversation.
-    TellLast(Conversation, usize, ReplayReason),
+    /// Show the user the last entries of a conversation, so many of those that these heights stand for: what comes later is told by
+    /// itself.
+    TellLast(Conversation, usize, Heights, ReplayReason),
     /// Tell the user that a member has own entries.
     TellDelivered(DeliveryNews),
     /// Remember for the next start that these are the rooms that the user is in.

@@ -81,3 +81,16 @@ pub const ROOMS_LISTED_MAX: usize = 10_000;
 /// Of so many entries that were written before a member was first heard of the user is told that the member has got them: it may
 /// have been away. That a newcomer gets a long history is no news for every entry of it.
 pub const FIRST_DELIVERIES_MAX: u64 = 1_024;
+
+/// The most users whose coming and going the registry is asked to tell, which is below what it takes. Of others it is heard when they
+/// are looked for or come themselves.
+pub const WATCHED_MAX: usize = 1_000;
+
+/// How often a pull that broke half-way is begun again before joining ends without the rest.
+pub const JOIN_RETRIES_MAX: u32 = 3;
+
+/// How soon that is, in milliseconds.
+pub const JOIN_RETRY_MS: u64 = 500;
+
+/// The most bytes of heights in one frame, unless those of a single conversation are longer.
+pub const HEIGHTS_BYTES_MAX: usize = 1024 * 1024;

@@ -131,8 +131,8 @@ pub struct Peer {
     pub link: LinkState,
     /// The random number of its process as last seen, and since when that is the one.
     pub session: Option<(u64, Millis)>,
-    /// It said over the link that its process ends.
-    pub said_goodbye: bool,
+    /// Why it closed the link, as far as it has said.
+    pub bye: Option<ByeReason>,
     /// How often what it sent broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
     /// How many dials in a row have failed.
@@ -150,7 +150,7 @@ impl Peer {
             listed: false,
             link: LinkState::Down { retry_at: None },
             session: None,
-            said_goodbye: false,
+            bye: None,
             refused: 0,
             failures: 0,
             heights: BTreeMap::new(),

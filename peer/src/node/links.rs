@@ -26,12 +26,12 @@ impl Node {
         }
         if self.links.len() >= LINKS_MAX {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
-            return self.effect(Effect::Close(link, ByeReason::TooManyLinks, message));
+            return self.turn_away(&up, ByeReason::TooManyLinks, message);
         }
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         if peer.user != up.user {
             let message = format!("device {device} is {}'s, not {}'s", peer.user, up.user);
-            return self.effect(Effect::Close(link, ByeReason::Misbehaved, message));
+            return self.turn_away(&up, ByeReason::Misbehaved, message);
         }
         if let LinkState::Up {
             link: old,
@@ -60,10 +60,14 @@ impl Node {
         peer.user = up.user.clone();
         peer.address = Some(up.address);
         peer.failures = 0;
+        peer.bye = None;
+        // What a device was said to hold is forgotten when its link goes down; here only where another process takes its place.
+        if matches!(peer.link, LinkState::Up { session: old, .. } if old != session) {
+            peer.heights.clear();
+        }
         if peer.session.is_none_or(|(known, _)| known != session) {
             peer.session = Some((session, now.mono));
         }
-        peer.heights.clear();
         peer.link = LinkState::Up {
             link,
             session,
@@ -78,13 +82,31 @@ impl Node {
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
 
+    /// Closes a link that was not taken; an own dial is repeated after a long time only.
+    fn turn_away(&mut self, up: &LinkUp, reason: ByeReason, message: String) {
+        self.effect(Effect::Close(up.link, reason, message));
+        if let Some(peer) = self.peers.get_mut(&up.device)
+            && up.dialed_by_us
+            && peer.link == LinkState::Dialing
+        {
+            peer.link = LinkState::Down {
+                retry_at: Some(self.now.plus(REDIAL_MS_MAX)),
+            };
+        }
+    }
+
     pub(super) fn link_down(&mut self, link: LinkId, now: Now) {
         let Some(device) = self.links.remove(&link) else { return };
         let retry_ms = redial_ms(0, &mut self.rng);
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        let left = std::mem::take(&mut peer.said_goodbye);
+        let bye = peer.bye.take();
+        let retry_ms = match bye {
+            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks) => REDIAL_MS_MAX,
+            _ => retry_ms,
+        };
+        let left = bye == Some(ByeReason::Quit);
         self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
     }
 

@@ -35,13 +35,8 @@ impl Node {
         }
         self.registry_up = Some(false);
         // Nobody tells any longer who is gone: from now on a link decides.
-        let unlinked: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.link().is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        for device in unlinked {
+        let all: Vec<_> = self.peers.keys().copied().collect();
+        for device in all {
             self.unlist(device, false);
         }
     }
@@ -75,8 +70,15 @@ impl Node {
             .is_some_and(|talk| matches!(talk.stage, Stage::Asking(_)));
         match refused {
             Some(reason) if asking => {
+                // A room that an earlier run was in is not forgotten: it may be full today and not tomorrow.
+                let asked = self
+                    .talk(&conversation)
+                    .entering()
+                    .is_some_and(|entering| entering.announce);
                 self.talk(&conversation).stage = Stage::Closed;
-                self.remember_rooms();
+                if asked {
+                    self.remember_rooms();
+                }
                 self.notice(Code::Refused, format!("cannot join {title}: {reason}"));
             }
             Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),

@@ -6,7 +6,7 @@ use super::{
     Effect, Millis, Node, Now,
     event::Event,
     holdback::Held,
-    limits::{HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_AGAIN_MS, REPLAY_LAST},
+    limits::{HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS, REPLAY_LAST},
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Entry, Heights},
@@ -70,7 +70,8 @@ impl Node {
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
         talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).min();
-        if syncing {
+        let broken = talk.entering().and_then(|entering| entering.again);
+        if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             self.settled_in(conversation, now);
         }
     }
@@ -238,8 +239,19 @@ impl Node {
         let Some(pull) = talk.sync.pull.take_if(|pull| pull.id == id) else {
             return;
         };
-        if end.is_err() || pull.bad || pull.taken == 0 {
-            talk.sync.not_before.insert(pull.from, now.mono.plus(PULL_AGAIN_MS));
+        let useless = end.is_err() || pull.bad || pull.taken == 0;
+        let broken = end.is_err() && !pull.bad && pull.taken > 0;
+        let mut wait_ms = PULL_AGAIN_MS;
+        if let Some(entering) = talk.entering() {
+            let again = broken && entering.broken < JOIN_RETRIES_MAX;
+            entering.again = again.then_some(pull.from);
+            if again {
+                entering.broken += 1;
+                wait_ms = JOIN_RETRY_MS;
+            }
+        }
+        if useless {
+            talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
         if end.is_ok() && !pull.bad {
             // All that this device holds is here. What it sent before and still waits for a cause names one that it does not

@@ -112,10 +112,12 @@ impl Node {
                 members.insert(shown);
             }
             let members = members.into_iter().collect();
+            let held = self.talk(conversation).replica.heights();
             self.effect(Effect::TellJoined {
                 conversation: conversation.clone(),
                 created,
                 members,
+                held,
             });
         }
         for (device, address) in reachable {
@@ -159,6 +161,16 @@ impl Node {
                 Code::NotJoined,
                 format!("you are not in {title}; /list shows where you are"),
             );
+        }
+        let talk = self.talk(conversation);
+        let texts = std::mem::take(&mut talk.waiting_texts);
+        if let Some(live) = talk.quiet.take() {
+            self.show_last(conversation, live);
+        }
+        if !texts.is_empty() {
+            let title = conversation.title(&self.me.user);
+            let message = format!("{} messages that waited for {title} were not sent", texts.len());
+            self.notice(Code::Refused, message);
         }
         let Conversation::Room(room) = conversation else {
             self.talk(conversation).stage = Stage::Closed;
@@ -272,9 +284,11 @@ impl Node {
 
     /// Shows the last entries where a newcomer's log was filled.
     pub(super) fn show_last(&mut self, conversation: &Conversation, live: usize) {
+        let held = self.talk(conversation).replica.heights();
         self.effect(Effect::TellLast(
             conversation.clone(),
             REPLAY_LAST + live,
+            held,
             ReplayReason::Synced,
         ));
     }

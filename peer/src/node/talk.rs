@@ -34,6 +34,10 @@ pub struct Entering {
     pub from: Vec<UserName>,
     /// How many.
     pub pulled: u64,
+    /// A pull from this member broke half-way, and it is asked again before joining ends.
+    pub again: Option<DeviceId>,
+    /// How often that has happened.
+    pub broken: u32,
 }
 
 /// One of the others in a conversation.

@@ -123,7 +123,8 @@ pub async fn run(
         pump(requests, events, lines, output, front, options.join).await
     };
     // The sender is gone, so this waits only until the last line is written.
-    let _ = writer.join();
+    // Not on this thread, which has more to do if nobody reads.
+    let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     Ok(ending)
 }
 

@@ -14,21 +14,25 @@ use crate::{
     },
 };
 
-/// Asks one question after the other, so that joining and leaving a room keep their order.
+/// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away: what was
+/// asked then is asked again after the next log-in.
 pub(super) async fn worker(
     net: Net,
     mut client: RoutingServiceClient<Channel>,
     lease: Vec<u8>,
     mut questions: mpsc::Receiver<Question>,
 ) {
+    let mut away = false;
     while let Some(question) = questions.recv().await {
         match question {
+            question if away => unanswered(&net, question).await,
             Question::Ask(ask) => {
                 let call = call(&mut client, lease.clone(), &ask);
                 let answer = match timeout(CALL_DEADLINE, call).await {
                     Ok(answer) => answer,
                     Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
                 };
+                away = answer.as_ref().is_err_and(is_away);
                 if let Some(input) = answer.unwrap_or_else(|status| failed(ask, &status)) {
                     net.tell(input).await;
                 }
@@ -39,7 +43,20 @@ pub(super) async fn worker(
                 let _gone = reply.send(rooms.ok().and_then(Result::ok));
             }
         }
+        if away {
+            // Nothing more is taken, and what is queued is answered at once.
+            questions.close();
+        }
     }
+}
+
+/// Whether a call failed since the registry, or this lease at it, is not there: to be asked again after the next log-in.
+fn is_away(status: &Status) -> bool {
+    use Code::{Aborted, Cancelled, DeadlineExceeded, Internal, Unauthenticated, Unavailable, Unknown};
+    matches!(
+        status.code(),
+        Unavailable | Unknown | Internal | DeadlineExceeded | Cancelled | Unauthenticated | Aborted
+    )
 }
 
 async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &Ask) -> Result<Option<Input>, Status> {
@@ -84,10 +101,7 @@ async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &
 
 fn failed(ask: Ask, status: &Status) -> Option<Input> {
     let reason = status.message().to_owned();
-    let away = matches!(
-        status.code(),
-        Code::Unavailable | Code::Unknown | Code::Internal | Code::DeadlineExceeded
-    ) || status.code() == Code::Cancelled;
+    let away = is_away(status);
     match ask {
         Ask::Join(room) => Some(Input::RoomRefused {
             room,

@@ -1,0 +1,88 @@
+//! Entries of the log as the user is shown them.
+
+use super::core::Core;
+use crate::{
+    log::{Disk, Log, LogError},
+    node::{
+        event::{Event, Line, Replay, ReplayReason},
+        types::{Author, Body, Conversation, Entry, Heights, UserName},
+    },
+};
+
+impl<D: Disk> Core<D> {
+    /// The last entries of a conversation in canonical order, as an answer to the user.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Event, LogError> {
+        let held = self.log(conversation).map(Log::heights).unwrap_or_default();
+        self.replay_of(conversation, count, &held, why)
+    }
+
+    pub(super) fn replay_of(
+        &self,
+        conversation: &Conversation,
+        count: usize,
+        held: &Heights,
+        why: ReplayReason,
+    ) -> Result<Event, LogError> {
+        let lines = self.last(conversation, count, held)?;
+        let more = (lines.len() as u64) < held.version();
+        let conversation = conversation.clone();
+        Ok(Event::Replay(Replay {
+            conversation,
+            why,
+            lines,
+            more,
+        }))
+    }
+
+    /// The last of the entries that `held` stands for. There may be later ones, appended in the same turn.
+    pub(super) fn last(
+        &self,
+        conversation: &Conversation,
+        count: usize,
+        held: &Heights,
+    ) -> Result<Vec<Line>, LogError> {
+        let Some(log) = self.log(conversation) else {
+            return Ok(Vec::new());
+        };
+        let later = usize::try_from(log.version().saturating_sub(held.version())).unwrap_or(usize::MAX);
+        let mut entries = log.last(count.saturating_add(later))?;
+        entries.retain(|entry| entry.seq <= held.of(&entry.author));
+        entries.drain(..entries.len().saturating_sub(count));
+        Ok(self.lines(conversation, &entries))
+    }
+
+    /// How the screen shows entries of the log.
+    pub fn lines(&self, conversation: &Conversation, entries: &[Entry]) -> Vec<Line> {
+        let talk = self.node().talks().get(conversation);
+        let version = self.version(conversation);
+        let user = |author: &Author| -> UserName {
+            let held = talk.and_then(|talk| talk.replica.authors().get(author));
+            held.map_or_else(|| self.node().me().user.clone(), |held| held.user.clone())
+        };
+        let line = |entry: &Entry| Line {
+            conversation: conversation.clone(),
+            id: entry.id,
+            user: user(&entry.author),
+            author: entry.author,
+            seq: entry.seq,
+            lamport: entry.lamport,
+            version,
+            sent_at: entry.sent_at,
+            text: match &entry.body {
+                Body::Text(text) => Some(text.clone()),
+                Body::Unknown => None,
+            },
+        };
+        entries.iter().map(line).collect()
+    }
+
+    fn version(&self, conversation: &Conversation) -> u64 {
+        self.node()
+            .talks()
+            .get(conversation)
+            .map_or(0, |talk| talk.replica.version())
+    }
+}
