@@ -1,6 +1,8 @@
 //! What the user asks, and how it is answered.
 
-use super::{Driver, SEARCH_BYTES, Search, ports::Order, request::Request};
+use std::time::Instant;
+
+use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, ports::Order, request::Request};
 use crate::{
     log::{Disk, LogError},
     node::{
@@ -44,10 +46,7 @@ impl<D: Disk> Driver<D> {
                     self.save_state().await;
                 }
             }
-            Request::Quit => {
-                self.feed([Input::Quit]).await?;
-                self.quit = true;
-            }
+            Request::Quit => self.quit_at = Some(Instant::now() + QUIT_WAIT),
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ use crate::{
 
 /// How long a stored entry waits at most for others to be synced with it.
 const GROUP_COMMIT: Duration = Duration::from_millis(20);
+/// How long quitting waits for those who can be reached to store what was said last.
+const QUIT_WAIT: Duration = Duration::from_secs(3);
 /// How many things that came in are handled in one turn, and appended in one write.
 const TURN_MAX: usize = 256;
 /// How much of a log is searched in one turn.
@@ -71,7 +73,8 @@ pub struct Driver<D: Disk> {
     disk: D,
     /// The user's data folder.
     folder: PathBuf,
-    quit: bool,
+    /// The user wants to end: at this time at the latest.
+    quit_at: Option<Instant>,
 }
 
 type Synced = (Conversation, SyncOutcome);
@@ -107,7 +110,7 @@ impl<D: Disk> Driver<D> {
             state,
             disk,
             folder,
-            quit: false,
+            quit_at: None,
         }
     }
 
@@ -118,7 +121,7 @@ impl<D: Disk> Driver<D> {
     pub async fn run(mut self) -> Result<Core<D>, LogError> {
         let rooms = self.state.rooms();
         self.feed([Input::Start(rooms)]).await?;
-        while !self.quit {
+        while !self.may_end() {
             let turn = self.next_turn().await;
             match turn {
                 Turn::Request(Some(request)) => self.request(request).await?,
@@ -134,7 +137,14 @@ impl<D: Disk> Driver<D> {
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
         }
+        self.feed([Input::Quit]).await?;
         Ok(self.core)
+    }
+
+    /// Whether the user wants to end, and everybody who can be reached has what he said.
+    fn may_end(&self) -> bool {
+        self.quit_at
+            .is_some_and(|at| Instant::now() >= at || self.core.node().owes_nothing())
     }
 
     async fn next_turn(&mut self) -> Turn {
@@ -143,13 +153,13 @@ impl<D: Disk> Driver<D> {
             .node()
             .next_due()
             .map(|due| self.started + Duration::from_millis(due.0));
-        let (sync_at, searching) = (self.sync_at, !self.searches.is_empty());
+        let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
         let mut batch = Vec::new();
         let Self { channels, synced, .. } = self;
         tokio::select! {
             // The user comes first: his prompt answers while a history comes in.
             biased;
-            request = channels.requests.recv() => Turn::Request(request),
+            request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             () = until(sync_at) => Turn::Sync,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
@@ -157,6 +167,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Incoming(batch)
             }
             () = until(due) => Turn::Tick,
+            () = until(quit_at) => Turn::Tick,
             () = tokio::task::yield_now(), if searching => Turn::Search,
         }
     }

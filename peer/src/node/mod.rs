@@ -242,6 +242,21 @@ impl Node {
         &self.peers
     }
 
+    /// Whether all that was said in this run is stored by everybody who can be reached, so that nothing is late if the process ends.
+    pub fn owes_nothing(&self) -> bool {
+        self.opening.values().all(VecDeque::is_empty) && self.talks.values().all(|talk| self.is_delivered(talk))
+    }
+
+    fn is_delivered(&self, talk: &Talk) -> bool {
+        let stored = |author: Author| {
+            let height = talk.replica.height(&author);
+            let reachable = talk.members.keys().filter(|device| self.is_online(device));
+            let mut lacking = reachable.filter(|device| talk.deliveries.of(device, &author).stored < height);
+            lacking.next().is_none()
+        };
+        talk.waiting_texts.is_empty() && talk.author.is_none_or(stored)
+    }
+
     /// Whether `user` may read a conversation: not, if it is a direct one of two others.
     pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
         match conversation {

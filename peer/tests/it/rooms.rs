@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Site, assert_each_once};
+use crate::harness::{Peer, Site, assert_each_once};
 
 #[test]
 fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
@@ -68,4 +68,16 @@ fn two_who_write_a_thousand_each_at_once_make_the_same_log_everywhere() {
         );
     }
     assert_each_once(&all, texts("alice").into_iter().chain(texts("bob")));
+}
+
+#[test]
+fn what_a_script_says_and_ends_arrives_all_the_same() {
+    let site = Site::new();
+    let mut alice = site.peer("alice");
+    alice.join("lobby");
+    let mut robot = Peer::spawn(site.data.path(), &site.registry.address.to_string(), "robot", &[]);
+    robot.type_lines(["/join lobby", "hello", "/msg alice psst"]);
+    robot.quit();
+    alice.hear("hello");
+    alice.hear("psst");
 }
