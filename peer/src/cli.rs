@@ -58,7 +58,7 @@ const CHAT_HELP: &str = "Examples:
   peerchat chat alice
   peerchat chat alice --join lobby dev
   peerchat chat bob --registry chat.example:10001 --listen 0.0.0.0:0
-  (echo hello; sleep 2) | peerchat chat robot --json --join lobby
+  echo hello | peerchat chat robot --json --join lobby
 
 NAME is given before --join ROOM …, which takes all names that follow it.
 What the flags set can also be set in the file peerchat/config.toml of the config folder (~/.config), under the

@@ -128,4 +128,20 @@ mod tests {
             ((Seq(2), Seq(4)), (Seq(2), Seq(2)))
         );
     }
+
+    #[test]
+    fn a_newcomers_first_ack_counts_for_what_it_says_and_only_its_last_entries_are_news() {
+        let mut deliveries = Deliveries::default();
+        let height = Seq(5_000);
+        let old = Seq(5_000 - FIRST_DELIVERIES_MAX);
+        assert_eq!(
+            deliveries.take(DEVICE, AUTHOR, ack(256, 0), height),
+            ((Seq(256), Seq(256)), (Seq(0), Seq(0)))
+        );
+        assert_eq!(deliveries.of(&DEVICE, &AUTHOR), ack(256, 0));
+        assert_eq!(
+            deliveries.take(DEVICE, AUTHOR, ack(5_000, 5_000), height),
+            ((old, height), (old, height))
+        );
+    }
 }
