@@ -34,6 +34,8 @@ pub struct Deliveries {
     /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
     /// says it without news. Of what was written before a member is first heard of, only the last [`FIRST_DELIVERIES_MAX`] are news.
     at_start: BTreeMap<Author, Seq>,
+    /// Up to where the own entries are no news of a device, since they were written well before it was first heard of.
+    floors: BTreeMap<DeviceId, BTreeMap<Author, Seq>>,
 }
 
 impl Deliveries {
@@ -42,7 +44,14 @@ impl Deliveries {
         Self {
             acked: BTreeMap::new(),
             at_start,
+            floors: BTreeMap::new(),
         }
+    }
+
+    /// A device is first heard of, when these are the heights of the own authors.
+    pub fn first_heard(&mut self, device: DeviceId, own: impl Iterator<Item = (Author, Seq)>) {
+        let floor = |(author, height): (Author, Seq)| (author, Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX)));
+        self.floors.insert(device, own.map(floor).collect());
     }
 
     /// Takes in an ack for one of the own authors, whose height is `height`; returns what is newly stored and newly durable.
@@ -51,13 +60,18 @@ impl Deliveries {
         let stored = ack.stored.min(height);
         let durable = ack.durable.min(stored);
         let at_start = self.at_start.get(&author).copied().unwrap_or_default();
+        let floors = self.floors.get(&device);
+        let old = floors
+            .and_then(|floors| floors.get(&author))
+            .copied()
+            .unwrap_or_default();
         let known = self.acked.entry(device).or_default();
         let record = known.entry(author).or_insert_with(|| Record {
             acked: Acked {
                 stored: stored.min(at_start),
                 durable: durable.min(at_start),
             },
-            old: Seq(height.0.saturating_sub(FIRST_DELIVERIES_MAX)),
+            old,
         });
         let before = record.acked;
         record.acked = Acked {
@@ -133,6 +147,7 @@ mod tests {
     fn a_newcomers_first_ack_counts_for_what_it_says_and_only_its_last_entries_are_news() {
         let mut deliveries = Deliveries::default();
         let height = Seq(5_000);
+        deliveries.first_heard(DEVICE, [(AUTHOR, height)].into_iter());
         let old = Seq(5_000 - FIRST_DELIVERIES_MAX);
         assert_eq!(
             deliveries.take(DEVICE, AUTHOR, ack(256, 0), height),

@@ -215,9 +215,13 @@ impl Node {
             peer.listed || peer.link().is_some(),
             peer.link_with_room(),
         );
+        let me = self.me.device;
         let talk = self.talk(conversation);
         let new = !talk.members.contains_key(&device);
         if new {
+            let own = talk.replica.authors().iter().filter(|(author, _)| author.device == me);
+            let own: Vec<_> = own.map(|(author, log)| (*author, log.height())).collect();
+            talk.deliveries.first_heard(device, own.into_iter());
             talk.members.insert(
                 device,
                 Member {
