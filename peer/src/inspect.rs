@@ -17,7 +17,7 @@ use crate::{
         event::Line,
         holdback::Held,
         replica::{Refusal, Replica},
-        types::{Author, Body, Conversation, Entry, EntryId, UserName},
+        types::{Author, Conversation, Entry, EntryId, UserName},
     },
     ui::log_print::{self, Format},
 };
@@ -132,22 +132,8 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
         .collect();
     let version = entries.len() as u64;
     entries.sort_by_key(|entry| (entry.lamport, entry.author));
-    entries.into_iter().filter_map(move |entry| {
-        Some(Line {
-            conversation: entry.conversation.clone(),
-            id: entry.id,
-            user: users.get(&entry.author)?.clone(),
-            author: entry.author,
-            seq: entry.seq,
-            lamport: entry.lamport,
-            version,
-            sent_at: entry.sent_at,
-            text: match &entry.body {
-                Body::Text(text) => Some(text.clone()),
-                Body::Unknown => None,
-            },
-        })
-    })
+    let line = move |entry: Entry| Some(Line::of(&entry, users.get(&entry.author)?.clone(), version));
+    entries.into_iter().filter_map(line)
 }
 
 /// Checks every log of a user: frames, chains, order, heights, and the rules by which entries are taken in. Says of each what it holds, and
@@ -239,7 +225,7 @@ mod tests {
     use crate::{
         log::Log,
         net::convert::encode_entry,
-        node::types::{DeviceId, Draft, EntryId, Lamport, Seq, WallTime},
+        node::types::{Body, DeviceId, Draft, EntryId, Lamport, Seq, WallTime},
     };
 
     fn user(name: &str) -> UserName {

@@ -5,7 +5,7 @@ use crate::{
     log::{Disk, Log, LogError},
     node::{
         event::{Event, Line, Replay, ReplayReason},
-        types::{Author, Body, Conversation, Entry, Heights, UserName},
+        types::{Author, Conversation, Entry, Heights, UserName},
     },
 };
 
@@ -62,20 +62,7 @@ impl<D: Disk> Core<D> {
             let held = talk.and_then(|talk| talk.replica.authors().get(author));
             held.map_or_else(|| self.node().me().user.clone(), |held| held.user.clone())
         };
-        let line = |entry: &Entry| Line {
-            conversation: conversation.clone(),
-            id: entry.id,
-            user: user(&entry.author),
-            author: entry.author,
-            seq: entry.seq,
-            lamport: entry.lamport,
-            version,
-            sent_at: entry.sent_at,
-            text: match &entry.body {
-                Body::Text(text) => Some(text.clone()),
-                Body::Unknown => None,
-            },
-        };
+        let line = |entry: &Entry| Line::of(entry, user(&entry.author), version);
         entries.iter().map(line).collect()
     }
 

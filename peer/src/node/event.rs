@@ -1,6 +1,8 @@
 //! What a peer tells its user. The screen, the JSON mode and the page show these; nothing below them prints.
 
-use super::types::{Author, Conversation, DeviceId, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime};
+use super::types::{
+    Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+};
 
 /// One thing to tell the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +129,26 @@ pub struct Line {
     pub sent_at: WallTime,
     /// What it says; none where this version does not know its kind.
     pub text: Option<String>,
+}
+
+impl Line {
+    /// How an entry is shown: as written by `user`, in a conversation of this version.
+    pub fn of(entry: &Entry, user: UserName, version: u64) -> Self {
+        Self {
+            conversation: entry.conversation.clone(),
+            id: entry.id,
+            user,
+            author: entry.author,
+            seq: entry.seq,
+            lamport: entry.lamport,
+            version,
+            sent_at: entry.sent_at,
+            text: match &entry.body {
+                Body::Text(text) => Some(text.clone()),
+                Body::Unknown => None,
+            },
+        }
+    }
 }
 
 /// A member has an own entry.

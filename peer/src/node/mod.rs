@@ -49,7 +49,7 @@ use link::{LinkId, LinkState, Peer};
 use replica::Replica;
 use sync::PullId;
 use talk::{Stage, Talk};
-use types::{Author, Body, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
+use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
 
 /// Milliseconds by a clock that never goes back. Only differences mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -346,20 +346,7 @@ impl Node {
             .authors()
             .get(&entry.author)
             .map_or_else(|| self.me.user.clone(), |log| log.user.clone());
-        Line {
-            conversation: entry.conversation.clone(),
-            id: entry.id,
-            user,
-            author: entry.author,
-            seq: entry.seq,
-            lamport: entry.lamport,
-            version,
-            sent_at: entry.sent_at,
-            text: match &entry.body {
-                Body::Text(text) => Some(text.clone()),
-                Body::Unknown => None,
-            },
-        }
+        Line::of(entry, user, version)
     }
 
     fn remember_rooms(&mut self) {
