@@ -10,6 +10,7 @@ pub mod keys;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod seal;
 pub mod state;
 pub mod telemetry;
 pub mod ui;

@@ -19,6 +19,7 @@
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `presence` | what the registry says |
 //! | `pulling` | comparing heights and pulling |
+//! | `sealing`, `window` | what third parties can be given, and what is taken of what they give |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -36,9 +37,11 @@ mod presence;
 mod pulling;
 pub mod replica;
 mod rooms;
+pub mod sealing;
 pub mod sync;
 pub mod talk;
 pub mod types;
+pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
