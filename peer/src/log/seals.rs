@@ -291,5 +291,4 @@ fn sum(life: Life, content: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "seals_tests.rs"]
-mod seals_tests;
+mod tests;
