@@ -23,7 +23,9 @@ use crate::{
     node::{
         Identity,
         event::{Code, Event, Notice, Ready},
+        types::DeviceId,
     },
+    seal::{self, DeviceJudge, DeviceNotary},
     state::State,
     ui,
 };
@@ -97,17 +99,26 @@ impl ChatError {
 /// It cannot start, or the disk refuses while it runs.
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let folder = UserFolder::open(&config.data, &config.user)?;
-    let device = keys::device(folder.path())?;
+    let key = keys::device(folder.path())?;
+    let device = DeviceId(key.public());
+    let notary = DeviceNotary::shared(key, DeviceJudge::new(seal::uncertified::introduced));
     let me = Identity {
         user: config.user.clone(),
         device,
     };
     let disk = RealDisk;
     let codec = Codec {
-        encode: convert::encode_entry,
+        encode: convert::encoder(notary.tag_key().clone()),
         decode: convert::decode_entry,
     };
-    let (core, notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
+    let (core, notices) = Core::open(
+        disk,
+        folder.path().to_owned(),
+        me.clone(),
+        codec,
+        notary.clone(),
+        disk.random(),
+    )?;
     let state = State::load(&disk, folder.path())?;
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
@@ -117,7 +128,15 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let (incoming, from_wire) = mpsc::channel(INCOMING_MAX);
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
     let (address, own_address) = watch::channel(advertise.clone());
-    let net = Net::new(me.clone(), disk.random(), own_address, incoming, shutdown.clone());
+    let net = Net::new(
+        me.clone(),
+        notary,
+        disk.random(),
+        own_address,
+        incoming,
+        shutdown.clone(),
+    );
+    net.introduce(seal::uncertified::certificate(&device, &me.user)).await;
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,

@@ -7,12 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ring::{
-    rand::SystemRandom,
-    signature::{Ed25519KeyPair, KeyPair as _},
-};
-
-use crate::node::types::DeviceId;
+use peerchat_identity::DeviceKey;
 
 const FILE: &str = "device.key";
 
@@ -52,7 +47,7 @@ pub enum KeyError {
 ///
 /// # Errors
 /// The file cannot be read or written, is no key, or can be read by others.
-pub fn device(folder: &Path) -> Result<DeviceId, KeyError> {
+pub fn device(folder: &Path) -> Result<DeviceKey, KeyError> {
     let path = folder.join(FILE);
     let io = |action| {
         let path = path.clone();
@@ -64,28 +59,23 @@ pub fn device(folder: &Path) -> Result<DeviceId, KeyError> {
             if mode & 0o077 != 0 {
                 return Err(KeyError::Exposed { path, mode });
             }
-            public_key(&pkcs8).ok_or(KeyError::Malformed { path })
+            DeviceKey::from_pkcs8(&pkcs8).map_err(|_| KeyError::Malformed { path })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::NoRandomness)?;
+            let key = DeviceKey::generate().map_err(|_| KeyError::NoRandomness)?;
             // Written beside and renamed, so that a crash leaves no half a key.
             let next = folder.join(format!("{FILE}.tmp"));
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
             let mut file = options.open(&next).map_err(io("make"))?;
-            file.write_all(pkcs8.as_ref())
+            file.write_all(key.pkcs8())
                 .and_then(|()| file.sync_all())
                 .map_err(io("write"))?;
             fs::rename(&next, &path).map_err(io("make"))?;
-            public_key(pkcs8.as_ref()).ok_or(KeyError::Malformed { path })
+            Ok(key)
         }
         Err(source) => Err(io("read")(source)),
     }
-}
-
-fn public_key(pkcs8: &[u8]) -> Option<DeviceId> {
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8).ok()?;
-    pair.public_key().as_ref().try_into().ok().map(DeviceId)
 }
 
 #[cfg(test)]
@@ -95,6 +85,7 @@ mod tests {
     #[test]
     fn the_device_stays_the_same_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
+        let device = |folder| device(folder).map(|key| key.public());
         let first = device(folder.path()).unwrap();
         assert_eq!(device(folder.path()).unwrap(), first);
         let path = folder.path().join(FILE);

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{ports::Order, recent_ids::RecentIds};
+use super::{ports::Order, recent_ids::RecentIds, vouching::Vouching};
 use crate::{
     log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
     node::{
@@ -17,8 +17,9 @@ use crate::{
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         replica::AuthorLog,
-        types::{Conversation, Decode, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, Encode, Entry, Heights, RoomName, UserName},
     },
+    seal::SharedNotary,
 };
 
 /// What is to be done after a step's entries are in the log.
@@ -34,10 +35,12 @@ pub enum Act {
     Tell(Event),
     /// Remember the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
+    /// Hand this to [`Core::handle`].
+    Again(Input),
 }
 
 /// How entries become bytes and bytes become entries.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Codec {
     /// Makes an entry of a draft.
     pub encode: Encode,
@@ -48,15 +51,16 @@ pub struct Codec {
 /// A node with its logs.
 #[derive(Debug)]
 pub struct Core<D: Disk> {
-    disk: D,
+    pub(super) disk: D,
     /// The user's data folder.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     decode: Decode,
-    node: Node,
+    pub(super) node: Node,
     logs: BTreeMap<Conversation, Log<D>>,
     recent_ids: BTreeMap<Conversation, RecentIds>,
     /// Conversations with entries that are not synced.
     unsynced: BTreeSet<Conversation>,
+    pub(super) vouching: Vouching<D>,
     /// What was found behind damage, for the node's first step.
     salvaged: Vec<(Conversation, Vec<Arc<Entry>>)>,
 }
@@ -71,9 +75,14 @@ impl<D: Disk> Core<D> {
         folder: PathBuf,
         me: Identity,
         codec: Codec,
+        notary: SharedNotary,
         seed: u64,
     ) -> Result<(Self, Vec<Notice>), LogError> {
-        let node = Node::new(me, codec.encode, seed);
+        let mut node = Node::new(me, codec.encode, seed);
+        let (vouching, introductions) = Vouching::open(disk.clone(), &folder, notary)?;
+        for introduction in introductions {
+            node.load_introduction(introduction);
+        }
         let mut core = Self {
             disk,
             folder,
@@ -82,6 +91,7 @@ impl<D: Disk> Core<D> {
             logs: BTreeMap::new(),
             recent_ids: BTreeMap::new(),
             unsynced: BTreeSet::new(),
+            vouching,
             salvaged: Vec::new(),
         };
         let mut notices = Vec::new();
@@ -94,7 +104,7 @@ impl<D: Disk> Core<D> {
                     .iter()
                     .map(|damage| damage_notice(&shelved.conversation, &user, damage)),
             );
-            core.load(shelved.conversation, opened);
+            core.load(shelved.conversation, opened)?;
         }
         Ok((core, notices))
     }
@@ -103,16 +113,24 @@ impl<D: Disk> Core<D> {
         let user = self.node.me().user.clone();
         let folder = log::prepare(&self.disk, &self.folder, &user, conversation)?;
         let (log, opened) = Log::open(self.disk.clone(), &folder, self.decode)?;
+        self.vouching.open_seals(conversation, &log)?;
         self.logs.insert(conversation.clone(), log);
         Ok(opened)
     }
 
-    fn load(&mut self, conversation: Conversation, opened: Opened) {
+    fn load(&mut self, conversation: Conversation, opened: Opened) -> Result<(), LogError> {
         let mut loaded = LoadedLog {
             resume: opened.resume.map(|resume| resume.incarnation),
             ..LoadedLog::default()
         };
         loaded.recently_seen = opened.recently_seen;
+        if let Some(log) = self.logs.get(&conversation) {
+            loaded.sealed = self.vouching.sealed(&conversation, log, &self.node.me().device)?;
+            // What has no introduction cannot be served either.
+            let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
+            let proved = proved.filter(|(author, _)| self.vouching.certificate(&author.device).is_some());
+            (loaded.servable, loaded.tail) = log.beyond(&Heights(proved.collect()))?;
+        }
         for author in opened.authors {
             loaded.heads_seen.insert(author.author, author.head_seen);
             let user = author.user.expect("the decoder takes no first entry without its user");
@@ -128,6 +146,7 @@ impl<D: Disk> Core<D> {
             let entries = opened.salvaged.into_iter().map(Arc::new).collect();
             self.salvaged.push((conversation, entries));
         }
+        Ok(())
     }
 
     /// Takes inputs, appends what they bring to the logs, and returns what is to be done then.
@@ -139,9 +158,13 @@ impl<D: Disk> Core<D> {
         let salvaged = salvaged.map(|(conversation, entries)| Input::Salvaged(conversation, entries));
         let mut batches: BTreeMap<Conversation, Vec<Arc<Entry>>> = BTreeMap::new();
         let mut effects = Vec::new();
+        let mut proofs = Step::default();
         for input in salvaged.chain(inputs) {
-            let Step { persist, then } = self.node.handle(input, now);
-            for entry in persist {
+            let mut step = self.node.handle(input, now);
+            proofs.introductions.append(&mut step.introductions);
+            proofs.seals.append(&mut step.seals);
+            proofs.judge.append(&mut step.judge);
+            for entry in step.persist {
                 match batches.get_mut(&entry.conversation) {
                     Some(batch) => batch.push(entry),
                     None => {
@@ -149,11 +172,18 @@ impl<D: Disk> Core<D> {
                     }
                 }
             }
-            effects.extend(then);
+            effects.extend(step.then);
+        }
+        // Signed while they are appended.
+        let me = self.node.me().device;
+        let own = |entry: &&Arc<Entry>| entry.author.device == me;
+        for entry in batches.values().filter_map(|batch| batch.iter().rfind(own)) {
+            self.vouching.seal_ahead(entry, now.mono);
         }
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
         }
+        self.vouching.keep(&mut proofs)?;
         let mut acts = Vec::with_capacity(effects.len());
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
@@ -178,6 +208,7 @@ impl<D: Disk> Core<D> {
         }
         for entry in batch.iter().filter(|entry| entry.author.device == me) {
             self.recent_ids.entry(conversation.clone()).or_default().push(entry);
+            self.vouching.wrote(entry);
         }
         self.unsynced.insert(conversation);
         Ok(())
@@ -226,6 +257,7 @@ impl<D: Disk> Core<D> {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::Compare { entry, live } => return self.compare(&entry, live, acts),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
         Ok(())
@@ -323,6 +355,7 @@ impl<D: Disk> Core<D> {
     /// # Errors
     /// The disk refuses. Nothing that was durable is lost.
     pub fn close(self) -> Result<(), LogError> {
+        self.vouching.sync()?;
         for (conversation, log) in self.logs {
             let talk = self.node.talks().get(&conversation);
             let incarnation =

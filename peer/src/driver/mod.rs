@@ -6,11 +6,19 @@
 
 mod answer;
 pub mod core;
+mod pace;
 pub mod ports;
+mod proof;
 mod recent_ids;
 mod replay;
 pub mod request;
-mod serve;
+pub mod serve;
+mod signer;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod vouching;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,8 +30,10 @@ use tokio::sync::mpsc;
 
 use self::{
     core::{Act, Core},
+    pace::Pace,
     ports::{Incoming, LinkQueue, Order, Wanted},
     request::Request,
+    serve::ServedPart,
 };
 use crate::{
     log::{Disk, LogError, Scan, SyncOutcome},
@@ -68,6 +78,7 @@ pub struct Driver<D: Disk> {
     /// When what is stored must begin to become durable.
     sync_at: Option<Instant>,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
+    pace: Pace,
     searches: VecDeque<Search>,
     state: State,
     disk: D,
@@ -92,6 +103,10 @@ enum Turn {
     Incoming(Vec<Incoming>),
     Synced(Synced),
     Sync,
+    Seal,
+    Judge,
+    Judged(Vec<Input>),
+    Signed(Input),
     Search,
     Tick,
 }
@@ -106,6 +121,7 @@ impl<D: Disk> Driver<D> {
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
+            pace: Pace::new(),
             searches: VecDeque::new(),
             state,
             disk,
@@ -119,6 +135,17 @@ impl<D: Disk> Driver<D> {
     /// # Errors
     /// The disk refuses: nothing that is not in the log was said or acked.
     pub async fn run(mut self) -> Result<Core<D>, LogError> {
+        self.start_signer();
+        match self.turns().await {
+            Ok(()) => Ok(self.core),
+            Err(error) => {
+                self.seal_last();
+                Err(error)
+            }
+        }
+    }
+
+    async fn turns(&mut self) -> Result<(), LogError> {
         let rooms = self.state.rooms();
         self.feed([Input::Start(rooms)]).await?;
         while !self.may_end() {
@@ -133,12 +160,20 @@ impl<D: Disk> Driver<D> {
                     self.feed([input]).await?;
                 }
                 Turn::Sync => self.sync(),
+                Turn::Seal => self.seal().await?,
+                Turn::Judge => self.judge(),
+                Turn::Judged(inputs) => self.judged(inputs).await?,
+                Turn::Signed(input) => self.feed([input]).await?,
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
         }
-        self.feed([Input::Quit]).await?;
-        Ok(self.core)
+        self.feed([Input::LastWords]).await?;
+        // What was said last must not wait for the next start to be proved.
+        while self.core.must_seal() {
+            self.seal().await?;
+        }
+        self.feed([Input::Quit]).await
     }
 
     /// Whether the user wants to end, and everybody who can be reached has what he said.
@@ -154,14 +189,21 @@ impl<D: Disk> Driver<D> {
             .next_due()
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
+        let (seal_at, judge_at) = (self.pace.seal_at, self.pace.judge_at);
         let mut batch = Vec::new();
-        let Self { channels, synced, .. } = self;
+        let Self {
+            channels, synced, pace, ..
+        } = self;
         tokio::select! {
-            // The user comes first: his prompt answers while a history comes in.
+            // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
+            input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
+            () = until(seal_at) => Turn::Seal,
             request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             () = until(sync_at) => Turn::Sync,
+            Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
+            () = until(judge_at) => Turn::Judge,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
                 Turn::Incoming(batch)
@@ -185,8 +227,18 @@ impl<D: Disk> Driver<D> {
 
     /// Feeds the node, and does what it wants; what fails at once is fed again.
     async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
+        let acts = self.core.handle(inputs, self.now())?;
+        self.act_on(acts).await?;
+        // What is sealed already goes out with its entry.
+        while let Some(input) = self.pace.signed.as_mut().and_then(|signed| signed.try_recv().ok()) {
+            let acts = self.core.handle([input], self.now())?;
+            self.act_on(acts).await?;
+        }
+        Ok(())
+    }
+
+    async fn act_on(&mut self, mut acts: Vec<Act>) -> Result<(), LogError> {
         let now = self.now();
-        let mut acts = self.core.handle(inputs, now)?;
         loop {
             let mut again = Vec::new();
             for act in acts {
@@ -200,6 +252,7 @@ impl<D: Disk> Driver<D> {
         if self.sync_at.is_none() && self.core.needs_sync() {
             self.sync_at = Some(Instant::now() + GROUP_COMMIT);
         }
+        self.plan_seals();
         Ok(())
     }
 
@@ -228,6 +281,7 @@ impl<D: Disk> Driver<D> {
                 self.save_state().await;
                 None
             }
+            Act::Again(input) => Some(input),
         }
     }
 
@@ -252,6 +306,11 @@ impl<D: Disk> Driver<D> {
 
     async fn incoming(&mut self, batch: Vec<Incoming>) -> Result<(), LogError> {
         let mut inputs = Vec::with_capacity(batch.len());
+        let asks = |incoming: &Incoming| matches!(incoming, Incoming::Version { .. } | Incoming::History { .. });
+        if self.core.must_seal() && batch.iter().any(asks) {
+            // Who asks is told of what was said just now, too.
+            self.seal().await?;
+        }
         for incoming in batch {
             match incoming {
                 Incoming::Input(input) => {
@@ -264,27 +323,29 @@ impl<D: Disk> Driver<D> {
                 Incoming::Version {
                     conversation,
                     user,
+                    device,
                     reply,
                 } => {
                     // Where the caller has gone, nobody needs the answer; the same below.
-                    let _gone = reply.send(self.core.serve_version(&user, &conversation));
+                    let _gone = reply.send(self.core.serve_version(&user, &device, &conversation));
                 }
                 Incoming::History {
                     conversation,
                     user,
+                    device,
                     wanted,
                     reply,
                 } => {
-                    let history = match wanted {
-                        Wanted::Beyond(heights) => self.core.serve_history(&user, &conversation, &heights),
-                        Wanted::Next(history) => Ok(Some(*history)),
+                    let serving = match wanted {
+                        Wanted::Beyond(heights) => self.core.serve_history(&user, &device, &conversation, &heights),
+                        Wanted::Next(serving) => Ok(Some(*serving)),
                     };
-                    let part = history.and_then(|history| match history {
-                        Some(mut history) => {
-                            let part = self.core.serve_part(&conversation, &mut history)?;
-                            Ok((part, Some(Box::new(history))))
+                    let part = serving.and_then(|serving| match serving {
+                        Some(mut serving) => {
+                            let part = self.core.serve_part(&conversation, &mut serving)?;
+                            Ok((part, Some(Box::new(serving))))
                         }
-                        None => Ok((Vec::new(), None)),
+                        None => Ok((ServedPart::default(), None)),
                     });
                     let _gone = reply.send(part);
                 }

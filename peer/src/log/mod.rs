@@ -31,6 +31,7 @@ mod disk;
 mod error;
 mod folders;
 mod format;
+mod history;
 mod index;
 mod index_file;
 mod introductions;
@@ -68,12 +69,13 @@ pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
 pub use folders::{NAME_FILE, folder_name, folder_of};
 pub use format::VERSION;
+pub use history::{Batch, History};
 pub use index::LOG_ENTRIES_MAX;
 pub use introductions::{INTRODUCTIONS_FILE, Introductions, read_introductions};
 pub use lock::{DataLock, LockError};
 pub use memory::{Fault, MemoryDisk, MemoryFile};
 pub use opened::{Opened, OpenedAuthor};
-pub use reader::{Canonical, History};
+pub use reader::Canonical;
 pub use real::{RealDisk, RealFile};
 pub use resume::{RESUME_STATE_BYTES_MAX, Resume};
 pub use salvage::{SALVAGE_BYTES_MAX, SetAside};
@@ -86,7 +88,7 @@ pub use writer::{SyncOutcome, SyncTask};
 
 use crate::node::{
     limits::{BATCH_BYTES_MAX, ENTRY_BYTES_MAX},
-    types::{Decode, Heights, Seq},
+    types::{Author, Decode, Heights, Seq},
 };
 use format::Life;
 use index::Index;
@@ -140,6 +142,11 @@ impl<D: Disk> Log<D> {
     /// How many entries of every author there are.
     pub fn heights(&self) -> Heights {
         self.index.heights()
+    }
+
+    /// How many entries of an author there are.
+    pub fn height(&self, author: &Author) -> Seq {
+        self.index.height(author)
     }
 
     /// How many entries of every author are synced.

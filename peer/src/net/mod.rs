@@ -25,6 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     driver::ports::{Incoming, Order},
     node::{Identity, limits::CALL_MS_MAX, link::LinkId},
+    seal::{self, SharedNotary},
 };
 pub use routing::{LoginError, Registry, RegistryConfig};
 pub use server::{ServeError, serve};
@@ -46,6 +47,7 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Net {
     me: Identity,
+    notary: SharedNotary,
     /// The random number of this process.
     session: u64,
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
@@ -60,6 +62,7 @@ impl Net {
     /// `incoming` leads to the driver; `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
+        notary: SharedNotary,
         session: u64,
         address: watch::Receiver<String>,
         incoming: mpsc::Sender<Incoming>,
@@ -67,6 +70,7 @@ impl Net {
     ) -> Self {
         Self {
             me,
+            notary,
             session,
             address,
             incoming,
@@ -122,6 +126,15 @@ impl Net {
             session: self.session,
             address: self.address.borrow().clone(),
             expected_device: expected.map(|device| device.0.to_vec().into()).unwrap_or_default(),
+        }
+    }
+
+    /// A device has proved whose it is, at the other end of a link or at the registry: its certificate is kept beside its entries, for
+    /// third parties.
+    pub async fn introduce(&self, certificate: bytes::Bytes) {
+        match seal::introduction(certificate, self.notary.as_ref()) {
+            Ok(introduction) => self.tell(crate::node::Input::Introduced(introduction)).await,
+            Err(error) => tracing::debug!(%error, "cannot introduce"),
         }
     }
 

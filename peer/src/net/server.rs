@@ -29,8 +29,9 @@ use crate::{
     node::{
         limits::LINK_QUEUE_MAX,
         link::LinkUp,
-        types::{Conversation, EntryError, Heights, UserName},
+        types::{Conversation, DeviceId, EntryError, Heights, UserName},
     },
+    seal,
 };
 
 /// How many parts of a history are ready before the reader has taken them.
@@ -102,6 +103,8 @@ impl ChatService for Chat {
         let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
         let closed = outlet.closed.clone();
         let link = up.link;
+        net.introduce(seal::uncertified::certificate(&up.device, &up.user))
+            .await;
         let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
@@ -120,11 +123,12 @@ impl ChatService for Chat {
             user,
             device,
         } = request.into_inner();
-        let (conversation, user) = caller(conversation, &user, &device)?;
+        let (conversation, user, device) = caller(conversation, &user, &device)?;
         let (reply, answer) = oneshot::channel();
         let incoming = Incoming::Version {
             conversation,
             user,
+            device,
             reply,
         };
         let heights = self.ask(incoming, answer).await?;
@@ -141,13 +145,13 @@ impl ChatService for Chat {
             user,
             device,
         } = request.into_inner();
-        let (conversation, user) = caller(conversation, &user, &device)?;
+        let (conversation, user, device) = caller(conversation, &user, &device)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
         let (parts, answer) = mpsc::channel(PARTS_AHEAD);
         let chat = Self { net: self.net.clone() };
         self.net
             .tasks
-            .spawn(async move { chat.send_parts(conversation, heights, user, parts).await });
+            .spawn(async move { chat.send_parts(conversation, heights, (user, device), parts).await });
         Ok(Response::new(ReceiverStream::new(answer)))
     }
 }
@@ -176,7 +180,7 @@ impl Chat {
         &self,
         conversation: Conversation,
         heights: Heights,
-        user: UserName,
+        (user, device): (UserName, DeviceId),
         parts: mpsc::Sender<Result<wire::HistoryResponse, Status>>,
     ) {
         let mut wanted = Wanted::Beyond(heights);
@@ -186,13 +190,14 @@ impl Chat {
             let incoming = Incoming::History {
                 conversation,
                 user,
+                device,
                 wanted,
                 reply,
             };
             match self.ask(incoming, answer).await {
-                Ok((entries, Some(next))) if !entries.is_empty() => {
+                Ok((part, Some(next))) if !part.entries.is_empty() => {
                     wanted = Wanted::Next(next);
-                    if parts.send(Ok(wire::HistoryResponse { entries })).await.is_err() {
+                    if parts.send(Ok(convert::part_to_wire(part))).await.is_err() {
                         return;
                     }
                 }
@@ -222,10 +227,11 @@ fn caller(
     conversation: Option<wire::Conversation>,
     user: &str,
     device: &[u8],
-) -> Result<(Conversation, UserName), Status> {
-    convert::device_from_wire("device", device).map_err(invalid)?;
+) -> Result<(Conversation, UserName, DeviceId), Status> {
+    let device = convert::device_from_wire("device", device).map_err(invalid)?;
     let user = convert::user_name("user", user).map_err(invalid)?;
-    Ok((convert::conversation_from_wire(conversation).map_err(invalid)?, user))
+    let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
+    Ok((conversation, user, device))
 }
 
 fn invalid(error: EntryError) -> Status {

@@ -276,6 +276,10 @@ pub enum Code {
     PeerMisbehaved,
     /// Anything else the registry or the network says no to.
     Refused,
+    /// A member serves a history that cannot be genuine; it is pulled from another.
+    BadHistory,
+    /// A device has written two different entries with one number.
+    Fork,
 }
 
 impl Code {
@@ -296,6 +300,8 @@ impl Code {
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
             Self::Refused => "refused",
+            Self::BadHistory => "bad_history",
+            Self::Fork => "fork",
         }
     }
 }

@@ -23,6 +23,11 @@ impl Node {
             }
         }
         self.send_acks(taken);
+        for (conversation, seal) in frame.seals {
+            if let Err(why) = self.live_seal(device, conversation, seal) {
+                return self.misbehaved(device, &why);
+            }
+        }
         for ack in frame.acks {
             self.acked(device, &ack);
         }
@@ -66,7 +71,16 @@ impl Node {
             live: true,
             since: now.mono,
         };
-        let offered = self.talk(&conversation).replica.offer(held);
+        let mut offered = self.talk(&conversation).replica.offer(held);
+        if let Some(known) = offered.known.take() {
+            self.known_entry(&conversation, known);
+        }
+        for (held, why) in &offered.refused {
+            if let Refusal::Fork { .. } = why {
+                let entry = Arc::clone(&held.entry);
+                self.effect(Effect::Compare { entry, live: false });
+            }
+        }
         match self.take_offered(&conversation, offered, taken) {
             None => Ok(()),
             Some(why) => Err(why),
@@ -84,6 +98,7 @@ impl Node {
             taken: entries,
             refused,
             overflow,
+            ..
         } = offered;
         if overflow {
             self.talk(conversation).replica.drop_held(|_| true);
@@ -93,8 +108,11 @@ impl Node {
         }
         let last = self.talk(conversation).replica.version();
         let first = last + 1 - entries.len() as u64;
+        let now = self.now;
+        let mut is_sealed = false;
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
+            let seal = talk.sealing.take(&held.entry, now);
             match &mut talk.quiet {
                 Some(live) => *live += usize::from(held.live),
                 None => {
@@ -104,6 +122,11 @@ impl Node {
             }
             taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
             self.step.persist.push(held.entry);
+            is_sealed |= seal.is_some();
+            self.step.seals.extend(seal.map(|seal| (conversation.clone(), seal)));
+        }
+        if is_sealed {
+            self.advance(conversation);
         }
         let why = refused.first().map(|(_, why)| why.to_string());
         why.map(|why| format!("in {}: {why}", conversation.title(&self.me.user)))

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::{
     event::{Event, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    sealing::{Introduction, Seal},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
+    window::{PullFailure, Pulled},
 };
 
 /// A device with its address, as the registry tells.
@@ -44,7 +46,9 @@ pub enum Input {
     Leave(Conversation),
     /// The user says something.
     Write(Conversation, String),
-    /// The process is about to end: what waits is written, and the links say goodbye.
+    /// The process is about to end: what waits is written.
+    LastWords,
+    /// The process ends: the links say goodbye.
     Quit,
     /// Logged in at the registry.
     RegistryUp {
@@ -97,10 +101,19 @@ pub enum Input {
     VersionAnswer(DeviceId, Conversation, Heights),
     /// A member could not be asked what it holds.
     VersionFailed(DeviceId, Conversation),
-    /// A part of a history came in.
-    History(PullId, Vec<Arc<Entry>>),
+    /// A part of a history came in, as far as it is proved to be its authors'.
+    History(PullId, Pulled),
     /// A pull is over; all came, or it failed for this reason.
-    HistoryEnd(PullId, Result<(), String>),
+    HistoryEnd(PullId, Result<(), PullFailure>),
+    /// A device has proved whose it is.
+    Introduced(Introduction),
+    /// Own entries have been sealed.
+    Sealed(Conversation, Vec<Seal>),
+    /// Of seals that came over their authors' own links, these are good, and these are not.
+    Judged(Conversation, Vec<Seal>, Vec<Seal>),
+    /// An entry that had been there under the same author and seq is another one, as [`Effect::Compare`] has shown; it came over
+    /// the author's own link.
+    Forked(Author, Seq),
     /// The disk was synced: entries of these authors are durable up to these seqs.
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
@@ -134,6 +147,14 @@ pub enum Effect {
         conversation: Conversation,
         /// What is held already.
         heights: Heights,
+    },
+    /// Compare an entry that came with the one that is in the log under its author and seq. If it is another one, keep both as a
+    /// proof and tell the user; where it came over its author's own link, answer with `Forked`.
+    Compare {
+        /// What came.
+        entry: Arc<Entry>,
+        /// Over its author's own link.
+        live: bool,
     },
     /// Tell the user.
     Tell(Event),
@@ -196,6 +217,12 @@ pub struct DeliveryNews {
 pub struct Step {
     /// Entries to append to the logs of their conversations, in this order.
     pub persist: Vec<Arc<Entry>>,
+    /// Introductions to keep.
+    pub introductions: Vec<Introduction>,
+    /// Good seals to keep beside the logs, after the entries have been appended.
+    pub seals: Vec<(Conversation, Seal)>,
+    /// Seals to judge. Answered by `Judged`.
+    pub judge: Vec<(Conversation, Seal)>,
     /// What happens after all of them have been appended.
     pub then: Vec<Effect>,
 }

@@ -126,4 +126,4 @@ pub const BAD_HISTORY_AGAIN_MS: u64 = 60_000;
 
 /// How long an entry may have no seal before own entries name it no longer as seen, in milliseconds: its author may never come back
 /// to make one, and whatever names it cannot be served either.
-pub const SEAL_GRACE_MS: u64 = 2_000;
+pub const SEAL_GRACE_MS: u64 = 500;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Millis,
     limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct LinkId(pub u64);
 pub struct Frame {
     /// Entries in the order in which they must be taken.
     pub entries: Vec<Arc<Entry>>,
+    /// Seals of the other side's entries.
+    pub seals: Vec<(Conversation, Seal)>,
     /// What the other side has of our entries.
     pub acks: Vec<Ack>,
     /// What the other side holds.
@@ -31,6 +34,8 @@ pub struct Frame {
 pub enum Outgoing {
     /// An own entry.
     Entry(Arc<Entry>),
+    /// A seal of own entries.
+    Seal(Conversation, Seal),
     /// What we have of the other side's entries.
     Ack(Ack),
     /// What we hold.

@@ -216,7 +216,7 @@ impl Node {
                 self.unsettled.insert(conversation.clone());
             }
             if (now_due || every) && talk.takes_part(conversation) {
-                let version = talk.replica.version();
+                let version = talk.sealing.servable().version();
                 let stale = talk
                     .members
                     .keys()

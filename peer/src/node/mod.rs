@@ -20,6 +20,7 @@
 //! | `presence` | what the registry says |
 //! | `pulling` | comparing heights and pulling |
 //! | `sealing`, `window` | what third parties can be given, and what is taken of what they give |
+//! | `vouching` | seals and introductions as they come |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -41,6 +42,7 @@ pub mod sealing;
 pub mod sync;
 pub mod talk;
 pub mod types;
+mod vouching;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -50,6 +52,7 @@ pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 use event::{Event, Line};
 use link::{LinkId, LinkState, Peer};
 use replica::Replica;
+use sealing::Sealing;
 use sync::PullId;
 use talk::{Stage, Talk};
 use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
@@ -97,6 +100,12 @@ pub struct LoadedLog {
     pub heads_seen: BTreeMap<Author, Vec<Seen>>,
     /// What the last entries of the log name as seen.
     pub recently_seen: Heights,
+    /// Up to where seals cover each author's entries.
+    pub sealed: BTreeMap<Author, types::Seq>,
+    /// What the log holds before the first entry without a seal.
+    pub servable: Heights,
+    /// The entries from there on.
+    pub tail: Vec<Entry>,
     /// The own incarnation that may be gone on with.
     pub resume: Option<u64>,
 }
@@ -115,6 +124,8 @@ pub struct Node {
     talks: BTreeMap<Conversation, Talk>,
     /// Direct conversations that wait for the registry's word on a user, with what was written meanwhile.
     opening: BTreeMap<UserName, VecDeque<String>>,
+    /// Whose the devices are, as the registry has certified.
+    introduced: BTreeMap<DeviceId, UserName>,
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
@@ -141,6 +152,7 @@ impl Node {
             links: BTreeMap::new(),
             talks: BTreeMap::new(),
             opening: BTreeMap::new(),
+            introduced: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
             now: Millis::default(),
@@ -160,8 +172,10 @@ impl Node {
         });
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
         let replica = Replica::load(conversation.clone(), log.authors, frontier);
+        let mut sealing = Sealing::load(log.sealed, log.servable, &log.tail);
+        sealing.advance(|device| self.introduced.contains_key(device));
         self.talks
-            .insert(conversation, Talk::new(replica, self.me.device, log.resume));
+            .insert(conversation, Talk::new(replica, sealing, self.me.device, log.resume));
     }
 
     /// Decides what an input leads to.
@@ -170,7 +184,13 @@ impl Node {
         // On the path of a message no timer changes, unless the code that changes it says so.
         self.retime |= !matches!(
             input,
-            Input::Write(..) | Input::Frame(..) | Input::Durable(..) | Input::History(..) | Input::Tick
+            Input::Write(..)
+                | Input::Frame(..)
+                | Input::Durable(..)
+                | Input::History(..)
+                | Input::Sealed(..)
+                | Input::Judged(..)
+                | Input::Tick
         );
         match input {
             Input::Start(rooms) => self.start(rooms, now),
@@ -178,7 +198,8 @@ impl Node {
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
-            Input::Quit => self.quit(now),
+            Input::LastWords => self.last_words(now),
+            Input::Quit => self.quit(),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
@@ -201,8 +222,12 @@ impl Node {
             Input::LinkDrained(link) => self.link_drained(link, now),
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
             Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
-            Input::History(pull, entries) => self.history(pull, entries, now),
+            Input::History(pull, pulled) => self.history(pull, pulled, now),
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
+            Input::Introduced(introduction) => self.introduce(introduction),
+            Input::Sealed(conversation, seals) => self.sealed(&conversation, seals),
+            Input::Judged(conversation, good, bad) => self.judged(&conversation, good, bad),
+            Input::Forked(author, seq) => self.forked(author, seq),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
             Input::Tick => {}

@@ -4,12 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Millis, Node, Now,
-    event::Event,
+    event::{Code, Event},
     holdback::Held,
-    limits::{HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS, REPLAY_LAST},
+    limits::{
+        BAD_HISTORY_AGAIN_MS, HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS,
+        REPLAY_LAST,
+    },
+    replica::Refusal,
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Entry, Heights},
+    window::{BadHistory, PullFailure, Pulled},
 };
 
 /// How many entries a pull must promise for its progress to be told.
@@ -47,7 +52,8 @@ impl Node {
 
     fn consider(&mut self, conversation: &Conversation, now: Now) {
         self.retime = true;
-        let Some(talk) = self.talks.get_mut(conversation) else {
+        let Self { talks, introduced, .. } = self;
+        let Some(talk) = talks.get_mut(conversation) else {
             return;
         };
         let syncing = match &talk.stage {
@@ -60,7 +66,7 @@ impl Node {
         }
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
-        let mine = talk.replica.heights();
+        let mine = talk.needs_no_more(&self.me.device, |device| introduced.contains_key(device));
         if let Some((device, lacking)) = self.whom_to_ask(conversation, &mine, syncing, now) {
             return self.pull(conversation, device, lacking, mine, now);
         }
@@ -97,12 +103,15 @@ impl Node {
                 Some((*device, heights))
             })
         };
+        let of_use = |author: &Author| !sync.forked.contains(author);
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
-        let at_once = |device: DeviceId, author: &Author| syncing || author.device == device || !linked(author);
+        let at_once = |device: DeviceId, author: &Author| {
+            of_use(author) && (syncing || author.device == device || !linked(author))
+        };
         if let Some(found) = plan(mine, members(), at_once) {
             return Some(found);
         }
-        let found = plan(mine, members(), |_, _| true);
+        let found = plan(mine, members(), |_, author| of_use(author));
         let since = match found {
             None => {
                 sync.lag_since = None;
@@ -160,6 +169,7 @@ impl Node {
             of: lacking,
             taken: 0,
             told: 0,
+            sealed: false,
             bad: false,
         });
         self.pulls.insert(id, conversation.clone());
@@ -173,7 +183,7 @@ impl Node {
         });
     }
 
-    pub(super) fn history(&mut self, pull: PullId, entries: Vec<Arc<Entry>>, now: Now) {
+    pub(super) fn history(&mut self, pull: PullId, pulled: Pulled, now: Now) {
         let Some(conversation) = self.pulls.get(&pull).cloned() else {
             return;
         };
@@ -187,15 +197,20 @@ impl Node {
         else {
             return;
         };
+        let Pulled {
+            entries,
+            seals,
+            introductions,
+        } = pulled;
+        for introduction in introductions {
+            self.introduce(introduction);
+        }
         let mut taken = BTreeMap::new();
         let mut count = 0;
         let mut bad = None;
         for entry in entries {
-            if entry.conversation != conversation {
-                bad = Some(format!(
-                    "it sent an entry of another conversation as one of {conversation:?}"
-                ));
-                break;
+            if self.talk(&conversation).sync.forked.contains(&entry.author) {
+                continue;
             }
             let held = Held {
                 entry,
@@ -203,10 +218,19 @@ impl Node {
                 live: false,
                 since: now.mono,
             };
-            let offered = self.talk(&conversation).replica.offer(held);
+            let mut offered = self.talk(&conversation).replica.offer(held);
             count += offered.taken.len() as u64;
+            if let Some(known) = offered.known.take() {
+                self.known_entry(&conversation, known);
+            }
+            self.leave_forks(&conversation, &mut offered.refused);
             bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
         }
+        let mut sealed = false;
+        for seal in seals {
+            sealed |= self.keep_seal(&conversation, seal);
+        }
+        self.advance(&conversation);
         self.send_acks(taken);
         if let Some(why) = &bad {
             self.misbehaved(from, why);
@@ -214,6 +238,7 @@ impl Node {
         let talk = self.talk(&conversation);
         let Some(pull) = &mut talk.sync.pull else { return };
         pull.taken += count;
+        pull.sealed |= sealed;
         pull.bad |= bad.is_some();
         let step = (pull.of / 50).max(1);
         if pull.of >= PROGRESS_FROM && pull.taken >= pull.told + step {
@@ -230,7 +255,20 @@ impl Node {
         }
     }
 
-    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
+    /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
+    /// from what is held of that author. What is held stays, and no more is wanted of him here.
+    fn leave_forks(&mut self, conversation: &Conversation, refused: &mut Vec<(Held, Refusal)>) {
+        let is_fork =
+            |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
+        let forks: Vec<_> = refused.extract_if(.., is_fork).collect();
+        for (held, _) in forks {
+            self.talk(conversation).sync.forked.insert(held.entry.author);
+            let entry = held.entry;
+            self.effect(Effect::Compare { entry, live: false });
+        }
+    }
+
+    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), PullFailure>, now: Now) {
         let Some(conversation) = self.pulls.remove(&id) else {
             return;
         };
@@ -239,9 +277,17 @@ impl Node {
         let Some(pull) = talk.sync.pull.take_if(|pull| pull.id == id) else {
             return;
         };
-        let useless = end.is_err() || pull.bad || pull.taken == 0;
-        let broken = end.is_err() && !pull.bad && pull.taken > 0;
-        let mut wait_ms = PULL_AGAIN_MS;
+        let forged = match &end {
+            Err(PullFailure::Bad(why)) => Some(why),
+            _ => None,
+        };
+        let useless = end.is_err() || pull.bad || (pull.taken == 0 && !pull.sealed);
+        let broken = end.is_err() && forged.is_none() && !pull.bad && pull.taken > 0;
+        let mut wait_ms = if forged.is_some() {
+            BAD_HISTORY_AGAIN_MS
+        } else {
+            PULL_AGAIN_MS
+        };
         if let Some(entering) = talk.entering() {
             let again = broken && entering.broken < JOIN_RETRIES_MAX;
             entering.again = again.then_some(pull.from);
@@ -254,18 +300,13 @@ impl Node {
             talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
         if end.is_ok() && !pull.bad {
-            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
-            // hold: it has lost it since, with its disk, or its process never had it.
+            // All that this device can serve is here. What it sent before and still waits for a cause names one that it does not
+            // hold, or that its author never sealed; if that is ever servable, this comes again with it.
             let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            let dropped = talk.replica.drop_held(left_over);
-            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
-            let absurd = dropped
-                .iter()
-                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
-            if let Some(held) = absurd {
-                let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
-                self.misbehaved(pull.from, &why);
-            }
+            talk.replica.drop_held(left_over);
+        }
+        if let Some(why) = forged {
+            self.bad_history(&conversation, pull.from, why);
         }
         let from = user(self, pull.from);
         let talk = self.talk(&conversation);
@@ -277,6 +318,20 @@ impl Node {
             self.show_last(&conversation, live);
         }
         self.unsettled.insert(conversation);
+    }
+
+    /// A member served what nobody wrote, or what it cannot prove: the user is told who.
+    fn bad_history(&mut self, conversation: &Conversation, from: DeviceId, why: &BadHistory) {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        peer.refused += 1;
+        let (user, title) = (peer.user.clone(), conversation.title(&self.me.user));
+        let message = format!(
+            "{user} served a history of {title} that is not proved to be its authors' own: {why}; what was not proved was left \
+             out, and is pulled from others"
+        );
+        self.notice(Code::BadHistory, message);
     }
 
     pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {

@@ -97,6 +97,8 @@ pub struct Offered {
     pub refused: Vec<(Held, Refusal)>,
     /// There was no room to hold the entry back.
     pub overflow: bool,
+    /// It is held already, or another one is that has the same author and seq.
+    pub known: Option<Held>,
 }
 
 enum Verdict {
@@ -175,7 +177,7 @@ impl Replica {
         let mut next = vec![offered];
         while let Some(held) = next.pop() {
             match self.judge(&held.entry) {
-                Verdict::Duplicate => {}
+                Verdict::Duplicate => result.known = Some(held),
                 Verdict::Refused(why) => result.refused.push((held, why)),
                 Verdict::Waits(cause) => {
                     if let Err(Full) = self.held.hold(held, cause) {
@@ -195,10 +197,15 @@ impl Replica {
         result
     }
 
-    /// The next entry of `author`, naming all that is held as seen. It is not taken in before [`Replica::write`] is called.
-    pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime) -> Draft {
+    /// The entries held that no other held entry implies.
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// The next entry of `author`, naming what is in `frontier` as seen. It is not taken in before [`Replica::write`] is called.
+    pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime, frontier: &Frontier) -> Draft {
         let own = self.authors.get(&author);
-        let mut seen: Vec<Seen> = self.frontier.heads().filter(|head| head.author != author).collect();
+        let mut seen: Vec<Seen> = frontier.heads().filter(|head| head.author != author).collect();
         if seen.len() > SEEN_MAX {
             seen.sort_by_key(|head| std::cmp::Reverse(self.lamport(head)));
             seen.truncate(SEEN_MAX);

@@ -8,6 +8,7 @@ use super::{
     limits::{REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
+    sealing::Sealing,
     talk::{Entering, Stage, Talk},
     types::{Author, Body, Conversation, RoomName, UserName},
 };
@@ -75,7 +76,7 @@ impl Node {
         let me = self.me.device;
         self.talks
             .entry(conversation.clone())
-            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), me, None))
+            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), Sealing::default(), me, None))
     }
 
     fn enter(&mut self, conversation: Conversation, announce: bool) {
@@ -181,7 +182,7 @@ impl Node {
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();
-        let heights = talk.replica.heights();
+        let heights = talk.sealing.servable().clone();
         let members = std::mem::take(&mut talk.members);
         for device in members.keys() {
             if let Some(link) = self.peers.get(device).and_then(super::Peer::link_with_room) {
@@ -238,15 +239,31 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let resume = talk.resume.take();
+        let mut resume = talk.resume.take();
+        // What may never be served is named no longer, and an author whose entries named it writes as a new one: nothing else could
+        // be served either.
+        let overdue = talk.sealing.is_overdue(now.mono);
+        if overdue {
+            let sealing = &talk.sealing;
+            let goes_on = |author: &Author| !sealing.is_author_overdue(author, now.mono);
+            talk.author = talk.author.filter(goes_on);
+            resume = resume.filter(|&incarnation| goes_on(&Author { device, incarnation }));
+        }
         let author = *talk.author.get_or_insert_with(|| Author {
             device,
             incarnation: resume.unwrap_or(incarnation),
         });
-        let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
-        let entry = (self.encode)(draft);
+        let frontier = if overdue {
+            talk.sealing.frontier()
+        } else {
+            talk.replica.frontier()
+        };
+        let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall, frontier);
+        let entry = (self.encode.0)(draft);
         let talk = self.talk(conversation);
         talk.replica.write(&entry);
+        // No seal of an own entry can be there before it.
+        let _none = talk.sealing.take(&entry, now.mono);
         let members: Vec<_> = talk.members.keys().copied().collect();
         let talk = &self.talks[conversation];
         let line = self.line(&entry, &talk.replica, talk.replica.version());
@@ -259,7 +276,8 @@ impl Node {
         self.step.persist.push(entry);
     }
 
-    pub(super) fn quit(&mut self, now: Now) {
+    /// The process is about to end: nothing waits any longer.
+    pub(super) fn last_words(&mut self, now: Now) {
         self.quitting = true;
         let waiting: Vec<_> = self.talks.keys().cloned().collect();
         for conversation in waiting {
@@ -276,6 +294,10 @@ impl Node {
                 &format!("{user} was not found before the end"),
             );
         }
+    }
+
+    pub(super) fn quit(&mut self) {
+        self.quitting = true;
         let links: Vec<_> = self.links.keys().copied().collect();
         for link in links {
             self.effect(Effect::Close(link, ByeReason::Quit, "the peer ends".into()));

@@ -9,10 +9,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use bytes::Bytes;
+
 use super::{
+    Millis,
     clock::Frontier,
-    limits::{ANCHOR_EVERY, UNSERVABLE_MAX},
-    types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq},
+    limits::{ANCHOR_EVERY, SEAL_GRACE_MS, UNSERVABLE_MAX},
+    types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq, UserName},
 };
 
 /// An author's word that it wrote an entry, and with it all that the chain of hashes leads to from there.
@@ -32,6 +35,17 @@ impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}:{} {:?}", self.author, self.seq.0, self.id)
     }
+}
+
+/// Says whose a device is, and that the registry has certified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// The device.
+    pub device: DeviceId,
+    /// Its user.
+    pub user: UserName,
+    /// The certificate itself. Nothing but `seal` looks into it.
+    pub certificate: Bytes,
 }
 
 /// Whether a seal is kept for good, where `before` is the last one before it that is: between them a reader who is given the history
@@ -58,6 +72,7 @@ struct Waiting {
     seq: Seq,
     id: EntryId,
     seen: Vec<Seen>,
+    since: Millis,
 }
 
 /// What of a conversation is sealed.
@@ -67,6 +82,8 @@ pub struct Sealing {
     sealed: BTreeMap<Author, Seq>,
     /// Up to where seals came that nobody has judged yet.
     claimed: BTreeMap<Author, Seq>,
+    /// Good seals that came before what they are of.
+    early: BTreeMap<Author, Seal>,
     /// What can be served: sealed, by devices with an introduction, and closed under causes.
     servable: Heights,
     /// The entries of that which no other one of them implies.
@@ -93,36 +110,39 @@ impl Sealing {
             ..Self::default()
         };
         for entry in tail {
-            sealing.take(entry);
+            sealing.take(entry, Millis::default());
         }
         sealing
     }
 
-    /// An entry was taken; its seal may follow.
+    /// An entry was taken. Returns its seal where that came before it and covers more than was covered; otherwise one may follow.
     ///
     /// Of more than [`UNSERVABLE_MAX`] no notice is taken: these are not served before the next start.
-    pub fn take(&mut self, entry: &Entry) {
+    pub fn take(&mut self, entry: &Entry, now: Millis) -> Option<Seal> {
         if self.waiting.len() >= UNSERVABLE_MAX {
-            return;
+            return None;
         }
         let waiting = Waiting {
             author: entry.author,
             seq: entry.seq,
             id: entry.id,
             seen: entry.seen.clone(),
+            since: now,
         };
         self.places.insert((entry.author, entry.seq), self.next);
         self.waiting.insert(self.next, waiting);
         self.next += 1;
+        let is_here = self.early.get(&entry.author).is_some_and(|seal| seal.seq == entry.seq);
+        let seal = is_here.then(|| self.early.remove(&entry.author)).flatten()?;
+        self.seal(&seal).then_some(seal)
     }
 
     /// Whether a seal, which may be good or not, is of something that is held and has none.
-    pub fn fits(&self, author: &Author, seq: Seq, id: EntryId) -> Fit {
-        let place = self.places.get(&(*author, seq));
-        match place.and_then(|place| self.waiting.get(place)) {
-            _ if seq <= self.sealed(author) => Fit::Old,
+    pub fn fits(&self, seal: &Seal) -> Fit {
+        match self.waiting_id(&seal.author, seal.seq) {
+            _ if seal.seq <= self.sealed(&seal.author) => Fit::Old,
             None => Fit::Old,
-            Some(waiting) if waiting.id != id => Fit::Other(waiting.id),
+            Some(held) if held != seal.id => Fit::Other(held),
             Some(_) => Fit::New,
         }
     }
@@ -146,12 +166,21 @@ impl Sealing {
 
     /// A good seal covers an author's entries up to this one. Returns whether that is news; then [`Sealing::advance`] tells what it
     /// leads to.
-    pub fn seal(&mut self, author: Author, seq: Seq, id: EntryId) -> bool {
-        let news = self.fits(&author, seq, id) == Fit::New;
+    pub fn seal(&mut self, seal: &Seal) -> bool {
+        let news = self.fits(seal) == Fit::New;
         if news {
-            self.sealed.insert(author, seq);
+            self.sealed.insert(seal.author, seal.seq);
         }
         news
+    }
+
+    /// A good seal of an entry that may not have been taken yet, as it waits for its causes. Returns as [`Sealing::seal`].
+    pub fn seal_early(&mut self, seal: Seal, held: Seq) -> bool {
+        if seal.seq <= held {
+            return self.seal(&seal);
+        }
+        self.early.insert(seal.author, seal);
+        false
     }
 
     /// Goes on as far as seals, introductions and causes allow. Returns whether there is more to serve than before.
@@ -195,14 +224,15 @@ impl Sealing {
     }
 
     /// What a device can be given: it needs no seal to know what it wrote itself.
-    pub fn servable_for(&self, reader: &DeviceId) -> Heights {
+    pub fn servable_for(&self, reader: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
         let mut servable = self.servable.clone();
         if self.waiting.values().all(|entry| entry.author.device != *reader) {
             return servable;
         }
         for entry in self.waiting.values() {
-            let known = entry.author.device == *reader || self.sealed(&entry.author) >= entry.seq;
-            if known && follows(&servable, entry) {
+            let device = &entry.author.device;
+            let known = introduced(device) && self.sealed(&entry.author) >= entry.seq;
+            if (known || device == reader) && follows(&servable, entry) {
                 servable.0.insert(entry.author, entry.seq);
             }
         }
@@ -212,6 +242,21 @@ impl Sealing {
     /// Whether everything can be served.
     pub fn is_settled(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether something has had no seal for so long that none may ever come.
+    pub fn is_overdue(&self, now: Millis) -> bool {
+        let oldest = self.waiting.first_key_value();
+        oldest.is_some_and(|(_, entry)| now.since(entry.since) > SEAL_GRACE_MS)
+    }
+
+    /// Whether something of an author has.
+    pub fn is_author_overdue(&self, author: &Author, now: Millis) -> bool {
+        let mut overdue = self
+            .waiting
+            .values()
+            .filter(|entry| now.since(entry.since) > SEAL_GRACE_MS);
+        overdue.any(|entry| entry.author == *author)
     }
 
     /// What need not be pulled, of what is held: of others only what has a seal, since the seal must come too.
@@ -235,3 +280,6 @@ fn follows(servable: &Heights, entry: &Waiting) -> bool {
     servable.of(&entry.author).next() == entry.seq
         && entry.seen.iter().all(|cause| servable.of(&cause.author) >= cause.seq)
 }
+
+#[cfg(test)]
+mod tests;

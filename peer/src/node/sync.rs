@@ -1,6 +1,6 @@
 //! From whom to pull what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Millis,
@@ -26,6 +26,8 @@ pub struct Pull {
     pub taken: u64,
     /// How many were taken when progress was last told.
     pub told: u64,
+    /// It brought seals that were lacking.
+    pub sealed: bool,
     /// Something that came broke a rule.
     pub bad: bool,
 }
@@ -41,6 +43,8 @@ pub struct Sync {
     pub lag_since: Option<Millis>,
     /// When to look again whether to pull.
     pub look_at: Option<Millis>,
+    /// Authors of whom others hold what does not follow from what is held: more of it is of no use.
+    pub forked: BTreeSet<Author>,
 }
 
 /// The member to pull from, and how many entries it is ahead: of those that hold something that is lacked, the one with the

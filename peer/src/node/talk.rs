@@ -6,8 +6,9 @@ use super::{
     Millis,
     delivery::Deliveries,
     replica::Replica,
+    sealing::Sealing,
     sync::Sync,
-    types::{Author, Conversation, DeviceId, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Heights, Seq, UserName},
 };
 
 /// How far the user is in a conversation.
@@ -54,6 +55,8 @@ pub struct Member {
 pub struct Talk {
     /// What it holds.
     pub replica: Replica,
+    /// What of that can be proved to third parties.
+    pub sealing: Sealing,
     /// How far the user is in it.
     pub stage: Stage,
     /// The others' devices. Those that were lost stay, since they are owed what they lack; those that left do not.
@@ -73,15 +76,17 @@ pub struct Talk {
     pub quiet: Option<usize>,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
-    /// The version at which each member was last told the heights.
+    /// The version at which each member was last told the heights, which are those of what it can be given.
     pub told: BTreeMap<DeviceId, u64>,
+    /// Somebody was told heights while there was more that had no seal yet.
+    pub told_short: bool,
     /// When the heights are to be told to all, out of turn.
     pub tell_at: Option<Millis>,
 }
 
 impl Talk {
     /// A conversation around what is held of it.
-    pub fn new(replica: Replica, me: DeviceId, resume: Option<u64>) -> Self {
+    pub fn new(replica: Replica, sealing: Sealing, me: DeviceId, resume: Option<u64>) -> Self {
         // What was read back from the disk was synced when the log was opened.
         let durable: BTreeMap<_, _> = replica
             .authors()
@@ -92,6 +97,7 @@ impl Talk {
         let deliveries = Deliveries::new(own.map(|(author, seq)| (*author, *seq)).collect());
         Self {
             replica,
+            sealing,
             stage: Stage::Closed,
             members: BTreeMap::new(),
             author: None,
@@ -102,6 +108,7 @@ impl Talk {
             quiet: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
+            told_short: false,
             tell_at: None,
         }
     }
@@ -110,6 +117,11 @@ impl Talk {
     pub fn takes_part(&self, conversation: &Conversation) -> bool {
         // A direct conversation is always open to its two users: closing it only takes it off the screen.
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
+    }
+
+    /// What need not be pulled.
+    pub fn needs_no_more(&self, me: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
+        self.sealing.needed(self.replica.heights(), me, introduced)
     }
 
     /// What joining has brought so far, while it lasts.

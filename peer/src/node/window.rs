@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     limits::{AUTHORS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX},
-    sealing::Seal,
+    sealing::{Introduction, Seal},
     types::{Author, Conversation, DeviceId, Entry, EntryError, EntryId, Heights, Seq, UserName},
 };
 
@@ -68,6 +68,26 @@ pub enum BadHistory {
         /// How many.
         entries: usize,
     },
+}
+
+/// What of a history is proved to be its authors'.
+#[derive(Debug, Default, Clone)]
+pub struct Pulled {
+    /// Entries in the order in which they came.
+    pub entries: Vec<Arc<Entry>>,
+    /// Good seals of these and of earlier ones.
+    pub seals: Vec<Seal>,
+    /// Good introductions of those who made the seals.
+    pub introductions: Vec<Introduction>,
+}
+
+/// Why a pull has ended before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullFailure {
+    /// The other side cannot be reached any more, or says no.
+    Broken(String),
+    /// What it serves cannot be genuine, or cannot be shown to be.
+    Bad(BadHistory),
 }
 
 /// What has come of one author.
@@ -169,16 +189,19 @@ impl Window {
         Ok(())
     }
 
-    /// Whether a seal, if it is good, covers something that waits.
+    /// Whether a seal, if it is good, covers something that nothing else covers.
     ///
     /// # Errors
-    /// It does not, or nobody has said whose device its author is, or that device writes under another name.
-    pub fn claim(&self, seal: &Seal) -> Result<(), BadHistory> {
+    /// It is of nothing that came, or nobody has said whose device its author is, or that device writes under another name.
+    pub fn claim(&self, seal: &Seal) -> Result<bool, BadHistory> {
         let (author, seq) = (seal.author, seal.seq);
         let stray = BadHistory::StraySeal(author, seq);
         let Some(chain) = self.chains.get(&author) else {
             return Err(stray);
         };
+        if seq <= chain.covered {
+            return Ok(false);
+        }
         let place = seq.0.checked_sub(chain.covered.0 + 1);
         let place = place.and_then(|place| usize::try_from(place).ok());
         if place.and_then(|place| chain.ids.get(place)) != Some(&seal.id) {
@@ -194,7 +217,7 @@ impl Window {
                 certified: certified.clone(),
                 found: found.clone(),
             }),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 

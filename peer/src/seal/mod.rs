@@ -5,32 +5,32 @@
 //! names in it: a certificate is valid for hours, and a history is pulled after years. A **tag** is what a device puts into its own
 //! entries so that it knows them again after it has lost its disk; nobody else can make or judge it.
 //!
-//! What is decided on these grounds is in `node`. Here is what takes a key: [`Notary`], and [`Reader`], which judges a pulled history.
+//! What is decided on these grounds is in `node`. Here is what takes a key: [`Judge`] and [`Notary`], and [`Reader`], which judges a pulled history.
 
+mod device;
 mod reader;
 mod tag;
+pub mod uncertified;
 
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 pub use self::{
-    reader::{Part, Pulled, Reader},
+    device::{DeviceJudge, DeviceNotary, Introduced},
+    reader::{Part, Reader},
     tag::TagKey,
 };
 use crate::node::{
-    sealing::Seal,
+    sealing::{Introduction, Seal},
     types::{Author, Conversation, DeviceId, Entry, EntryId, Seq, UserName},
 };
 
 /// What a seal's signature begins with, so that a signature that was made for anything else is none.
 const DOMAIN: &[u8] = b"peerchat seal of an entry 1\n";
 
-/// The keys that a peer has, and those that it believes.
-pub trait Notary: fmt::Debug + Send + Sync {
-    /// The signature of the own device.
-    fn sign(&self, message: &[u8]) -> [u8; 64];
-
+/// Whose signatures and certificates are believed.
+pub trait Judge: fmt::Debug + Send + Sync {
     /// Whether a signature is a device's.
     fn is_signed(&self, device: &DeviceId, message: &[u8], signature: &[u8; 64]) -> bool;
 
@@ -39,35 +39,28 @@ pub trait Notary: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why it is not believed.
     fn introduced(&self, certificate: &[u8]) -> Result<(DeviceId, UserName), String>;
+}
+
+/// A judge with the own device's key.
+pub trait Notary: Judge {
+    /// The signature of the own device.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
 
     /// With what the own device knows its entries again.
     fn tag_key(&self) -> &TagKey;
 }
 
-/// Says whose a device is, and that the registry has certified it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Introduction {
-    /// The device.
-    pub device: DeviceId,
-    /// Its user.
-    pub user: UserName,
-    /// The certificate itself.
-    pub certificate: Bytes,
-}
-
-impl Introduction {
-    /// What a certificate says.
-    ///
-    /// # Errors
-    /// Why it is not believed.
-    pub fn of(certificate: Bytes, notary: &dyn Notary) -> Result<Self, String> {
-        let (device, user) = notary.introduced(&certificate)?;
-        Ok(Self {
-            device,
-            user,
-            certificate,
-        })
-    }
+/// What a certificate says of whose a device is.
+///
+/// # Errors
+/// Why it is not believed.
+pub fn introduction(certificate: Bytes, judge: &dyn Judge) -> Result<Introduction, String> {
+    let (device, user) = judge.introduced(&certificate)?;
+    Ok(Introduction {
+        device,
+        user,
+        certificate,
+    })
 }
 
 /// Seals an entry of the own device.
@@ -82,9 +75,9 @@ pub fn make(notary: &dyn Notary, conversation: &Conversation, author: Author, se
 }
 
 /// Whether a seal is its author's.
-pub fn is_good(notary: &dyn Notary, conversation: &Conversation, seal: &Seal) -> bool {
+pub fn is_good(judge: &dyn Judge, conversation: &Conversation, seal: &Seal) -> bool {
     let message = message(conversation, &seal.author, seal.seq, &seal.id);
-    notary.is_signed(&seal.author.device, &message, &seal.signature)
+    judge.is_signed(&seal.author.device, &message, &seal.signature)
 }
 
 /// Whether the own device wrote an entry, by its tag.
@@ -115,6 +108,8 @@ fn message(conversation: &Conversation, author: &Author, seq: Seq, id: &EntryId)
 }
 
 #[cfg(test)]
-mod testing;
+mod figures;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Introduction, SharedNotary, is_good, is_own};
+use super::{SharedNotary, introduction, is_good, is_own};
 use crate::node::{
+    Identity,
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights},
-    window::{BadHistory, Window},
+    window::{BadHistory, Pulled, Window},
 };
 
 /// A part of a history as it came.
@@ -22,17 +23,6 @@ pub struct Part {
     pub introductions: Vec<Bytes>,
 }
 
-/// What of a history is proved to be its authors'.
-#[derive(Debug, Default, Clone)]
-pub struct Pulled {
-    /// Entries in the order in which they came.
-    pub entries: Vec<Arc<Entry>>,
-    /// Good seals of these and of earlier ones.
-    pub seals: Vec<Seal>,
-    /// Good introductions of those who made the seals.
-    pub introductions: Vec<Introduction>,
-}
-
 /// Reads one history.
 #[derive(Debug)]
 pub struct Reader {
@@ -44,11 +34,13 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of what a conversation has beyond what is held.
-    pub fn new(notary: SharedNotary, me: DeviceId, conversation: Conversation, have: Heights) -> Self {
-        let window = Window::new(conversation.clone(), have);
+    pub fn new(notary: SharedNotary, me: &Identity, conversation: Conversation, have: Heights) -> Self {
+        let mut window = Window::new(conversation.clone(), have);
+        // Nobody is known of a new window, so nobody is another one.
+        let _known = window.introduce(me.device, me.user.clone());
         Self {
             notary,
-            me,
+            me: me.device,
             conversation,
             window,
         }
@@ -65,8 +57,8 @@ impl Reader {
         }
         let mut introductions = Vec::new();
         for certificate in part.introductions {
-            let introduction =
-                Introduction::of(certificate, self.notary.as_ref()).map_err(BadHistory::FalseIntroduction)?;
+            let introduction = introduction(certificate, self.notary.as_ref());
+            let introduction = introduction.map_err(BadHistory::FalseIntroduction)?;
             self.window.introduce(introduction.device, introduction.user.clone())?;
             introductions.push(introduction);
         }
@@ -82,7 +74,9 @@ impl Reader {
             }
         }
         for seal in last.into_values() {
-            self.window.claim(&seal)?;
+            if !self.window.claim(&seal)? {
+                continue;
+            }
             if !is_good(self.notary.as_ref(), &self.conversation, &seal) {
                 return Err(BadHistory::FalseSeal(seal.author, seal.seq));
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Notary, SharedNotary, TagKey, make};
+use super::{Judge, Notary, SharedNotary, TagKey, make};
 use crate::{
     net::convert,
     node::{
@@ -45,11 +45,7 @@ fn signed(device: &DeviceId, message: &[u8]) -> [u8; 64] {
     signature
 }
 
-impl Notary for HashNotary {
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        signed(&self.device, message)
-    }
-
+impl Judge for HashNotary {
     fn is_signed(&self, device: &DeviceId, message: &[u8], signature: &[u8; 64]) -> bool {
         signed(device, message) == *signature
     }
@@ -65,6 +61,12 @@ impl Notary for HashNotary {
             DeviceId(*device),
             UserName::new(user).map_err(|error| error.to_string())?,
         ))
+    }
+}
+
+impl Notary for HashNotary {
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        signed(&self.device, message)
     }
 
     fn tag_key(&self) -> &TagKey {
@@ -111,7 +113,8 @@ impl Pen {
             user: (seq == Seq::FIRST).then(|| UserName::new(&self.user).unwrap()),
             previous: self.last.map(|(_, id)| id),
             seen,
-            lamport: Lamport(seq.0 + 1_000),
+            // Right for whoever has seen nothing of others.
+            lamport: Lamport(seq.0),
             sent_at: WallTime(0),
             body: Body::Text(text.into()),
         }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     net::convert,
     node::{
+        Identity,
         limits::WINDOW_ENTRIES_MAX,
         sealing::Seal,
         types::{Author, Conversation, Entry, EntryId, Heights, RoomName, Seq, UserName},
@@ -46,9 +47,17 @@ fn history(plan: &Plan) -> Vec<Part> {
     parts
 }
 
+fn me(n: u8) -> Identity {
+    let user = UserName::new(&format!("user-{n}")).unwrap();
+    Identity {
+        user,
+        device: device(n),
+    }
+}
+
 fn reader() -> Reader {
-    let me = device(0xff);
-    Reader::new(HashNotary::shared(me), me, room(), Heights::default())
+    let me = me(0xff);
+    Reader::new(HashNotary::shared(me.device), &me, room(), Heights::default())
 }
 
 /// What a reader makes of parts: what it hands out, and how it ends.
@@ -246,8 +255,8 @@ fn a_name_that_the_registry_did_not_certify_is_refused() {
 #[test]
 fn an_own_entry_is_known_by_its_tag_and_by_nothing_else() {
     let mut pen = Pen::new(1);
-    let me = pen.author.device;
-    let notary = HashNotary::shared(me);
+    let me = me(1);
+    let notary = HashNotary::shared(me.device);
     let mut tagged = |text: &str| {
         let mut bytes = convert::encode_entry(pen.draft(text, Vec::new())).bytes.to_vec();
         notary.tag_key().put(&mut bytes);
@@ -256,7 +265,7 @@ fn an_own_entry_is_known_by_its_tag_and_by_nothing_else() {
         entry
     };
     let own = vec![tagged("one"), tagged("two")];
-    let mut reader = Reader::new(notary.clone(), me, room(), Heights::default());
+    let mut reader = Reader::new(notary.clone(), &me, room(), Heights::default());
     let part = Part {
         entries: own.clone(),
         ..Part::default()
@@ -264,7 +273,7 @@ fn an_own_entry_is_known_by_its_tag_and_by_nothing_else() {
     assert_eq!(reader.take(part).unwrap().entries, own);
     assert_eq!(reader.finish(), Ok(()));
     let mut forger = Pen::new(1);
-    let mut reader = Reader::new(notary, me, room(), Heights::default());
+    let mut reader = Reader::new(notary, &me, room(), Heights::default());
     let part = Part {
         entries: vec![forger.write("never said", Vec::new())],
         ..Part::default()

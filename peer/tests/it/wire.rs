@@ -6,10 +6,11 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use peerchat_proto::v1::{
     Author, Body, Conversation, DirectPair, Entry, Frame, Hello, JoinRoomRequest, LinkRequest, LinkResponse,
-    LogInRequest, Seen, Text, WatchRequest, body, chat_service_client::ChatServiceClient, conversation,
+    LogInRequest, Seal, Seen, Text, WatchRequest, body, chat_service_client::ChatServiceClient, conversation,
     routing_service_client::RoutingServiceClient,
 };
 use prost::Message as _;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Status, Streaming, transport::Channel};
@@ -115,6 +116,7 @@ impl Pen {
             lamport: seq,
             sent_at_ms: 1_700_000_000_000,
             body: Some(body_of(text)),
+            tag: Bytes::new(),
         };
         self.last = Some(entry.clone());
         entry
@@ -131,6 +133,7 @@ pub fn body_of(text: &str) -> Body {
 pub struct Fake {
     pub user: String,
     pub device: Bytes,
+    key: Ed25519KeyPair,
     address: SocketAddr,
     lease: Bytes,
     registry: RoutingServiceClient<Channel>,
@@ -147,7 +150,8 @@ impl Fake {
     /// Logs in, as one who is to be found at `address`.
     pub fn log_in_at(site: &Site, user: &str, address: SocketAddr) -> Self {
         // Made of the name, so that a failure shows the same devices again.
-        let device = Bytes::copy_from_slice(blake3::hash(user.as_bytes()).as_bytes());
+        let key = Ed25519KeyPair::from_seed_unchecked(blake3::hash(user.as_bytes()).as_bytes()).unwrap();
+        let device = Bytes::copy_from_slice(key.public_key().as_ref());
         let runtime = runtime();
         let (registry, lease) = runtime.block_on(async {
             let mut registry = RoutingServiceClient::new(channel(site.registry.address).await);
@@ -163,6 +167,7 @@ impl Fake {
         Self {
             user: user.into(),
             device,
+            key,
             address,
             lease,
             registry,
@@ -187,6 +192,42 @@ impl Fake {
     /// A good author of its own.
     pub fn author(&self) -> Author {
         author(&self.device, 7)
+    }
+
+    /// A frame with these entries, each sealed as its author would.
+    pub fn sealed(&self, entries: &[Entry]) -> Frame {
+        let seals = entries.iter().map(|entry| self.seal(entry)).collect();
+        Frame {
+            seals,
+            ..self::entries(entries)
+        }
+    }
+
+    /// The seal of an entry, made as the contract says.
+    pub fn seal(&self, entry: &Entry) -> Seal {
+        let (conversation, author) = (entry.conversation.clone(), entry.author.clone().unwrap());
+        let (kind, names) = match conversation.clone().unwrap().kind.unwrap() {
+            conversation::Kind::Room(room) => (b'r', vec![room]),
+            conversation::Kind::Direct(pair) => (b'd', vec![pair.low, pair.high]),
+        };
+        let mut message = b"peerchat seal of an entry 1\n".to_vec();
+        message.push(kind);
+        for name in names {
+            message.extend((name.len() as u32).to_le_bytes());
+            message.extend(name.bytes());
+        }
+        let id = Bytes::copy_from_slice(blake3::hash(&encoded(entry)).as_bytes());
+        message.extend(&author.device);
+        message.extend(author.incarnation.to_le_bytes());
+        message.extend(entry.seq.to_le_bytes());
+        message.extend(&id);
+        Seal {
+            conversation,
+            author: Some(author),
+            seq: entry.seq,
+            id,
+            signature: Bytes::copy_from_slice(self.key.sign(&message).as_ref()),
+        }
     }
 
     pub fn pen(&self, conversation: Conversation) -> Pen {

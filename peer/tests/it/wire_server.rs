@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
-use bytes::Bytes;
 use peerchat_proto::v1::{
     HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
     chat_service_server::{ChatService, ChatServiceServer},
@@ -13,8 +12,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The parts of a history: batches of encoded entries.
-pub type Parts = Answers<Vec<Bytes>>;
+/// The parts of a history.
+pub type Parts = Answers<HistoryResponse>;
 
 /// What the service answers.
 #[derive(Clone)]
@@ -76,9 +75,6 @@ impl ChatService for Script {
     }
 
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
-        use tokio_stream::StreamExt as _;
-        let parts = (self.history)();
-        let parts = parts.map(|part| part.map(|entries| HistoryResponse { entries }));
-        Ok(Response::new(Box::pin(parts)))
+        Ok(Response::new((self.history)()))
     }
 }

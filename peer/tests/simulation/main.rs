@@ -11,6 +11,7 @@
 
 mod checks;
 mod faults;
+mod notary;
 mod peer;
 mod registry;
 mod wire;

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 
 use peerchat::{
-    driver::ports::Order,
-    log::History,
+    driver::{
+        ports::Order,
+        serve::{self, ServedPart},
+    },
     net::convert,
     node::{
-        Input,
+        Identity, Input,
         link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
         sync::PullId,
         types::Conversation,
+        window::PullFailure,
     },
+    seal::{self, Part, Reader},
 };
 
 use crate::{
+    notary::certificate,
     peer::SimPeer,
     world::{Happening, Who, World},
 };
@@ -49,7 +54,9 @@ pub struct Serving {
     server_life: u64,
     pull: PullId,
     conversation: Conversation,
-    history: Option<History>,
+    serving: Option<serve::Serving>,
+    /// The reader's end of it.
+    judge: Reader,
 }
 
 impl World {
@@ -85,7 +92,9 @@ impl World {
                 let other = SimPeer::who(&address);
                 let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
                     let core = self.peers[other].core.as_ref().unwrap();
-                    let heights = core.serve_version(&self.peers[who].user, &conversation).unwrap();
+                    let heights = core
+                        .serve_version(&self.peers[who].user, &self.peers[who].device, &conversation)
+                        .unwrap();
                     Input::VersionAnswer(device, conversation, heights)
                 } else {
                     Input::VersionFailed(device, conversation)
@@ -112,9 +121,15 @@ impl World {
                     return self.end_pull(who, life, pull, false);
                 }
                 let core = self.peers[server].core.as_ref().unwrap();
+                let reader = &self.peers[who];
                 let history = core
-                    .serve_history(&self.peers[who].user, &conversation, &heights)
+                    .serve_history(&reader.user, &reader.device, &conversation, &heights)
                     .unwrap();
+                let me = Identity {
+                    user: reader.user.clone(),
+                    device: reader.device,
+                };
+                let judge = Reader::new(reader.notary.clone(), &me, conversation.clone(), heights);
                 let server_life = self.peers[server].lives;
                 let serving = Serving {
                     reader: who,
@@ -123,7 +138,8 @@ impl World {
                     server_life,
                     pull,
                     conversation,
-                    history,
+                    serving: history,
+                    judge,
                 };
                 self.after(delay, Happening::ServePart(Box::new(serving)));
             }
@@ -136,7 +152,11 @@ impl World {
         if !good {
             self.totals.failed_pulls += 1;
         }
-        let end = if good { Ok(()) } else { Err("broken".into()) };
+        let end = if good {
+            Ok(())
+        } else {
+            Err(PullFailure::Broken("broken".into()))
+        };
         let input = Box::new(Input::HistoryEnd(pull, end));
         let delay = self.delay();
         self.after(
@@ -159,24 +179,31 @@ impl World {
             return self.end_pull(reader, reader_life, pull, false);
         }
         let core = self.peers[server].core.as_ref().unwrap();
-        let part = match &mut serving.history {
+        let part = match &mut serving.serving {
             Some(history) => core.serve_part(&serving.conversation, history).unwrap(),
-            None => Vec::new(),
+            None => ServedPart::default(),
         };
-        if part.is_empty() {
+        if part.entries.is_empty() {
+            // Nobody serves what he cannot prove.
+            assert_eq!(serving.judge.finish(), Ok(()));
             return self.end_pull(reader, reader_life, pull, true);
         }
         // In pieces, so that the end can come between them.
-        let entries = part
-            .into_iter()
-            .map(|bytes| convert::decode_entry(bytes).unwrap().into());
-        let entries = entries.collect();
+        let entries = part.entries.into_iter();
+        let part = Part {
+            entries: entries
+                .map(|bytes| convert::decode_entry(bytes).unwrap().into())
+                .collect(),
+            seals: part.seals,
+            introductions: part.introductions,
+        };
+        let pulled = serving.judge.take(part).unwrap();
         self.after(
             1,
             Happening::Input {
                 who: reader,
                 life: reader_life,
-                input: Box::new(Input::History(pull, entries)),
+                input: Box::new(Input::History(pull, pulled)),
             },
         );
         self.after(2, Happening::ServePart(Box::new(serving)));
@@ -199,6 +226,16 @@ impl World {
                     other_link: link,
                     arrives,
                     full_until: 0,
+                },
+            );
+            let certificate = certificate(&self.peers[other].device, &self.peers[other].user);
+            let introduction = seal::introduction(certificate, self.peers[who].notary.as_ref()).unwrap();
+            self.after(
+                arrives - self.now,
+                Happening::Input {
+                    who,
+                    life,
+                    input: Box::new(Input::Introduced(introduction)),
                 },
             );
             let up = LinkUp {
@@ -261,6 +298,10 @@ impl World {
         let frame = || match &what {
             Outgoing::Entry(entry) => Frame {
                 entries: vec![entry.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Seal(conversation, seal) => Frame {
+                seals: vec![(conversation.clone(), seal.clone())],
                 ..Frame::default()
             },
             Outgoing::Ack(ack) => Frame {

@@ -4,7 +4,7 @@ use peerchat_proto::v1 as wire;
 
 use super::{
     author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
-    heights_from_wire, heights_to_wire, invalid,
+    heights_from_wire, heights_to_wire, invalid, seals::live_seal_from_wire,
 };
 use crate::node::{
     limits::CONVERSATIONS_MAX,
@@ -17,7 +17,12 @@ use crate::node::{
 /// # Errors
 /// Something in it breaks a rule.
 pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
-    for (what, found) in [("acks", frame.acks.len()), ("heights", frame.heights.len())] {
+    let parts = [
+        ("seals", frame.seals.len()),
+        ("acks", frame.acks.len()),
+        ("heights", frame.heights.len()),
+    ];
+    for (what, found) in parts {
         if found > CONVERSATIONS_MAX {
             return Err(invalid(what, &format!("at most {CONVERSATIONS_MAX}"), found));
         }
@@ -31,6 +36,11 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
     });
     Ok(Frame {
         entries: entries_from_wire(frame.entries)?,
+        seals: frame
+            .seals
+            .into_iter()
+            .map(live_seal_from_wire)
+            .collect::<Result<_, _>>()?,
         acks: frame.acks.into_iter().map(ack_from_wire).collect::<Result<_, _>>()?,
         heights: frame
             .heights
