@@ -17,13 +17,13 @@
 //!
 //! From the inside out: [`routes`] is the pure lease table with [`address`] among its types; `mailbox` queues what a watcher is
 //! told; `hub` holds the table, the clock and the mailboxes of a running registry; `service` turns calls into calls of the hub
-//! and is the only file that knows generated types; `incoming` accepts connections; `server` puts them together. [`config`] and
+//! and is the only file that knows generated types; [`incoming`] accepts connections, a peer's as well; `server` puts them together. [`config`] and
 //! [`telemetry`] are for the program.
 
 pub mod address;
 pub mod config;
 mod hub;
-mod incoming;
+pub mod incoming;
 mod mailbox;
 pub mod routes;
 mod server;
