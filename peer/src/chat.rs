@@ -14,12 +14,13 @@ use crate::{
         Channels, Driver,
         core::{Codec, Core},
         ports::{INCOMING_MAX, ORDERS_MAX},
+        refusals::Refusals,
         request::Request,
     },
     folder::UserFolder,
     keys::{self, KeyError},
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
-    net::{LoginError, Net, Registry, RegistryConfig, convert, serve},
+    net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
         Identity,
         event::{Code, Event, Notice, Ready},
@@ -117,7 +118,12 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let (incoming, from_wire) = mpsc::channel(INCOMING_MAX);
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
     let (address, own_address) = watch::channel(advertise.clone());
-    let net = Net::new(me.clone(), disk.random(), own_address, incoming, shutdown.clone());
+    let refusals = Refusals::default();
+    let to_driver = ToDriver {
+        incoming,
+        refusals: refusals.clone(),
+    };
+    let net = Net::new(me.clone(), disk.random(), own_address, to_driver, shutdown.clone());
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,
@@ -166,6 +172,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         events: events.clone(),
         incoming: from_wire,
         orders,
+        refusals,
     };
     let end = Driver::new(core, channels, state, disk, folder.path().to_owned())
         .run()

@@ -294,8 +294,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_http2_is_cut_off_at_once_and_told() {
         let (incoming, address, _severed) = listening(Limits::default()).await;
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let mut incoming = incoming.watched(move |refused| tell.send(refused).unwrap());
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let mut incoming = incoming.watched(move |refused| tell.try_send(refused).unwrap());
         let mut caller = TcpStream::connect(address).await.unwrap();
         let mut connection = incoming.next().await.unwrap().unwrap();
         caller.write_all(b"PRI * HTTP/1.1").await.unwrap();

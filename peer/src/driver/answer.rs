@@ -37,7 +37,13 @@ impl<D: Disk> Driver<D> {
             }
             Request::Who(conversation) => {
                 let members = self.core.node().who(&conversation);
-                self.tell(Event::Who { conversation, members }).await;
+                let refused_unknown = self.channels.refusals.count_unknown();
+                self.tell(Event::Who {
+                    conversation,
+                    members,
+                    refused_unknown,
+                })
+                .await;
             }
             Request::List => self.list().await,
             Request::Current(conversation) => {

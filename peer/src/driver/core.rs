@@ -17,7 +17,7 @@ use crate::{
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         replica::AuthorLog,
-        types::{Conversation, Decode, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
     },
 };
 
@@ -32,6 +32,8 @@ pub enum Act {
     Close(LinkId, ByeReason, String),
     /// Tell the user.
     Tell(Event),
+    /// Note that something was refused: from this member, if it was one, and why.
+    Refused(Option<(UserName, DeviceId)>, String),
     /// Remember the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }
@@ -226,6 +228,7 @@ impl<D: Disk> Core<D> {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
         Ok(())

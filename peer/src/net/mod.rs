@@ -1,13 +1,14 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
+//! either of them opens, `refusing` counts what callers are refused, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
 //! generated types and a peer's own.
 
 mod client;
 pub mod convert;
 mod host;
 mod link;
+mod refusing;
 mod routing;
 mod server;
 
@@ -23,7 +24,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    driver::ports::{Incoming, Order},
+    driver::{
+        ports::{Incoming, Order},
+        refusals::Refusals,
+    },
     node::{Identity, limits::CALL_MS_MAX, link::LinkId},
 };
 pub use routing::{LoginError, Registry, RegistryConfig};
@@ -42,6 +46,15 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// The longest message that is decoded: a full batch, or the heights of as many authors as there may be.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Where the wire leads.
+#[derive(Debug)]
+pub struct ToDriver {
+    /// To the driver.
+    pub incoming: mpsc::Sender<Incoming>,
+    /// To where the driver counts what is refused.
+    pub refusals: Refusals,
+}
+
 /// What every part of the wire needs.
 #[derive(Debug, Clone)]
 pub struct Net {
@@ -51,25 +64,28 @@ pub struct Net {
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
     address: watch::Receiver<String>,
     incoming: mpsc::Sender<Incoming>,
+    refusals: Refusals,
     next_link: Arc<AtomicU64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Net {
-    /// `incoming` leads to the driver; `address` is where the others are told to find this peer; `shutdown` ends everything.
+    /// `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
         session: u64,
         address: watch::Receiver<String>,
-        incoming: mpsc::Sender<Incoming>,
+        driver: ToDriver,
         shutdown: CancellationToken,
     ) -> Self {
+        let ToDriver { incoming, refusals } = driver;
         Self {
             me,
             session,
             address,
             incoming,
+            refusals,
             next_link: Arc::new(AtomicU64::new(0)),
             tasks: TaskTracker::new(),
             shutdown,

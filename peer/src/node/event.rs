@@ -58,6 +58,8 @@ pub enum Event {
         conversation: Conversation,
         /// Its members, sorted by name.
         members: Vec<Member>,
+        /// How often something was refused for which no member can be named.
+        refused_unknown: u64,
     },
     /// The answer to a question what there is.
     List {

@@ -133,7 +133,7 @@ pub struct Peer {
     pub session: Option<(u64, Millis)>,
     /// Why it closed the link, as far as it has said.
     pub bye: Option<ByeReason>,
-    /// How often what it sent broke the protocol and was refused. The user is told of the first time.
+    /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
     /// How many dials in a row have failed.
     pub failures: u32,

@@ -18,11 +18,9 @@ impl Node {
             ..
         } = up;
         if device == self.me.device {
-            return self.effect(Effect::Close(
-                link,
-                ByeReason::Misbehaved,
-                "a device has no link to itself".into(),
-            ));
+            let message = "a device has no link to itself";
+            self.effect(Effect::Refused(None, message.into()));
+            return self.effect(Effect::Close(link, ByeReason::Misbehaved, message.into()));
         }
         if self.links.len() >= LINKS_MAX {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
@@ -31,6 +29,7 @@ impl Node {
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         if peer.user != up.user {
             let message = format!("device {device} is {}'s, not {}'s", peer.user, up.user);
+            self.effect(Effect::Refused(None, message.clone()));
             return self.turn_away(&up, ByeReason::Misbehaved, message);
         }
         if let LinkState::Up {
@@ -171,13 +170,17 @@ impl Node {
         self.tell_all_heights(device);
     }
 
-    /// A device broke a rule: the user is told once, and the link is closed.
+    /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
+    /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
+        let is_member = self.is_member(&device);
         let Some(peer) = self.peers.get_mut(&device) else {
-            return;
+            return self.effect(Effect::Refused(None, why.into()));
         };
-        peer.refused += 1;
-        let (user, first, link) = (peer.user.clone(), peer.refused == 1, peer.link());
+        peer.refused = peer.refused.saturating_add(u64::from(is_member));
+        let (user, first, link) = (peer.user.clone(), is_member && peer.refused == 1, peer.link());
+        let member = is_member.then(|| (user.clone(), device));
+        self.effect(Effect::Refused(member, why.into()));
         if first {
             self.notice(
                 Code::PeerMisbehaved,

@@ -199,6 +199,8 @@ impl Node {
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
             Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
             Input::History(pull, entries) => self.history(pull, entries, now),
+            Input::BadAnswer(device, why) => self.misbehaved(device, &why),
+            Input::BadHistory(pull, why) => self.bad_history(pull, &why),
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
@@ -294,7 +296,8 @@ impl Node {
                 .or_insert_with(|| member(known.user.clone()));
             entry.online |= self.is_online(device);
             entry.version = entry.version.max(version);
-            entry.refused += self.peers.get(device).map_or(0, |peer| peer.refused);
+            let refused = self.peers.get(device).map_or(0, |peer| peer.refused);
+            entry.refused = entry.refused.saturating_add(refused);
         }
         members.into_values().collect()
     }
@@ -320,6 +323,11 @@ impl Node {
             .values()
             .find(|peer| peer.user == *user)
             .map_or_else(|| user.clone(), |peer| peer.user.clone())
+    }
+
+    /// Whether a device is in any conversation that is known.
+    fn is_member(&self, device: &DeviceId) -> bool {
+        self.talks.values().any(|talk| talk.members.contains_key(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {

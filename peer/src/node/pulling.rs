@@ -230,6 +230,19 @@ impl Node {
         }
     }
 
+    /// A history is left since it breaks a rule that the node has not found broken itself.
+    pub(super) fn bad_history(&mut self, id: PullId, why: &str) {
+        let Some(conversation) = self.pulls.get(&id).cloned() else {
+            return;
+        };
+        let pull = self.talk(&conversation).sync.pull.as_mut();
+        if let Some(pull) = pull.filter(|pull| pull.id == id && !pull.bad) {
+            pull.bad = true;
+            let from = pull.from;
+            self.misbehaved(from, why);
+        }
+    }
+
     pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
         let Some(conversation) = self.pulls.remove(&id) else {
             return;

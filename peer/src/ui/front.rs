@@ -175,7 +175,11 @@ impl<Z: TimeZone> TextFront<Z> {
                 self.shown.remove(conversation);
                 self.out += &self.render.left(conversation);
             }
-            Event::Who { conversation, members } => self.out += &self.render.who(conversation, members),
+            Event::Who {
+                conversation,
+                members,
+                refused_unknown,
+            } => self.out += &self.render.who(conversation, members, *refused_unknown),
             Event::List { own, rooms } => {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }

@@ -201,7 +201,11 @@ impl JsonFront {
             Event::Left(conversation) => Object::Left {
                 conversation: self.title(conversation),
             },
-            Event::Who { conversation, members } => self.who(conversation, members),
+            Event::Who {
+                conversation,
+                members,
+                refused_unknown,
+            } => self.who(conversation, members, *refused_unknown),
             Event::List { own, rooms } => {
                 let own = own.iter().map(|(conversation, version)| Own {
                     conversation: self.title(conversation),
@@ -245,7 +249,7 @@ impl JsonFront {
         }
     }
 
-    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member]) -> Object<'e> {
+    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member], refused_unknown: u64) -> Object<'e> {
         let person = |member: &'e Member| Person {
             user: member.user.shown(),
             online: member.online,
@@ -255,6 +259,7 @@ impl JsonFront {
         Object::Who {
             conversation: self.title(conversation),
             members: members.iter().map(person).collect(),
+            refused_unknown,
         }
     }
 }

@@ -251,6 +251,7 @@ impl World {
                 }
                 None
             }
+            Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
             Act::RememberRooms(rooms) => {
                 self.peers[who].rooms = rooms;
                 None

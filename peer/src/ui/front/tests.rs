@@ -95,6 +95,7 @@ fn the_row_above_the_prompt_tells_what_changes() {
     f.event(Event::Who {
         conversation: room("lobby"),
         members: vec![member("alice", true), member("bob", true), member("carol", false)],
+        refused_unknown: 0,
     });
     typed(&mut f, "hi");
     assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · … 1 to send");

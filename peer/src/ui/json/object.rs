@@ -69,6 +69,7 @@ pub(super) enum Object<'e> {
     Who {
         conversation: String,
         members: Vec<Person<'e>>,
+        refused_unknown: u64,
     },
     List {
         own: Vec<Own>,

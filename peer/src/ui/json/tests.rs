@@ -167,10 +167,11 @@ fn every_other_event() {
                     me: false,
                     online: true,
                     version: Some(3),
-                    refused: 0,
+                    refused: 2,
                 }],
+                refused_unknown: 7,
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":0}]}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2}],"refused_unknown":7}"##,
         ),
         (
             Event::List {

@@ -16,19 +16,16 @@ const ROWS_MAX: usize = 200;
 
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
-    pub fn who(&self, conversation: &Conversation, members: &[Member]) -> String {
+    pub fn who(&self, conversation: &Conversation, members: &[Member], refused_unknown: u64) -> String {
         let rows = members.iter().map(|member| {
             let standing = match (member.me, member.online) {
                 (true, _) => "you",
                 (false, true) => "online",
                 (false, false) => "offline",
             };
-            let mut version = member
-                .version
-                .map_or("".to_owned(), |version| format!("version {version}"));
-            if member.refused > 0 {
-                version += &format!("  refused {} times", member.refused);
-            }
+            let version = member.version.map(|version| format!("version {version}"));
+            let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
+            let version = version.into_iter().chain(refused).collect::<Vec<_>>().join("  ");
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
             [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
@@ -38,7 +35,11 @@ impl<Z: TimeZone> Renderer<Z> {
             self.title(conversation),
             counted(members.len() as u64, "member")
         );
-        self.rule(&head) + &table(rows)
+        let mut out = self.rule(&head) + &table(rows);
+        if refused_unknown > 0 {
+            out += &self.quiet(&[&format!("  {refused_unknown} refused from unknown senders")]);
+        }
+        out
     }
 
     /// What there is.

@@ -103,10 +103,15 @@ fn answers() {
         version,
         refused: 0,
     };
-    let members = [member("alice", true, Some(9)), member("小明", false, None)];
+    let mut members = [member("alice", true, Some(9)), member("小明", false, None)];
     assert_eq!(
-        r.who(&room("lobby"), &members),
+        r.who(&room("lobby"), &members, 0),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
+    );
+    members[1].refused = 3;
+    assert_eq!(
+        r.who(&room("lobby"), &members, 5),
+        "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline  3 refused\n  5 refused from unknown senders\n"
     );
     let rooms = [(crate::node::types::RoomName::new("dev").unwrap(), 1)];
     assert_eq!(
