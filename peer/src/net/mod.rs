@@ -1,13 +1,14 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `refusing` counts what callers are refused, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
-//! generated types and a peer's own.
+//! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
+//! side of the registry, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod client;
 pub mod convert;
 mod host;
 mod link;
+mod parts;
 mod refusing;
 mod routing;
 mod server;

@@ -1,6 +1,6 @@
 //! What this peer hosts for the others.
 
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
 use peerchat_proto::{
     FILE_DESCRIPTOR_SET,
@@ -10,11 +10,7 @@ use peerchat_proto::{
     },
 };
 use peerchat_registry::incoming;
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
@@ -22,6 +18,7 @@ use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
 use super::{
     CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
     STREAM_WINDOW_BYTES, convert, link,
+    parts::{Part, Parts, READER_WAIT},
     refusing::{self, Counted},
 };
 use crate::{
@@ -33,11 +30,6 @@ use crate::{
     },
 };
 
-/// How many parts of a history are ready before the reader has taken them.
-const PARTS_AHEAD: usize = 2;
-/// How long a reader may leave the parts of a history that are ready. Then the history ends with an error: he pulls again when he
-/// reads again, and nothing is kept for him meanwhile.
-const READER_WAIT: Duration = Duration::from_secs(30);
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
 /// The most connections at a time: a link to every device that may have one, and as many for calls beside them. A further one is
@@ -100,7 +92,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl ChatService for Chat {
     type LinkStream = Answers<wire::LinkResponse>;
-    type HistoryStream = ReceiverStream<Result<wire::HistoryResponse, Status>>;
+    type HistoryStream = ReceiverStream<Part>;
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
         let mut frames = request.into_inner();
@@ -157,12 +149,12 @@ impl ChatService for Chat {
         } = request.into_inner();
         let (conversation, user) = caller(conversation, &user, &device)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
-        let (parts, answer) = mpsc::channel(PARTS_AHEAD + 1);
+        let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
         self.net
             .tasks
             .spawn(async move { chat.send_parts(conversation, heights, user, parts).await });
-        Ok(Response::new(ReceiverStream::new(answer)))
+        Ok(Response::new(answer))
     }
 }
 
@@ -186,17 +178,7 @@ impl Chat {
         })
     }
 
-    async fn send_parts(
-        &self,
-        conversation: Conversation,
-        heights: Heights,
-        user: UserName,
-        parts: mpsc::Sender<Result<wire::HistoryResponse, Status>>,
-    ) {
-        // The place for the last word is kept from the start: a history that merely ended would look as if it were whole.
-        let Ok(last_word) = parts.clone().reserve_owned().await else {
-            return;
-        };
+    async fn send_parts(&self, conversation: Conversation, heights: Heights, user: UserName, mut parts: Parts) {
         let mut wanted = Wanted::Beyond(heights);
         loop {
             let (reply, answer) = oneshot::channel();
@@ -210,23 +192,17 @@ impl Chat {
             match self.ask(incoming, answer).await {
                 Ok((entries, Some(next))) if !entries.is_empty() => {
                     wanted = Wanted::Next(next);
-                    match timeout(READER_WAIT, parts.send(Ok(wire::HistoryResponse { entries }))).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_gone)) => return,
-                        Err(_late) => {
-                            last_word.send(Err(Status::aborted(format!(
-                                "no part of the history was taken for {READER_WAIT:?}"
-                            ))));
-                            return;
-                        }
-                    }
+                    let Some(on) = parts.send(wire::HistoryResponse { entries }).await else {
+                        return;
+                    };
+                    parts = on;
                 }
                 Ok(_) => return,
                 Err(status) => {
                     if status.code() == Code::PermissionDenied {
                         refusing::count(&self.net.refusals, &status);
                     }
-                    last_word.send(Err(status));
+                    parts.fail(status);
                     return;
                 }
             }
