@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -97,6 +98,7 @@ impl ChatError {
 /// # Errors
 /// It cannot start, or the disk refuses while it runs.
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
+    allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
     let device = keys::device(folder.path())?;
     let me = Identity {
@@ -201,6 +203,20 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     Ok(ending)
 }
 
+/// Raises the limit of open files as far as the system lets it: a conversation has two and a connection one, so that what others may begin
+/// could otherwise take all of them, and with them the log.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it is refused, the peer has as many as it was given.
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
+    }
+}
+
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // Nobody listens where the screen has ended, and then the peer ends as well.
     let _ended = events.send(event).await;
@@ -242,4 +258,19 @@ async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<Infallibl
         () = &mut patience => {}
     }
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let limit = getrlimit(Resource::Nofile);
+        let less = limit.maximum.map(|most| most / 2);
+        let lowered = Rlimit { current: less, ..limit };
+        setrlimit(Resource::Nofile, lowered).unwrap();
+        allow_open_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
 }

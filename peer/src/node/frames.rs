@@ -47,6 +47,10 @@ impl Node {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
         }
+        if !self.admits(&conversation) {
+            self.not_admitted(device);
+            return Ok(());
+        }
         if let (Some(found), Some(held)) = (&entry.user, user)
             && *found != held
         {

@@ -26,7 +26,19 @@ pub const HOLD_BACK_MAX: usize = 65_536;
 /// The most bytes of a conversation's entries that are held back, with the same decision.
 pub const HOLD_BACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The most live links. A further one is refused with a reason.
+/// The most direct conversations that others have begun and in which the user never said anything. A further one is refused, with a
+/// reason, until he opens it himself. Each has two open files.
+pub const OPENED_BY_OTHERS_MAX: usize = 1_000;
+
+/// The most devices in a room, which is more than a registry has leases. When it is reached, those that are not there and never
+/// wrote are forgotten; where all are there or have written, a further one is not taken in.
+pub const MEMBERS_MAX: usize = 16_384;
+
+/// The most devices in a direct conversation, with the same decision.
+pub const DIRECT_MEMBERS_MAX: usize = 64;
+
+/// The most live links. A member's takes the place of one with whom no conversation is shared; any other further one is refused
+/// with a reason.
 pub const LINKS_MAX: usize = 1_024;
 
 /// The most authors of a conversation. Heights and hold-back of more are refused as misbehaviour.

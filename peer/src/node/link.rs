@@ -74,6 +74,8 @@ pub enum ByeReason {
     Misbehaved,
     /// There are as many links as are taken.
     TooManyLinks,
+    /// Others have begun as many conversations as they may.
+    TooManyConversations,
     /// Not said.
     Unspecified,
 }

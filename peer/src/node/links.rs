@@ -22,7 +22,8 @@ impl Node {
             self.effect(Effect::Refused(None, message.into()));
             return self.effect(Effect::Close(link, ByeReason::Misbehaved, message.into()));
         }
-        if self.links.len() >= LINKS_MAX {
+        let has_room = self.links.len() < LINKS_MAX || self.is_member(&device) && self.drop_stranger();
+        if !has_room {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
             return self.turn_away(&up, ByeReason::TooManyLinks, message);
         }
@@ -102,7 +103,7 @@ impl Node {
         };
         let bye = peer.bye.take();
         let retry_ms = match bye {
-            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks) => REDIAL_MS_MAX,
+            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => REDIAL_MS_MAX,
             _ => retry_ms,
         };
         let left = bye == Some(ByeReason::Quit);
@@ -110,7 +111,7 @@ impl Node {
     }
 
     /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
@@ -127,6 +128,7 @@ impl Node {
         }
         self.retime = true;
         self.without_link(device, left);
+        self.forget_stranger(device);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -142,6 +144,7 @@ impl Node {
             retry_at: Some(now.mono.plus(wait)),
         };
         self.without_link(device, false);
+        self.forget_stranger(device);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
@@ -188,10 +191,7 @@ impl Node {
             );
         }
         if let Some(link) = link {
-            self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
-            // From now on nothing is heard of it, and it is long until it is dialled again.
-            self.links.remove(&link);
-            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
+            self.shut(device, link, ByeReason::Misbehaved, why.into());
         }
     }
 

@@ -17,6 +17,7 @@
 //! | `heights` | who holds how much |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
+//! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `presence` | what the registry says |
 //! | `pulling` | comparing heights and pulling |
 //!
@@ -36,6 +37,7 @@ mod presence;
 mod pulling;
 pub mod replica;
 mod rooms;
+mod strangers;
 pub mod sync;
 pub mod talk;
 pub mod types;

@@ -188,6 +188,7 @@ impl Node {
             peer.listed = false;
         }
         self.presence_changed(device, left);
+        self.forget_stranger(device);
     }
 
     /// Puts the devices of a user into the direct conversation with him, if there is one.
@@ -209,6 +210,10 @@ impl Node {
 
     /// Puts a device into a conversation, and says so if it is news and `announce`.
     pub(super) fn add_member(&mut self, conversation: &Conversation, device: DeviceId, announce: bool) {
+        let is_in = |node: &Self| node.talks.get(conversation)?.members.get(&device).map(drop);
+        if is_in(self).is_none() && !self.has_room_for_member(conversation) {
+            return self.forget_stranger(device);
+        }
         let Some(peer) = self.peers.get(&device) else { return };
         let (user, online, link) = (
             peer.user.clone(),
@@ -242,7 +247,9 @@ impl Node {
 
     /// Takes a device out of a conversation that it has left.
     pub(super) fn remove_member(&mut self, conversation: &Conversation, device: DeviceId) {
-        let talk = self.talk(conversation);
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
         talk.told.remove(&device);
         let Some(member) = talk.members.remove(&device) else {
             return;
@@ -250,6 +257,7 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }
+        self.forget_stranger(device);
         let elsewhere = self
             .talk(conversation)
             .members

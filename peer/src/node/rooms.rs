@@ -197,6 +197,9 @@ impl Node {
         for peer in self.peers.values_mut() {
             peer.heights.remove(conversation);
         }
+        for device in members.into_keys() {
+            self.forget_stranger(device);
+        }
         self.effect(Effect::Registry(Ask::Leave(room.clone())));
         self.tell(Event::Left(conversation.clone()));
         self.remember_rooms();
