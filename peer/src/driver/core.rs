@@ -10,7 +10,7 @@ use std::{
 
 use super::{ports::Order, recent_ids::RecentIds};
 use crate::{
-    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SetAside, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
@@ -96,6 +96,8 @@ impl<D: Disk> Core<D> {
                     .iter()
                     .map(|damage| damage_notice(&shelved.conversation, &user, damage)),
             );
+            let waiting = opened.set_aside.iter();
+            notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
             core.load(shelved.conversation, opened);
         }
         Ok((core, notices))
@@ -347,4 +349,21 @@ fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) 
         code: Code::LogDamaged,
         message,
     }
+}
+
+/// What is said at every start for as long as entries wait in a file that was set aside. Of one that cannot be read at all nothing is
+/// waited for: that was said when it was set aside.
+fn waiting_notice(conversation: &Conversation, user: &UserName, file: &SetAside) -> Option<Notice> {
+    let count = file.frames.filter(|count| *count > 0)?;
+    let title = conversation.title(user);
+    let path = file.path.display();
+    let why = file.first.as_ref().map(|first| format!(", the first since {first}"));
+    let why = why.unwrap_or_default();
+    let message = format!(
+        "{title}: of what is in {path} {count} entries are not in the log{why}; they come in once what is missing was pulled from the others"
+    );
+    Some(Notice {
+        code: Code::LogDamaged,
+        message,
+    })
 }

@@ -1,3 +1,5 @@
+//! What strangers and members cost a node, in inputs and effects.
+
 use std::sync::Arc;
 
 use super::*;
