@@ -85,7 +85,7 @@ const WIRE: [&str; 2] = ["peer/src/net/", "registry/src/service.rs"];
 const UNFINISHED: [&str; 4] = ["TODO", "FIXME", "todo!", "unimplemented!"];
 
 fn everything() -> Vec<Source> {
-    sources(&["build.rs", "proto", "peer", "registry"])
+    sources(&["build.rs", "proto", "identity", "peer", "registry"])
 }
 
 /// The shipped sources of a part: no unit tests in files of their own.

@@ -1,0 +1,226 @@
+//! Accepting connections: with TLS only, so many at most, none that stays silent at first, and all cut at the end.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Sleep, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+use tracing::{debug, warn};
+
+use crate::{DeviceBytes, DeviceCertificate, certificate};
+
+/// What connections are bound by.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open connections at a time, those that still shake hands among them.
+    pub connections_max: usize,
+    /// How long the handshake of TLS may take.
+    pub handshake_timeout: Duration,
+    /// How long a new connection may take after that to say that it speaks HTTP/2. Keepalive begins only then.
+    pub preface_timeout: Duration,
+}
+
+/// How many bytes the client's HTTP/2 preface has.
+const PREFACE_BYTES: usize = 24;
+
+/// How long to wait before accepting again when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections wait to be served after their handshake. When they are as many, no more are accepted.
+const READY_MAX: usize = 64;
+
+/// Who is at the other end of a connection. A part of every request that comes over it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// From where.
+    pub address: SocketAddr,
+    /// The device whose key the caller has; none where it showed no certificate.
+    pub device: Option<DeviceBytes>,
+    /// The certificate that it showed, where that is one of a device. The verifier of the configuration has judged it.
+    pub certificate: Option<Arc<DeviceCertificate>>,
+}
+
+/// Accepts connections on `listener` until `severed` is cancelled, which also cuts all that are open.
+///
+/// Each is accepted with what `config` answers at that moment; none where it has nothing to show yet, and then the connection is
+/// closed. `refused` counts those that came to nothing.
+pub fn accept(
+    listener: TcpListener,
+    limits: Limits,
+    config: impl Fn() -> Option<Arc<ServerConfig>> + Send + Sync + 'static,
+    refused: Arc<AtomicU64>,
+    severed: CancellationToken,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (ready, connections) = mpsc::channel(READY_MAX);
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    tokio::spawn(async move {
+        let until = severed.clone();
+        let accepting = async {
+            loop {
+                let (stream, address) = next(&listener).await;
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    warn!(
+                        most = limits.connections_max,
+                        "refused a connection: as many are open as there may be"
+                    );
+                    continue;
+                };
+                let Some(config) = config() else {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                };
+                let (ready, refused, severed) = (ready.clone(), Arc::clone(&refused), severed.clone());
+                tokio::spawn(async move {
+                    match shake_hands(stream, address, config, limits, severed, place).await {
+                        // Where nobody serves any more, the connection ends here.
+                        Ok(connection) => drop(ready.send(Ok(connection)).await),
+                        Err(error) => {
+                            refused.fetch_add(1, Ordering::Relaxed);
+                            debug!(%address, %error, "refused a connection");
+                        }
+                    }
+                });
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = until.cancelled() => {}
+        }
+    });
+    ReceiverStream::new(connections)
+}
+
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // The caller went away before it was accepted.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                ) => {}
+            Err(error) => {
+                warn!(%error, "cannot accept a connection; is the limit of open files too low?");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    address: SocketAddr,
+    config: Arc<ServerConfig>,
+    limits: Limits,
+    severed: CancellationToken,
+    place: OwnedSemaphorePermit,
+) -> io::Result<Connection> {
+    // Small messages go out at once.
+    stream.set_nodelay(true)?;
+    let handshake = timeout(limits.handshake_timeout, TlsAcceptor::from(config).accept(stream));
+    let stream = tokio::select! {
+        stream = handshake => stream.map_err(|_| io::ErrorKind::TimedOut)??,
+        () = severed.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+    };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let caller = Caller {
+        address,
+        device: shown.and_then(|shown| certificate::device_of(shown).ok()),
+        certificate: shown
+            .and_then(|shown| DeviceCertificate::parse(shown).ok())
+            .map(Arc::new),
+    };
+    Ok(Connection {
+        stream,
+        caller,
+        severed: Box::pin(severed.cancelled_owned()),
+        preface: Some((PREFACE_BYTES, Box::pin(sleep(limits.preface_timeout)))),
+        _place: place,
+    })
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TlsStream<TcpStream>,
+    caller: Caller,
+    severed: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// How many bytes of the preface are still to come, and until when.
+    preface: Option<(usize, Pin<Box<Sleep>>)>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.severed.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().len() - before;
+        let Some((missing, deadline)) = &mut self.preface else {
+            return polled;
+        };
+        *missing = missing.saturating_sub(read);
+        if *missing == 0 {
+            self.preface = None;
+        } else if deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,38 @@
+//! Dialling with TLS.
+
+use std::{io, sync::Arc};
+
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{CertificateError, DeviceCertificate, Fingerprint};
+
+/// Connects to `address` (HOST:PORT) and shakes hands with whoever has a certificate for `name`. The caller sets the deadline.
+///
+/// # Errors
+/// Nobody listens there, or somebody else does. In TLS 1.3 a refusal of this side's own certificate shows only later, at the first
+/// read.
+pub async fn connect(
+    address: &str,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+/// The fingerprint of the registry at the other end.
+pub fn registry_fingerprint(stream: &TlsStream<TcpStream>) -> Option<Fingerprint> {
+    stream.get_ref().1.peer_certificates()?.last().map(Fingerprint::of)
+}
+
+/// The certificate of the device at the other end.
+///
+/// # Errors
+/// It is not one of a device.
+pub fn device_certificate(stream: &TlsStream<TcpStream>) -> Result<DeviceCertificate, CertificateError> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    DeviceCertificate::parse(chain.first().ok_or(CertificateError::Malformed)?)
+}
