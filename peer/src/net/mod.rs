@@ -12,6 +12,7 @@ mod routing;
 mod server;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,12 +20,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     driver::ports::{Incoming, Order},
-    node::{Identity, limits::CALL_MS_MAX, link::LinkId},
+    node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
 pub use routing::{LoginError, Registry, RegistryConfig};
 pub use server::{ServeError, serve};
@@ -78,6 +82,7 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Dial(device, address) => {
@@ -99,7 +104,14 @@ impl Net {
                         conversation,
                         heights,
                     };
-                    self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    let task = self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    pulls.retain(|_, task| !task.is_finished());
+                    pulls.insert(pull, task.abort_handle());
+                }
+                Order::StopPull(pull) => {
+                    if let Some(task) = pulls.remove(&pull) {
+                        task.abort();
+                    }
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,

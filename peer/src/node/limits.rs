@@ -94,3 +94,17 @@ pub const JOIN_RETRY_MS: u64 = 500;
 
 /// The most bytes of heights in one frame, unless those of a single conversation are longer.
 pub const HEIGHTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a pull may take, in milliseconds. Then it is planned anew, so that every member that holds something has its turn.
+pub const PULL_MS_MAX: u64 = 30_000;
+
+/// In so many milliseconds a pull must bring a full part, [`BATCH_ENTRIES_MAX`] entries or [`BATCH_BYTES_MAX`], once its first part is
+/// there: an honest member sends no smaller one but the last. A slower pull is ended, and others are asked.
+pub const PULL_WINDOW_MS: u64 = 10_000;
+
+/// The longest time that a member whose history was too slow is not asked again, in milliseconds. It begins with [`PULL_AGAIN_MS`]
+/// and doubles.
+pub const PULL_SLOW_MS_MAX: u64 = 300_000;
+
+/// How long joining pulls what the members hold, in milliseconds, while own texts wait. Then they go out, and pulling goes on.
+pub const JOIN_PATIENCE_MS: u64 = 60_000;

@@ -18,7 +18,8 @@
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `presence` | what the registry says |
-//! | `pulling` | comparing heights and pulling |
+//! | `pulling` | whether to pull, and from whom |
+//! | `history` | what a pull brings, and how it ends |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -27,17 +28,22 @@ pub mod delivery;
 pub mod event;
 mod frames;
 mod heights;
+mod history;
 pub mod holdback;
 mod io;
 pub mod limits;
 pub mod link;
 mod links;
+#[cfg(test)]
+mod pace_tests;
 mod presence;
 mod pulling;
 pub mod replica;
 mod rooms;
 pub mod sync;
 pub mod talk;
+#[cfg(test)]
+mod testing;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,23 +1,21 @@
-//! Comparing heights, and pulling what is missing.
-
-use std::{collections::BTreeMap, sync::Arc};
+//! Comparing heights: whether to pull what is missing, and from whom.
 
 use super::{
     Effect, Millis, Node, Now,
-    event::Event,
-    holdback::Held,
-    limits::{HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS, REPLAY_LAST},
+    limits::{HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId, Entry, Heights},
+    types::{Author, Conversation, DeviceId, Heights},
 };
-
-/// How many entries a pull must promise for its progress to be told.
-const PROGRESS_FROM: u64 = 1_000;
 
 /// When a conversation must be looked at again.
 pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
-    talk.sync.look_at
+    let judge_at = talk.sync.pull.as_ref().map(|pull| pull.judge_at);
+    let patience = match &talk.stage {
+        Stage::Syncing(entering) => entering.until,
+        _ => None,
+    };
+    talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
 }
 
 impl Node {
@@ -47,15 +45,22 @@ impl Node {
 
     fn consider(&mut self, conversation: &Conversation, now: Now) {
         self.retime = true;
-        let Some(talk) = self.talks.get_mut(conversation) else {
+        if !self.talks.contains_key(conversation) {
             return;
-        };
+        }
+        let until = self.talk(conversation).entering().and_then(|entering| entering.until);
+        if until.is_some_and(|until| until <= now.mono) {
+            self.settled_in(conversation, now);
+        }
+        self.judge_pull(conversation, now);
+        let quitting = self.quitting;
+        let talk = self.talk(conversation);
         let syncing = match &talk.stage {
             Stage::Asking(_) => return,
             Stage::Syncing(entering) if !entering.waiting.is_empty() => return,
             stage => matches!(stage, Stage::Syncing(_)),
         };
-        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || self.quitting {
+        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || quitting {
             return;
         }
         talk.sync.look_at = None;
@@ -72,6 +77,7 @@ impl Node {
         talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).min();
         let broken = talk.entering().and_then(|entering| entering.again);
         if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
+            talk.filling = false;
             self.settled_in(conversation, now);
         }
     }
@@ -94,7 +100,7 @@ impl Node {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
-                Some((*device, heights))
+                Some((*device, peer.stopped, heights))
             })
         };
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
@@ -149,8 +155,8 @@ impl Node {
         let id = PullId(self.next_pull);
         self.next_pull += 1;
         let talk = self.talk(conversation);
-        let newcomer = talk.replica.version() == 0;
-        if newcomer && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
+        talk.filling |= talk.replica.version() == 0;
+        if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
         }
         talk.sync.pull = Some(Pull {
@@ -161,6 +167,11 @@ impl Node {
             taken: 0,
             told: 0,
             bad: false,
+            began: false,
+            // The wire has deadlines of its own up to the first part.
+            judge_at: now.mono.plus(PULL_MS_MAX),
+            came: 0,
+            came_bytes: 0,
         });
         self.pulls.insert(id, conversation.clone());
         let conversation = conversation.clone();
@@ -171,127 +182,5 @@ impl Node {
             conversation,
             heights,
         });
-    }
-
-    pub(super) fn history(&mut self, pull: PullId, entries: Vec<Arc<Entry>>, now: Now) {
-        let Some(conversation) = self.pulls.get(&pull).cloned() else {
-            return;
-        };
-        let Some(from) = self
-            .talk(&conversation)
-            .sync
-            .pull
-            .as_ref()
-            .filter(|p| p.id == pull)
-            .map(|p| p.from)
-        else {
-            return;
-        };
-        let mut taken = BTreeMap::new();
-        let mut count = 0;
-        let mut bad = None;
-        for entry in entries {
-            if entry.conversation != conversation {
-                bad = Some(format!(
-                    "it sent an entry of another conversation as one of {conversation:?}"
-                ));
-                break;
-            }
-            let held = Held {
-                entry,
-                from: Some(from),
-                live: false,
-                since: now.mono,
-            };
-            let offered = self.talk(&conversation).replica.offer(held);
-            count += offered.taken.len() as u64;
-            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
-        }
-        self.send_acks(taken);
-        if let Some(why) = &bad {
-            self.misbehaved(from, why);
-        }
-        let talk = self.talk(&conversation);
-        let Some(pull) = &mut talk.sync.pull else { return };
-        pull.taken += count;
-        pull.bad |= bad.is_some();
-        let step = (pull.of / 50).max(1);
-        if pull.of >= PROGRESS_FROM && pull.taken >= pull.told + step {
-            pull.told = pull.taken;
-            let (have, of) = (pull.taken, pull.of.max(pull.taken));
-            if let Some(from) = self.peers.get(&from).map(|peer| peer.user.clone()) {
-                self.tell(Event::Progress {
-                    conversation,
-                    from,
-                    have,
-                    of,
-                });
-            }
-        }
-    }
-
-    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
-        let Some(conversation) = self.pulls.remove(&id) else {
-            return;
-        };
-        let user = |node: &Self, device| node.peers.get(&device).map(|peer| peer.user.clone());
-        let talk = self.talk(&conversation);
-        let Some(pull) = talk.sync.pull.take_if(|pull| pull.id == id) else {
-            return;
-        };
-        let useless = end.is_err() || pull.bad || pull.taken == 0;
-        let broken = end.is_err() && !pull.bad && pull.taken > 0;
-        let mut wait_ms = PULL_AGAIN_MS;
-        if let Some(entering) = talk.entering() {
-            let again = broken && entering.broken < JOIN_RETRIES_MAX;
-            entering.again = again.then_some(pull.from);
-            if again {
-                entering.broken += 1;
-                wait_ms = JOIN_RETRY_MS;
-            }
-        }
-        if useless {
-            talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
-        }
-        if end.is_ok() && !pull.bad {
-            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
-            // hold: it has lost it since, with its disk, or its process never had it.
-            let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            let dropped = talk.replica.drop_held(left_over);
-            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
-            let absurd = dropped
-                .iter()
-                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
-            if let Some(held) = absurd {
-                let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
-                self.misbehaved(pull.from, &why);
-            }
-        }
-        let from = user(self, pull.from);
-        let talk = self.talk(&conversation);
-        if let Some(entering) = talk.entering() {
-            entering.pulled += pull.taken;
-            let news = from.filter(|user| pull.taken > 0 && !entering.from.contains(user));
-            entering.from.extend(news);
-        } else if let Some(live) = talk.quiet.take() {
-            self.show_last(&conversation, live);
-        }
-        self.unsettled.insert(conversation);
-    }
-
-    pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {
-        let mut taken = BTreeMap::new();
-        for entry in entries {
-            let held = Held {
-                entry,
-                from: None,
-                live: false,
-                since: now.mono,
-            };
-            let offered = self.talk(conversation).replica.offer(held);
-            // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
-            let _refused = self.take_offered(conversation, offered, &mut taken);
-        }
-        self.send_acks(taken);
     }
 }
