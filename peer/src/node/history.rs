@@ -7,8 +7,8 @@ use super::{
     event::Event,
     holdback::Held,
     limits::{
-        BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX,
-        PULL_SLOW_MS_MAX, PULL_WINDOW_MS,
+        BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS,
+        PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS,
     },
     sync::{PullEnd, PullId},
     types::{Conversation, DeviceId, Entry},
@@ -23,6 +23,8 @@ impl Node {
             return;
         };
         let talk = self.talk(&conversation);
+        // What a newcomer is given may be more than anybody writes at once.
+        let joining = talk.entering().is_some();
         let Some(pull) = talk.sync.pull.as_mut().filter(|pull| pull.id == id) else {
             return;
         };
@@ -34,7 +36,7 @@ impl Node {
             self.retime = true;
         }
         let mut taken = BTreeMap::new();
-        let mut count = 0;
+        let (mut count, mut passed) = (0, 0);
         let mut bad = None;
         for entry in entries {
             if entry.conversation != conversation {
@@ -42,6 +44,11 @@ impl Node {
                     "it sent an entry of another conversation as one of {conversation:?}"
                 ));
                 break;
+            }
+            let held = self.talk(&conversation).replica.height(&entry.author) >= entry.seq;
+            if !joining && !held && !self.is_allowed(&entry, false, now) {
+                passed += 1;
+                continue;
             }
             let held = Held {
                 entry,
@@ -61,6 +68,11 @@ impl Node {
         let Some(pull) = &mut talk.sync.pull else { return };
         pull.taken += count;
         pull.bad |= bad.is_some();
+        pull.passed += passed;
+        pull.partial |= passed > 0;
+        if pull.passed >= FLOOD_PASSED_MAX {
+            return self.stop_pull(&conversation, PullEnd::Flooded, now);
+        }
         self.tell_progress(conversation, from);
     }
 
@@ -138,14 +150,14 @@ impl Node {
             match end {
                 PullEnd::Slow | PullEnd::Long => peer.stopped = peer.stopped.saturating_add(1),
                 PullEnd::Complete if complete => peer.stopped = 0,
-                PullEnd::Complete | PullEnd::Broken => {}
+                PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
             }
             stopped = peer.stopped;
         }
         let mut wait_ms = match end {
             _ if pull.bad || pull.taken == 0 && end != PullEnd::Slow => PULL_AGAIN_MS,
             PullEnd::Complete | PullEnd::Long => 0,
-            PullEnd::Broken => PULL_AGAIN_MS,
+            PullEnd::Broken | PullEnd::Flooded => PULL_AGAIN_MS,
             PullEnd::Slow => (PULL_AGAIN_MS << stopped.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
         };
         let broken = end == PullEnd::Broken && !pull.bad && pull.taken > 0;
@@ -162,7 +174,7 @@ impl Node {
             talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
         talk.filling &= !complete;
-        if complete {
+        if complete && !pull.partial {
             // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
             // hold: it has lost it since, with its disk, or its process never had it.
             let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;

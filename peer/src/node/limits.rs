@@ -95,6 +95,32 @@ pub const JOIN_RETRY_MS: u64 = 500;
 /// The most bytes of heights in one frame, unless those of a single conversation are longer.
 pub const HEIGHTS_BYTES_MAX: usize = 1024 * 1024;
 
+/// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
+/// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of
+/// [`FLOOD_BYTES_PER_MS`].
+pub const FLOOD_BURST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What a device's entries may cost in the long run, in bytes a millisecond: more than 2,000 short messages a second.
+pub const FLOOD_BYTES_PER_MS: u64 = 1_024;
+
+/// What an entry costs beside its bytes: its places in the index and in memory.
+pub const FLOOD_ENTRY_BYTES: u64 = 256;
+
+/// What the first entry of an author costs beside that. A conversation takes [`AUTHORS_MAX`] authors and a device makes a new one
+/// after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device in 12 days.
+pub const FLOOD_AUTHOR_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of its allowance a device that went over it must have back before anything is taken again, so that the rest comes in
+/// few pulls and not in many. More than the dearest entry costs.
+pub const FLOOD_BACK_BYTES: u64 = 32 * 1024 * 1024;
+
+/// So many entries of devices over their allowance are passed over in one pull. Then it ends, and those devices are left out of
+/// the next one.
+pub const FLOOD_PASSED_MAX: u64 = 4_096;
+
+/// Of so many devices the use of the allowance is known. When it is reached, those that have used less than half of it begin anew.
+pub const FLOOD_ACCOUNTS_MAX: usize = 65_536;
+
 /// How long a pull may take, in milliseconds. Then it is planned anew, so that every member that holds something has its turn.
 pub const PULL_MS_MAX: u64 = 30_000;
 

@@ -20,12 +20,16 @@
 //! | `presence` | what the registry says |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
+//! | `flood` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
 pub mod clock;
 pub mod delivery;
 pub mod event;
+pub mod flood;
+#[cfg(test)]
+mod flood_tests;
 mod frames;
 mod heights;
 mod history;
@@ -51,6 +55,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
 use event::{Event, Line};
+use flood::Flood;
 use link::{LinkId, LinkState, Peer};
 use replica::Replica;
 use sync::PullId;
@@ -121,6 +126,7 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    flood: Flood,
     /// The time of the input that is being handled.
     now: Millis,
     next_heights_at: Millis,
@@ -146,6 +152,7 @@ impl Node {
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            flood: Flood::default(),
             now: Millis::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,

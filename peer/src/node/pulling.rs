@@ -2,10 +2,11 @@
 
 use super::{
     Effect, Millis, Node, Now,
-    limits::{HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
+    holdback::Held,
+    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId, Heights},
+    types::{Author, Conversation, DeviceId, Heights, Seq},
 };
 
 /// When a conversation must be looked at again.
@@ -72,9 +73,10 @@ impl Node {
         if let Some(device) = self.who_has_causes(conversation, now) {
             return self.pull(conversation, device, 0, mine, now);
         }
+        let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
-        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).min();
+        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).chain(allowed).min();
         let broken = talk.entering().and_then(|entering| entering.again);
         if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             talk.filling = false;
@@ -86,7 +88,7 @@ impl Node {
     ///
     /// Whoever holds more than we do of an author whose link to us is up is a moment ahead in the ordinary course of things, so
     /// that counts only after a time; the author himself is different: what he says he holds and has not sent before saying so
-    /// was left out, since our queue was full.
+    /// was left out, since our queue was full. While a device is over its allowance, its entries are no reason to pull.
     fn whom_to_ask(
         &mut self,
         conversation: &Conversation,
@@ -94,7 +96,9 @@ impl Node {
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
-        let Self { talks, peers, .. } = self;
+        let Self {
+            talks, peers, flood, ..
+        } = self;
         let sync = &mut talks.get_mut(conversation)?.sync;
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
@@ -103,12 +107,15 @@ impl Node {
                 Some((*device, peer.stopped, heights))
             })
         };
+        let wanted = |author: &Author| syncing || !flood.is_over(&author.device, now.mono);
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
-        let at_once = |device: DeviceId, author: &Author| syncing || author.device == device || !linked(author);
+        let at_once = |device: DeviceId, author: &Author| {
+            wanted(author) && (syncing || author.device == device || !linked(author))
+        };
         if let Some(found) = plan(mine, members(), at_once) {
             return Some(found);
         }
-        let found = plan(mine, members(), |_, _| true);
+        let found = plan(mine, members(), |_, author| wanted(author));
         let since = match found {
             None => {
                 sync.lag_since = None;
@@ -127,9 +134,18 @@ impl Node {
 
     /// Whoever sent what has been held back for too long; its causes are there.
     fn who_has_causes(&mut self, conversation: &Conversation, now: Now) -> Option<DeviceId> {
-        let Self { talks, peers, .. } = self;
+        let Self {
+            talks, peers, flood, ..
+        } = self;
         let talk = talks.get_mut(conversation)?;
-        let oldest = talk.replica.held().oldest()?;
+        let Talk { replica, stage, .. } = &*talk;
+        let syncing = matches!(stage, Stage::Syncing(_));
+        let over = |author: &Author| !syncing && flood.is_over(&author.device, now.mono);
+        let lacks = |author: &Author, seq: Seq| replica.height(author) < seq && over(author);
+        let in_vain = |held: &Held| {
+            over(&held.entry.author) || held.entry.seen.iter().any(|cause| lacks(&cause.author, cause.seq))
+        };
+        let oldest = replica.held().oldest(|held| !in_vain(held))?;
         let due = oldest.since.plus(HOLD_BACK_GRACE_MS);
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
@@ -148,12 +164,13 @@ impl Node {
         None
     }
 
-    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, heights: Heights, now: Now) {
+    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
         let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.clone()) else {
             return;
         };
         let id = PullId(self.next_pull);
         self.next_pull += 1;
+        let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
         talk.filling |= talk.replica.version() == 0;
         if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
@@ -172,6 +189,8 @@ impl Node {
             judge_at: now.mono.plus(PULL_MS_MAX),
             came: 0,
             came_bytes: 0,
+            passed: 0,
+            partial,
         });
         self.pulls.insert(id, conversation.clone());
         let conversation = conversation.clone();
@@ -182,5 +201,31 @@ impl Node {
             conversation,
             heights,
         });
+    }
+
+    /// Beyond which heights a device's history is wanted, and whether it has more that is not: nothing is asked for of authors whose
+    /// devices are over their allowance, so that the others' entries come without theirs.
+    fn wanted_beyond(
+        &mut self,
+        conversation: &Conversation,
+        device: DeviceId,
+        mut mine: Heights,
+        now: Now,
+    ) -> (Heights, bool) {
+        if self.talk(conversation).entering().is_some() || self.flood.next_end(now.mono).is_none() {
+            return (mine, false);
+        }
+        let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
+        let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
+        let over = known.filter(|author| self.flood.is_over(&author.device, now.mono));
+        let over: Vec<Author> = over.copied().collect();
+        let partial = !over.is_empty();
+        for author in over {
+            // What has no room among the heights comes, and is passed over.
+            if mine.0.len() < AUTHORS_MAX || mine.0.contains_key(&author) {
+                mine.0.insert(author, Seq(u64::MAX));
+            }
+        }
+        (mine, partial)
     }
 }

@@ -36,6 +36,10 @@ pub struct Pull {
     pub came: usize,
     /// How many bytes they have.
     pub came_bytes: usize,
+    /// How many entries were passed over, since their device is over its allowance.
+    pub passed: u64,
+    /// Not all was wanted or taken that the member holds.
+    pub partial: bool,
 }
 
 /// How a pull ended.
@@ -49,6 +53,8 @@ pub enum PullEnd {
     Slow,
     /// It was stopped, since others must have their turn.
     Long,
+    /// It was stopped, since it brought too much of a device that is over its allowance.
+    Flooded,
 }
 
 /// The sync of one conversation.

@@ -1,7 +1,5 @@
 //! A node in a room, with members of the tests' own making.
 
-#![allow(dead_code, reason = "the tests of the flood limit, which follow, use the rest")]
-
 use std::{collections::BTreeMap, hash::Hasher as _, sync::Arc};
 
 use bytes::Bytes;

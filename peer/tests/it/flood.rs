@@ -1,15 +1,54 @@
-//! Members that would keep the others waiting for ever.
+//! Members that would fill the others' disks and rooms, or keep them waiting for ever.
 
 use std::{sync::Arc, time::Duration};
 
+use peerchat_proto::v1::Entry;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
     harness::Site,
-    wire::{Fake, Pen, author, encoded, room, seen},
+    wire::{Fake, Pen, author, encoded, entries, room, seen},
     wire_server::{Parts, Script, Server},
 };
+
+#[test]
+fn a_device_that_makes_authors_without_end_leaves_room_for_the_others() {
+    let site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob"]);
+    let [alice, bob] = &mut peers[..] else { unreachable!() };
+    let mut fake = Fake::log_in(&site, "mallory");
+    fake.join("lobby");
+    let link = fake.link(alice);
+    let first = |incarnation| Pen::new(&fake.user, author(&fake.device, incarnation), room("lobby")).write("spam");
+    let minted: Vec<Entry> = (1..=2_000).map(first).collect();
+    for part in minted.chunks(250) {
+        link.send(entries(part));
+    }
+    let told = alice.error("flooding");
+    assert!(told.starts_with("mallory "), "{told}");
+    // It is not thrown out: what it writes is taken more slowly, that is all.
+    let held = alice.version();
+    assert!((100..200).contains(&held), "{held} of {} were taken", minted.len());
+    bob.say("undisturbed");
+    alice.hear("undisturbed");
+    let mut carol = site.peer("carol");
+    let joined = carol.join("lobby")["version"].as_u64().unwrap();
+    assert!(joined > held, "{joined}");
+    carol.say("here I am");
+    for peer in [&mut *alice, &mut *bob] {
+        peer.hear("here I am");
+    }
+    let flooded = |event: &&serde_json::Value| event["code"] == "flooding";
+    assert_eq!(alice.events().iter().filter(flooded).count(), 1);
+    carol.quit();
+    for peer in peers {
+        peer.quit();
+    }
+    for name in ["alice", "bob", "carol"] {
+        site.assert_sound(name);
+    }
+}
 
 /// An entry now and then, without end, and never so late that the wire would call it silence.
 fn trickle(mut pen: Pen) -> Parts {
