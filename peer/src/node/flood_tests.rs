@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::{
+    Input, LoadedLog,
     event::Code,
-    limits::{FLOOD_AUTHOR_BYTES, FLOOD_BURST_BYTES, FLOOD_PASSED_MAX},
+    limits::{AUTHORS_MAX, FLOOD_AUTHOR_BYTES, FLOOD_BURST_BYTES, FLOOD_PASSED_MAX},
+    replica::AuthorLog,
     testing::{Alice, Other, room},
-    types::{Entry, Heights, Seen, Seq},
+    types::{Author, DeviceId, Entry, Heights, Lamport, Seen, Seq},
 };
 
 const BOB: Other = Other(2, "bob");
@@ -114,4 +116,31 @@ fn a_pull_that_brings_nothing_but_a_flood_is_stopped() {
     assert_eq!(alice.pulls.len(), before, "not at once again");
     alice.pass_until(6_000);
     assert_eq!(alice.last_pull().from, BOB.device());
+}
+
+#[test]
+fn a_full_room_refuses_a_text_that_would_need_a_new_author() {
+    let author = |n: usize| Author {
+        device: DeviceId([7; 32]),
+        incarnation: n as u64,
+    };
+    let full = |count: usize| {
+        let held = |n| AuthorLog {
+            user: BOB.user(),
+            lamports: vec![Lamport(1)],
+            head: BOB.first(n as u64).id,
+        };
+        LoadedLog {
+            authors: (0..count).map(|n| (author(n), held(n))).collect(),
+            ..LoadedLog::default()
+        }
+    };
+    for (count, refused) in [(AUTHORS_MAX, 2), (AUTHORS_MAX - 1, 0)] {
+        let mut alice = Alice::joins_with(full(count), &[]);
+        for text in ["one", "two"] {
+            alice.input(Input::Write(room(), text.into()));
+        }
+        assert_eq!(alice.notices(Code::Refused), refused, "of {count} authors");
+        assert_eq!(alice.sent(), 2 - refused);
+    }
 }

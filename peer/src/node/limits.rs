@@ -29,7 +29,8 @@ pub const HOLD_BACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most live links. A further one is refused with a reason.
 pub const LINKS_MAX: usize = 1_024;
 
-/// The most authors of a conversation. Heights and hold-back of more are refused as misbehaviour.
+/// The most authors of a conversation. Heights and entries of more are refused as misbehaviour; an own text that would need one is
+/// not sent.
 pub const AUTHORS_MAX: usize = 65_536;
 
 /// The most conversations of which one link may tell heights. More are ignored.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     Ask, Effect, Node, Now,
     event::{Code, Event, ReplayReason},
-    limits::{JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
     talk::{Entering, Stage, Talk},
@@ -249,11 +249,17 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let resume = talk.resume.take();
-        let author = *talk.author.get_or_insert_with(|| Author {
-            device,
-            incarnation: resume.unwrap_or(incarnation),
-        });
+        let incarnation = talk.resume.unwrap_or(incarnation);
+        let author = talk.author.unwrap_or(Author { device, incarnation });
+        let authors = talk.replica.authors();
+        if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
+            let title = conversation.title(&user);
+            let message = format!(
+                "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
+            );
+            return self.notice(Code::Refused, message);
+        }
+        (talk.author, talk.resume) = (Some(author), None);
         let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
         let entry = (self.encode)(draft);
         let talk = self.talk(conversation);
