@@ -206,6 +206,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 heights,
             }),
+            Effect::StopPull(pull) => Act::Order(Order::StopPull(pull)),
             Effect::Registry(ask) => Act::Order(Order::Registry(ask)),
             Effect::Close(link, reason, message) => Act::Close(link, reason, message),
             Effect::Send(link, what) => Act::Send(link, what),

@@ -14,6 +14,7 @@ mod routing;
 mod server;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -29,7 +33,7 @@ use crate::{
         ports::{Incoming, Order},
         refusals::Refusals,
     },
-    node::{Identity, limits::CALL_MS_MAX, link::LinkId},
+    node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
 pub use routing::{LoginError, Registry, RegistryConfig};
 pub use server::{ServeError, serve};
@@ -95,6 +99,7 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Dial(device, address) => {
@@ -116,7 +121,14 @@ impl Net {
                         conversation,
                         heights,
                     };
-                    self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    let task = self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    pulls.retain(|_, task| !task.is_finished());
+                    pulls.insert(pull, task.abort_handle());
+                }
+                Order::StopPull(pull) => {
+                    if let Some(task) = pulls.remove(&pull) {
+                        task.abort();
+                    }
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,

@@ -276,6 +276,8 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A member sends more than is taken at once; the rest is pulled later.
+    Flooding,
     /// Anything else the registry or the network says no to.
     Refused,
 }
@@ -297,6 +299,7 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
+            Self::Flooding => "flooding",
             Self::Refused => "refused",
         }
     }

@@ -139,6 +139,8 @@ pub enum Effect {
         /// What is held already.
         heights: Heights,
     },
+    /// Stop a pull: nothing that it still brings is wanted. Not answered.
+    StopPull(PullId),
     /// Tell the user.
     Tell(Event),
     /// Tell the user that he is in a conversation, with its last entries.

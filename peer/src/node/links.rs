@@ -5,6 +5,7 @@ use super::{
     event::Code,
     limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState, LinkUp, Peer, redial_ms, replaces},
+    pulling,
     types::DeviceId,
 };
 
@@ -214,8 +215,8 @@ impl Node {
             if now_due {
                 talk.tell_at = None;
             }
-            if talk.sync.look_at.is_some_and(|at| at <= now.mono) {
-                talk.sync.look_at = None;
+            if pulling::next_due(talk).is_some_and(|at| at <= now.mono) {
+                talk.sync.look_at.take_if(|at| *at <= now.mono);
                 self.unsettled.insert(conversation.clone());
             }
             if (now_due || every) && talk.takes_part(conversation) {

@@ -19,20 +19,28 @@
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `presence` | what the registry says |
-//! | `pulling` | comparing heights and pulling |
+//! | `pulling` | whether to pull, and from whom |
+//! | `history` | what a pull brings, and how it ends |
+//! | `flood` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
 pub mod clock;
 pub mod delivery;
 pub mod event;
+pub mod flood;
+#[cfg(test)]
+mod flood_tests;
 mod frames;
 mod heights;
+mod history;
 pub mod holdback;
 mod io;
 pub mod limits;
 pub mod link;
 mod links;
+#[cfg(test)]
+mod pace_tests;
 mod presence;
 mod pulling;
 pub mod replica;
@@ -40,6 +48,8 @@ mod rooms;
 mod strangers;
 pub mod sync;
 pub mod talk;
+#[cfg(test)]
+mod testing;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -47,6 +57,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
 use event::{Event, Line};
+use flood::Flood;
 use link::{LinkId, LinkState, Peer};
 use replica::Replica;
 use sync::PullId;
@@ -117,6 +128,7 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    flood: Flood,
     /// The time of the input that is being handled.
     now: Millis,
     next_heights_at: Millis,
@@ -142,6 +154,7 @@ impl Node {
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            flood: Flood::default(),
             now: Millis::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,

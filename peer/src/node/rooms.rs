@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     Ask, Effect, Node, Now,
     event::{Code, Event, ReplayReason},
-    limits::{REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
     talk::{Entering, Stage, Talk},
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// Who else is there is known as far as it can be: says so, and asks them what they hold.
-    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, _now: Now) {
+    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, now: Now) {
         let devices: Vec<_> = self.talk(conversation).members.keys().copied().collect();
         let reachable = devices.into_iter().filter_map(|device| {
             let peer = self.peers.get(&device)?;
@@ -100,6 +100,7 @@ impl Node {
         let talk = self.talk(conversation);
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
         entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
+        entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
         let announce = entering.announce;
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
@@ -126,14 +127,22 @@ impl Node {
         self.unsettled.insert(conversation.clone());
     }
 
-    /// All that the members hold has been pulled, as far as they can be reached: the user is in.
+    /// All that the members hold has been pulled, as far as they can be reached, or it takes too long: the user is in.
     pub(super) fn settled_in(&mut self, conversation: &Conversation, now: Now) {
+        let running = self.talk(conversation).sync.pull.as_ref();
+        let running = running.map(|pull| (pull.from, pull.taken));
+        let from = running
+            .and_then(|(from, _)| self.peers.get(&from))
+            .map(|peer| peer.user.clone());
         let talk = self.talk(conversation);
-        let entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        entering.brought(from, running.map_or(0, |(_, taken)| taken));
         talk.stage = Stage::Open;
         let version = talk.replica.version();
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
+            // What a pull that goes on still brings is history as well.
+            talk.quiet = (talk.filling && running.is_some()).then_some(0);
             self.show_last(conversation, live);
         }
         if entering.announce || entering.pulled > 0 {
@@ -176,8 +185,10 @@ impl Node {
             self.talk(conversation).stage = Stage::Closed;
             return self.tell(Event::Left(conversation.clone()));
         };
+        self.forget_pull(conversation);
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
+        talk.filling = false;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();
@@ -241,11 +252,17 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let resume = talk.resume.take();
-        let author = *talk.author.get_or_insert_with(|| Author {
-            device,
-            incarnation: resume.unwrap_or(incarnation),
-        });
+        let incarnation = talk.resume.unwrap_or(incarnation);
+        let author = talk.author.unwrap_or(Author { device, incarnation });
+        let authors = talk.replica.authors();
+        if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
+            let title = conversation.title(&user);
+            let message = format!(
+                "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
+            );
+            return self.notice(Code::Refused, message);
+        }
+        (talk.author, talk.resume) = (Some(author), None);
         let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
         let entry = (self.encode)(draft);
         let talk = self.talk(conversation);

@@ -14,6 +14,7 @@ mod causes;
 mod damage;
 mod direct;
 mod disk;
+mod flood;
 mod harness;
 mod hostile_bytes;
 mod hostile_claims;
