@@ -179,7 +179,7 @@ pub struct Presence {
     pub online: bool,
     /// The room that he came into or left; the direct conversation if he is one's partner.
     pub conversation: Conversation,
-    /// He left by his own will, where `online` is false; otherwise he was lost.
+    /// He left the room, where `online` is false; otherwise he is still one of it, and gets what is said when he is back.
     pub left: bool,
 }
 

@@ -77,7 +77,7 @@ impl Node {
         self.links.insert(link, device);
         self.forget_told(device);
         self.join_partner(&up.user);
-        self.presence_changed(device, false);
+        self.presence_changed(device);
         self.tell_all_heights(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
@@ -106,12 +106,12 @@ impl Node {
             Some(ByeReason::Misbehaved | ByeReason::TooManyLinks) => REDIAL_MS_MAX,
             _ => retry_ms,
         };
-        let left = bye == Some(ByeReason::Quit);
-        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+        let quit = bye == Some(ByeReason::Quit);
+        self.unlinked(device, (!quit).then(|| now.mono.plus(retry_ms)));
     }
 
     /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
@@ -127,7 +127,7 @@ impl Node {
             talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
         self.retime = true;
-        self.without_link(device, left);
+        self.without_link(device);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -142,17 +142,17 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device, false);
+        self.without_link(device);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId, left: bool) {
+    fn without_link(&mut self, device: DeviceId) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {
@@ -188,7 +188,7 @@ impl Node {
             self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
             // From now on nothing is heard of it, and it is long until it is dialled again.
             self.links.remove(&link);
-            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
+            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)));
         }
     }
 

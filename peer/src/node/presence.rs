@@ -37,7 +37,7 @@ impl Node {
         // Nobody tells any longer who is gone: from now on a link decides.
         let all: Vec<_> = self.peers.keys().copied().collect();
         for device in all {
-            self.unlist(device, false);
+            self.unlist(device);
         }
     }
 
@@ -125,7 +125,7 @@ impl Node {
                 self.join_partner(user);
             }
         } else {
-            self.unlist(device, liveness == Liveness::Left);
+            self.unlist(device);
         }
     }
 
@@ -146,7 +146,8 @@ impl Node {
                 }
             }
             Liveness::Left => self.remove_member(&conversation, device),
-            Liveness::Lost => self.unlist(device, false),
+            // A member still, who is owed what is said, and back at his next start.
+            Liveness::Lost => self.unlist(device),
         }
     }
 
@@ -183,11 +184,11 @@ impl Node {
     }
 
     /// The registry no longer says that a device is there.
-    pub(super) fn unlist(&mut self, device: DeviceId, left: bool) {
+    pub(super) fn unlist(&mut self, device: DeviceId) {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
     }
 
     /// Puts the devices of a user into the direct conversation with him, if there is one.
@@ -231,7 +232,7 @@ impl Node {
             );
         }
         if announce {
-            self.presence_changed(device, false);
+            self.presence_changed(device);
         }
         if new && link.is_some() {
             self.tell_heights(conversation, device, true);
@@ -266,8 +267,8 @@ impl Node {
         }
     }
 
-    /// Tells the user if a device came or went, once per conversation that it is in.
-    pub(super) fn presence_changed(&mut self, device: DeviceId, left: bool) {
+    /// Tells the user if a device came or went, once per conversation that it is in. Who goes like that has left none of them.
+    pub(super) fn presence_changed(&mut self, device: DeviceId) {
         let online = self.is_online(&device);
         let mut events = Vec::new();
         for (conversation, talk) in &mut self.talks {
@@ -289,7 +290,7 @@ impl Node {
                     user,
                     online,
                     conversation,
-                    left: left && !online,
+                    left: false,
                 }));
             }
         }

@@ -69,7 +69,7 @@ impl Unread {
 pub enum Standing {
     /// Not known to be away.
     Here,
-    /// Lost: he gets what he missed when he is back.
+    /// Gone, and has not left: he gets what he missed when he is back.
     Away,
 }
 
