@@ -33,7 +33,14 @@ impl<D: Disk> Driver<D> {
             Request::Version(conversation) => {
                 let talk = self.core.node().talks().get(&conversation);
                 let heights = talk.map(|talk| talk.replica.heights()).unwrap_or_default();
-                self.tell(Event::Version { conversation, heights }).await;
+                let authors = talk.into_iter().flat_map(|talk| talk.replica.authors());
+                let users = authors.map(|(author, log)| (*author, log.user.clone())).collect();
+                self.tell(Event::Version {
+                    conversation,
+                    heights,
+                    users,
+                })
+                .await;
             }
             Request::Who(conversation) => {
                 let members = self.core.node().who(&conversation);

@@ -1,5 +1,7 @@
 //! What a peer tells its user. The screen, the JSON mode and the page show these; nothing below them prints.
 
+use std::collections::BTreeMap;
+
 use super::types::{
     Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
 };
@@ -27,6 +29,8 @@ pub enum Event {
         conversation: Conversation,
         /// How much is held, per author.
         heights: Heights,
+        /// Whose these authors are.
+        users: BTreeMap<Author, UserName>,
     },
     /// History arrives.
     Progress {

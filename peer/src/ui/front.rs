@@ -156,7 +156,11 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::Delivered(_) => {}
             Event::Presence(presence) => self.out += &self.render.presence(presence),
             Event::Replay(replay) => self.replay(replay),
-            Event::Version { conversation, heights } => self.out += &self.render.version(conversation, heights),
+            Event::Version {
+                conversation,
+                heights,
+                users,
+            } => self.out += &self.render.version(conversation, heights, users),
             Event::Progress {
                 conversation,
                 from,

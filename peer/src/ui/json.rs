@@ -167,13 +167,21 @@ impl JsonFront {
             Event::Sent(line) => Object::Sent(self.message(line, false)),
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Presence(presence) => self.presence(presence),
-            Event::Version { conversation, heights } => Object::Version {
+            Event::Version {
+                conversation,
+                heights,
+                users,
+            } => Object::Version {
                 conversation: self.title(conversation),
                 version: heights.version(),
                 heights: heights
                     .0
                     .iter()
                     .map(|(author, seq)| (author.to_string(), seq.0))
+                    .collect(),
+                users: users
+                    .iter()
+                    .map(|(author, user)| (author.to_string(), user.shown()))
                     .collect(),
             },
             Event::Progress {

@@ -134,8 +134,9 @@ fn every_other_event() {
             Event::Version {
                 conversation: room("lobby"),
                 heights: Heights([(author(11), Seq(7))].into()),
+                users: [(author(11), user("bob"))].into(),
             },
-            r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7}}"##,
+            r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7},"users":{"DEVICE-000000000000001f":"bob"}}"##,
         ),
         (
             Event::Left(room("lobby")),
