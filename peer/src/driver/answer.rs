@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, ports::Order, request::Request};
+use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, core::unreadable, ports::Order, request::Request};
 use crate::{
     log::{Disk, LogError},
     node::{
         Input,
-        event::{Code, Event, Replay, ReplayReason},
+        event::{Event, Replay, ReplayReason},
         types::{Conversation, RoomName},
     },
 };
@@ -59,8 +59,7 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn unreadable(&mut self, error: &LogError) {
-        self.notice(Code::LogDamaged, format!("{error}; restart to repair it"))
-            .await;
+        self.tell(Event::Notice(unreadable(error))).await;
     }
 
     async fn begin_search(&mut self, conversation: Conversation, text: String, last: usize) {

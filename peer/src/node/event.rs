@@ -56,6 +56,13 @@ pub enum Event {
     },
     /// The user is in a room no longer, by his own will.
     Left(Conversation),
+    /// Who is in a conversation that was entered, or taken up again at a start, so that the screen can say it. Scripts ask.
+    Members {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Its members, sorted by name.
+        members: Vec<Member>,
+    },
     /// The answer to a question who is there.
     Who {
         /// Of which conversation.
@@ -209,6 +216,9 @@ pub enum ReplayReason {
     Search(String),
     /// A newcomer's log was filled: these are the last ones.
     Synced,
+    /// The user is back in the conversation that was current: these are the last ones from before. For the screen only: a script
+    /// is told an entry when it comes, and has had these.
+    Start,
 }
 
 /// Somebody in a conversation.

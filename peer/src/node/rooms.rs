@@ -120,6 +120,11 @@ impl Node {
                 held,
             });
         }
+        let members = self.who(conversation);
+        self.tell(Event::Members {
+            conversation: conversation.clone(),
+            members,
+        });
         for (device, address) in reachable {
             self.effect(Effect::AskVersion(device, address, conversation.clone()));
         }

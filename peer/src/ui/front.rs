@@ -1,8 +1,13 @@
 //! The user interface for people: what a line leads to, and what an event prints. Without threads and without a terminal; the
 //! prompt adds those.
 
+mod printed;
+
+use std::collections::BTreeSet;
+
 use chrono::{Local, TimeZone};
 
+use self::printed::Printed;
 use super::{
     Front,
     colour::Paint,
@@ -15,7 +20,7 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
-        event::{Event, Joined, Line, RegistryState, Replay},
+        event::{Event, Joined, Line, RegistryState, Replay, ReplayReason},
         types::{Conversation, UserName},
     },
 };
@@ -30,7 +35,8 @@ pub(super) struct TextFront<Z> {
     pub(super) render: Renderer<Z>,
     pub(super) registry_lost: bool,
     /// The conversations whose latest entries were printed since the start.
-    shown: std::collections::BTreeSet<Conversation>,
+    shown: BTreeSet<Conversation>,
+    printed: Printed,
     out: String,
 }
 
@@ -48,7 +54,8 @@ impl<Z: TimeZone> TextFront<Z> {
             session: Session::new(me.clone()),
             render: Renderer::new(me, paint, zone),
             registry_lost: false,
-            shown: std::collections::BTreeSet::new(),
+            shown: BTreeSet::new(),
+            printed: Printed::default(),
             out: String::new(),
         }
     }
@@ -79,6 +86,7 @@ impl<Z: TimeZone> TextFront<Z> {
             });
             if unread.is_whole() {
                 for line in &unread.lines {
+                    self.printed.insert(line);
                     self.out += &self.render.message(line, Message::default());
                 }
                 return None;
@@ -95,7 +103,9 @@ impl<Z: TimeZone> TextFront<Z> {
         if self.session.is_current(&joined.conversation) {
             self.shown.insert(joined.conversation.clone());
             for line in &joined.replay {
-                self.out += &self.render.message(line, Message::default());
+                if self.printed.insert(line) {
+                    self.out += &self.render.message(line, Message::default());
+                }
             }
         }
     }
@@ -106,6 +116,7 @@ impl<Z: TimeZone> TextFront<Z> {
                 live: true,
                 ..Message::default()
             };
+            self.printed.insert(line);
             self.out += &self.render.message(line, show);
             return;
         }
@@ -127,13 +138,17 @@ impl<Z: TimeZone> TextFront<Z> {
             tag: (!is_current).then_some(title.as_str()),
             ..Message::default()
         };
+        self.printed.insert(line);
         self.out += &self.render.message(line, show);
     }
 
-    fn replay(&mut self, replay: &Replay) {
+    fn replay(&mut self, mut replay: Replay) {
         if self.session.is_current(&replay.conversation) {
             self.shown.insert(replay.conversation.clone());
-            self.out += &self.render.replay(replay);
+            // What the user asked for is shown whether or not it was printed before.
+            let asked = matches!(replay.why, ReplayReason::History | ReplayReason::Search(_));
+            replay.lines.retain(|line| self.printed.insert(line) || asked);
+            self.out += &self.render.replay(&replay);
         }
     }
 
@@ -153,9 +168,9 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::Message(line) => self.message(line),
             Event::Sent(line) => self.sent(line),
             // The line above the prompt tells it.
-            Event::Delivered(_) => {}
+            Event::Delivered(_) | Event::Members { .. } => {}
             Event::Presence(presence) => self.out += &self.render.presence(presence),
-            Event::Replay(replay) => self.replay(replay),
+            Event::Replay(replay) => self.replay(replay.clone()),
             Event::Version {
                 conversation,
                 heights,

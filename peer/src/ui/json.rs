@@ -142,12 +142,13 @@ impl JsonFront {
     }
 
     fn put_replay(&mut self, replay: &Replay) {
-        self.put_replayed(&replay.lines);
         let why = match replay.why {
             ReplayReason::History => "history",
             ReplayReason::Search(_) => "search",
             ReplayReason::Synced => "synced",
+            ReplayReason::Start => return,
         };
+        self.put_replayed(&replay.lines);
         let conversation = self.title(&replay.conversation);
         self.put(&Object::Replayed {
             conversation,
@@ -162,6 +163,7 @@ impl JsonFront {
             Event::Ready(ready) => return self.put_ready(ready),
             Event::Joined(joined) => return self.put_joined(joined),
             Event::Replay(replay) => return self.put_replay(replay),
+            Event::Members { .. } => return,
             Event::Notice(notice) => return self.put_notice(notice),
             Event::Message(line) => Object::Message(self.message(line, false)),
             Event::Sent(line) => Object::Sent(self.message(line, false)),

@@ -24,6 +24,7 @@ mod lost_data;
 mod names;
 mod network;
 mod partition;
+mod plain;
 mod registry;
 mod rooms;
 mod signals;

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     node::{
         event::{Delivered, Ready},
-        types::RoomName,
+        types::{EntryId, RoomName},
     },
     ui::{
         status,
@@ -69,6 +69,81 @@ fn what_is_said_elsewhere_is_hinted_at_once_and_shown_when_switching() {
     f.take_text();
     assert_eq!(typed(&mut f, "/switch lobby"), [Request::Current(room("lobby"))]);
     assert_eq!(f.take_text(), "── #lobby: 1 unread ──\n14:02  bob    three\n");
+}
+
+/// A line of #dev with an id of its own.
+fn numbered(number: u8) -> Line {
+    Line {
+        conversation: room("dev"),
+        id: EntryId([number; 32]),
+        ..line("bob", &format!("number {number}"))
+    }
+}
+
+#[test]
+fn a_start_shows_what_was_last_said_and_nothing_twice() {
+    let mut f = front();
+    let start = |lines| {
+        Event::Replay(Replay {
+            conversation: room("dev"),
+            why: ReplayReason::Start,
+            lines,
+            more: false,
+        })
+    };
+    f.event(start(vec![numbered(1), numbered(2)]));
+    assert_eq!(
+        f.take_text(),
+        "── all 2 in #dev ──\n── Saturday, 31 January 2026 ──\n14:02  bob    number 1\n14:02  bob    number 2\n\
+         ── new since then ──\n"
+    );
+    f.event(Event::Message(numbered(3)));
+    assert_eq!(f.take_text(), "14:02  bob    number 3\n");
+    // Entering once more answers with the last entries, and those are on the screen.
+    typed(&mut f, "/join dev");
+    f.event(Event::Message(numbered(4)));
+    f.event(Event::Joined(Joined {
+        conversation: room("dev"),
+        created: false,
+        version: 5,
+        members: vec![user("alice"), user("bob")],
+        replay: (1..=5).map(numbered).collect(),
+    }));
+    assert_eq!(
+        f.take_text(),
+        "14:02  bob    number 4\n→ #dev joined with bob; 5 messages are kept here\n14:02  bob    number 5\n"
+    );
+    // Who asks for them is shown them.
+    f.event(Event::Replay(Replay {
+        conversation: room("dev"),
+        why: ReplayReason::History,
+        lines: vec![numbered(4), numbered(5)],
+        more: true,
+    }));
+    assert_eq!(f.take_text().matches("number").count(), 2);
+    f.event(start(Vec::new()));
+    assert_eq!(f.take_text(), "", "nothing to show is not told");
+}
+
+#[test]
+fn who_is_there_is_known_without_asking() {
+    let mut f = front();
+    let member = |name: &str, online| crate::node::event::Member {
+        user: user(name),
+        me: name == "alice",
+        online,
+        version: None,
+        refused: 0,
+    };
+    f.event(Event::Members {
+        conversation: room("dev"),
+        members: vec![member("alice", true), member("bob", true), member("carol", false)],
+    });
+    assert_eq!(f.take_text(), "");
+    assert_eq!(
+        status::row(&f.session, false, 60, Paint::new(false)),
+        "── #dev · bob · offline: carol"
+    );
 }
 
 #[test]

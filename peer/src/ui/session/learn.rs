@@ -49,7 +49,7 @@ impl Session {
             Event::Sent(line) => self.learn_sent(line),
             Event::Delivered(delivered) => self.deliver(delivered),
             Event::Presence(presence) => self.learn_presence(presence),
-            Event::Who { conversation, members } => {
+            Event::Who { conversation, members } | Event::Members { conversation, members } => {
                 members.iter().for_each(|member| self.learn_user(&member.user));
                 let standing = |online| if online { Standing::Here } else { Standing::Away };
                 let members = members
