@@ -56,6 +56,13 @@ pub enum Event {
     },
     /// The user is in a room no longer, by his own will.
     Left(Conversation),
+    /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
+    NotEntered {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Why.
+        notice: Notice,
+    },
     /// Who is in a conversation that was entered, or taken up again at a start, so that the screen can say it. Scripts ask.
     Members {
         /// Which conversation.
@@ -293,6 +300,26 @@ pub enum Code {
 }
 
 impl Code {
+    /// Whether it refuses what the user typed, and does not tell of something that happened.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::NoSuchUser
+            | Self::BadName
+            | Self::NoSuchCommand
+            | Self::Usage
+            | Self::NoConversation
+            | Self::TextTooLong
+            | Self::NotJoined
+            | Self::Refused => true,
+            Self::RegistryUnavailable
+            | Self::NameInUse
+            | Self::DataInUse
+            | Self::LogDamaged
+            | Self::DiskFailed
+            | Self::PeerMisbehaved => false,
+        }
+    }
+
     /// The code as scripts see it.
     pub fn as_str(self) -> &'static str {
         match self {

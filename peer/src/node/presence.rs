@@ -75,11 +75,18 @@ impl Node {
                     .talk(&conversation)
                     .entering()
                     .is_some_and(|entering| entering.announce);
-                self.talk(&conversation).stage = Stage::Closed;
+                let talk = self.talk(&conversation);
+                talk.stage = Stage::Closed;
+                let unsent = std::mem::take(&mut talk.waiting_texts).len();
                 if asked {
                     self.remember_rooms();
                 }
-                self.notice(Code::Refused, format!("cannot join {title}: {reason}"));
+                self.not_entered(
+                    conversation,
+                    Code::Refused,
+                    &format!("cannot join {title}: {reason}"),
+                    unsent,
+                );
             }
             Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),
             None if asking => {

@@ -9,7 +9,7 @@ use chrono::{Local, TimeZone};
 
 use self::printed::Printed;
 use super::{
-    Front,
+    Ending, Front,
     colour::Paint,
     current_if_joined, help,
     input::Input,
@@ -34,6 +34,8 @@ pub(super) struct TextFront<Z> {
     pub(super) session: Session,
     pub(super) render: Renderer<Z>,
     pub(super) registry_lost: bool,
+    /// Something that was typed was refused.
+    refused: bool,
     /// The conversations whose latest entries were printed since the start.
     shown: BTreeSet<Conversation>,
     printed: Printed,
@@ -41,9 +43,14 @@ pub(super) struct TextFront<Z> {
 }
 
 impl TextFront<Local> {
-    /// Plain lines, for a terminal that cannot move its cursor and for what is no terminal.
-    pub(super) fn plain(me: UserName, is_terminal: bool) -> Self {
-        Self::new(me, Paint::detect(is_terminal), Local)
+    /// Plain lines, for a terminal that cannot move its cursor and for what is no terminal. `is_typed` where a person types, and
+    /// `is_read` where what is printed goes to a terminal.
+    pub(super) fn plain(me: UserName, is_typed: bool, is_read: bool) -> Self {
+        let mut front = Self::new(me.clone(), Paint::detect(is_read), Local);
+        if !is_typed {
+            front.session = Session::unattended(me);
+        }
+        front
     }
 }
 
@@ -54,6 +61,7 @@ impl<Z: TimeZone> TextFront<Z> {
             session: Session::new(me.clone()),
             render: Renderer::new(me, paint, zone),
             registry_lost: false,
+            refused: false,
             shown: BTreeSet::new(),
             printed: Printed::default(),
             out: String::new(),
@@ -69,7 +77,10 @@ impl<Z: TimeZone> TextFront<Z> {
         let mut requests = typed.requests;
         match typed.show {
             None => {}
-            Some(Show::Notice(notice)) => self.out += &self.render.notice(&notice),
+            Some(Show::Notice(notice)) => {
+                self.refused = true;
+                self.out += &self.render.notice(&notice);
+            }
             Some(Show::Help(spec)) => self.out += &help::help(spec, self.render.paint()),
             Some(Show::Switched(conversation, unread)) => requests.extend(self.switched(conversation, &unread)),
         }
@@ -199,7 +210,14 @@ impl<Z: TimeZone> TextFront<Z> {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }
             Event::Registry(state) => self.registry(state),
-            Event::Notice(notice) => self.out += &self.render.notice(notice),
+            Event::Notice(notice) => {
+                self.refused |= notice.code.is_refusal();
+                self.out += &self.render.notice(notice);
+            }
+            Event::NotEntered { notice, .. } => {
+                self.refused = true;
+                self.out += &self.render.notice(notice);
+            }
             Event::Bye => {}
         }
     }
@@ -212,9 +230,9 @@ impl<Z: TimeZone> Front for TextFront<Z> {
                 let typed = self.session.typed(&line);
                 self.typed(typed)
             }
-            Input::Unreadable(notice) => {
-                self.out += &self.render.notice(&notice);
-                Vec::new()
+            Input::Unreadable(start, notice) => {
+                let typed = self.session.mistaken(&start, notice);
+                self.typed(typed)
             }
             Input::Join(room) => {
                 let typed = self.session.join(room);
@@ -224,10 +242,25 @@ impl<Z: TimeZone> Front for TextFront<Z> {
         }
     }
 
-    fn event(&mut self, event: Event) -> Vec<Request> {
+    fn event(&mut self, mut event: Event) -> Vec<Request> {
+        // The prompt still names the conversation while the next line is being typed.
+        if let Event::NotEntered { conversation, notice } = &mut event
+            && self.session.is_current(conversation)
+        {
+            notice.message += "; no conversation is current now";
+        }
         self.session.learn(&event, true);
         self.print(&event);
         current_if_joined(&self.session, &event)
+    }
+
+    fn ending(&self) -> Ending {
+        // What still waits has not become an entry, whatever the reason.
+        let lost = self.refused || self.session.waiting() > 0;
+        match self.session.is_unattended() && lost {
+            true => Ending::Refused,
+            false => Ending::Clean,
+        }
     }
 
     fn take_output(&mut self) -> Option<Output> {

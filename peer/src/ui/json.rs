@@ -50,7 +50,7 @@ impl JsonFront {
     /// The state of a start, for the user `me`.
     pub(super) fn new(me: UserName) -> Self {
         Self {
-            session: Session::new(me),
+            session: Session::unattended(me),
             out: String::new(),
         }
     }
@@ -164,7 +164,7 @@ impl JsonFront {
             Event::Joined(joined) => return self.put_joined(joined),
             Event::Replay(replay) => return self.put_replay(replay),
             Event::Members { .. } => return,
-            Event::Notice(notice) => return self.put_notice(notice),
+            Event::Notice(notice) | Event::NotEntered { notice, .. } => return self.put_notice(notice),
             Event::Message(line) => Object::Message(self.message(line, false)),
             Event::Sent(line) => Object::Sent(self.message(line, false)),
             Event::Delivered(delivered) => self.delivered(delivered),
@@ -285,9 +285,9 @@ impl Front for JsonFront {
                 let typed = self.session.typed(&line);
                 self.typed(typed)
             }
-            Input::Unreadable(notice) => {
-                self.put_notice(&notice);
-                Vec::new()
+            Input::Unreadable(start, notice) => {
+                let typed = self.session.mistaken(&start, notice);
+                self.typed(typed)
             }
             Input::Join(room) => {
                 let typed = self.session.join(room);

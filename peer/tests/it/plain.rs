@@ -1,7 +1,7 @@
 //! Plain lines, where neither a terminal nor JSON is asked for: what a pipe types and reads.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -37,6 +37,10 @@ impl Plain {
             child,
             text,
         }
+    }
+
+    fn type_lines(&mut self, lines: &str) {
+        self.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
     }
 
     /// Waits until a text is shown, and returns all that was shown by then.
@@ -98,5 +102,63 @@ fn who_comes_back_sees_what_was_said_last_and_then_what_he_missed() {
     let alice = Plain::start(&site, "alice", &[]);
     alice.sees("You are in #another;");
     assert!(alice.end().success());
+    bob.quit();
+}
+
+#[test]
+fn a_pipe_ends_with_1_where_a_line_was_refused_and_says_nothing_to_the_wrong_ones() {
+    let site = Site::new();
+    let mut bob = site.peer("bob");
+    bob.join("lobby");
+    for (lines, code) in [
+        ("hi\n/who\n", 0),
+        ("/switch @carol\nfor carol\n", 1),
+        ("/msg carol for carol\nfor carol\n", 1),
+        ("/msg c@rol\nfor carol\n/switch lobby\nfor all\n", 1),
+        ("/leave\nfor nobody\n", 1),
+    ] {
+        let mut alice = Plain::start(&site, "alice", &["--join", "lobby"]);
+        alice.type_lines(lines);
+        assert_eq!(alice.end().code(), Some(code), "{lines:?}");
+    }
+    bob.hear("hi");
+    bob.hear("for all");
+    bob.quit();
+    assert_eq!(site.texts("bob", "#lobby"), ["hi", "for all"]);
+}
+
+#[test]
+fn a_script_that_speaks_json_is_told_and_ends_well() {
+    let site = Site::new();
+    let mut alice = site.peer("alice");
+    alice.join("lobby");
+    alice.type_line("/switch #nowhere");
+    alice.error("not_joined");
+    alice.type_line("for those elsewhere");
+    let message = alice.error("no_conversation");
+    assert!(message.contains("/switch #nowhere"), "{message}");
+    alice.type_line("/leave @bob");
+    assert_eq!(alice.error("not_joined"), "you are not in @bob");
+    // It waits for the end, which is a clean one.
+    alice.quit();
+    assert!(!site.folder("alice").join("rooms").exists() || site.texts("alice", "#lobby").is_empty());
+}
+
+#[test]
+fn a_direct_conversation_of_an_earlier_run_can_be_closed_and_one_that_never_was_cannot() {
+    let site = Site::new();
+    let mut alice = site.peer("alice");
+    let bob = site.peer("bob");
+    alice.type_line("/msg bob hi");
+    alice.wait("sent", |event| event["event"] == "sent");
+    alice.quit();
+    let mut alice = site.peer("alice");
+    alice.type_line("/leave @bob");
+    alice.wait("left", |event| {
+        event["event"] == "left" && event["conversation"] == "@bob"
+    });
+    alice.type_line("/leave @bob");
+    assert_eq!(alice.error("not_joined"), "you are not in @bob");
+    alice.quit();
     bob.quit();
 }

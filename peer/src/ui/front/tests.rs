@@ -5,7 +5,7 @@ use chrono::FixedOffset;
 use super::*;
 use crate::{
     node::{
-        event::{Delivered, Ready},
+        event::{Code, Delivered, Notice, Ready},
         types::{EntryId, RoomName},
     },
     ui::{
@@ -215,4 +215,61 @@ fn a_room_of_the_command_line_is_current_at_once() {
     });
     assert_eq!(f.event(joined), [Request::Current(room("x"))]);
     assert_eq!(f.take_text(), "→ #x is new: you created it; nobody else is here yet\n");
+}
+
+/// How a peer ends in order after these lines, from a person or from a pipe.
+fn ending(is_typed: bool, lines: &[&str], events: Vec<Event>) -> Ending {
+    let mut front = TextFront::plain(user("alice"), is_typed, false);
+    front.input(Input::Join(RoomName::new("lobby").unwrap()));
+    for line in lines {
+        front.input(Input::Line((*line).into()));
+    }
+    for event in events {
+        front.event(event);
+    }
+    front.ending()
+}
+
+#[test]
+fn a_pipe_of_which_something_was_refused_ends_with_an_error() {
+    let notice = |code| Notice {
+        code,
+        message: String::new(),
+    };
+    let sent = || Event::Sent(line("alice", "hi"));
+    let not_entered = || Event::NotEntered {
+        conversation: Conversation::direct(&user("alice"), &user("bob")),
+        notice: notice(Code::RegistryUnavailable),
+    };
+    let happened = || Event::Notice(notice(Code::RegistryUnavailable));
+    assert_eq!(ending(false, &["hi", "/who"], vec![sent(), happened()]), Ending::Clean);
+    let refused: [(&[&str], Vec<Event>); 5] = [
+        (&["/nothing"], vec![]),
+        (&["/leave", "hi"], vec![]),
+        (&["/msg bob"], vec![not_entered()]),
+        (&["hi"], vec![sent(), Event::Notice(notice(Code::NotJoined))]),
+        (&["this was never in the log"], vec![]),
+    ];
+    for (lines, events) in refused {
+        assert_eq!(ending(false, lines, events.clone()), Ending::Refused, "{lines:?}");
+        assert_eq!(ending(true, lines, events), Ending::Clean, "{lines:?}");
+    }
+    assert_eq!((Ending::Refused.exit_code(), Ending::Clean.exit_code()), (1, 0));
+    let mut front = TextFront::plain(user("alice"), false, false);
+    front.input(Input::Unreadable("/msg b".into(), notice(Code::Usage)));
+    assert_eq!(front.ending(), Ending::Refused);
+}
+
+#[test]
+fn a_conversation_that_cannot_be_entered_is_no_longer_the_current_one() {
+    let mut f = front();
+    typed(&mut f, "/msg nobody");
+    f.event(Event::NotEntered {
+        conversation: Conversation::direct(&user("alice"), &user("nobody")),
+        notice: Notice {
+            code: Code::NoSuchUser,
+            message: "there is no nobody".into(),
+        },
+    });
+    assert_eq!(f.take_text(), "! there is no nobody; no conversation is current now\n");
 }
