@@ -1,6 +1,6 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, io, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -13,7 +13,7 @@ use crate::{
     config::ChatConfig,
     driver::{
         Channels, Driver,
-        core::{Codec, Core},
+        core::{Codec, Core, unreadable},
         ports::{INCOMING_MAX, ORDERS_MAX},
         refusals::Refusals,
         request::Request,
@@ -24,7 +24,9 @@ use crate::{
     net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
         Identity,
-        event::{Code, Event, Notice, Ready},
+        event::{Code, Event, Notice, Ready, ReplayReason},
+        limits::REPLAY_LAST,
+        types::Conversation,
     },
     state::State,
     ui,
@@ -145,6 +147,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let enters = !config.join.is_empty();
     let options = ui::Options {
         user: me.user.clone(),
         json: config.json,
@@ -153,17 +156,32 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         bell: config.bell,
     };
     let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
+    let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
+    let conversations: BTreeSet<_> = logged
+        .chain(state.rooms().into_iter().map(Conversation::Room))
+        .collect();
+    let current = state
+        .current(&me.user)
+        .filter(|current| conversations.contains(current));
+    // Where a room is entered anew, the answer to that shows it.
+    let replay = current.as_ref().filter(|_| !enters);
+    let replay = replay.map(|current| core.replay(current, REPLAY_LAST, ReplayReason::Start));
     let ready = Ready {
         user: me.user.clone(),
         device,
         listen: local.to_string(),
         registry: config.registry,
         first_start: folder.is_new(),
-        // The logs of rooms that were left stay on the disk.
-        conversations: (core.node().talks().keys().filter(|one| state.is_in(one)).cloned()).collect(),
-        current: state.current(&me.user).filter(|current| state.is_in(current)),
+        conversations: conversations.into_iter().collect(),
+        current,
     };
     send(&events, Event::Ready(ready)).await;
+    match replay {
+        Some(Ok(event)) => send(&events, event).await,
+        Some(Err(error)) => send(&events, Event::Notice(unreadable(&error))).await,
+        None => {}
+    }
     for notice in notices {
         send(&events, Event::Notice(notice)).await;
     }

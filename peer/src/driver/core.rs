@@ -162,11 +162,7 @@ impl<D: Disk> Core<D> {
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
             if let Err(error) = self.act(effect, &mut acts) {
-                let message = format!("{error}; restart to repair it");
-                acts.push(Act::Tell(Event::Notice(Notice {
-                    code: Code::LogDamaged,
-                    message,
-                })));
+                acts.push(Act::Tell(Event::Notice(unreadable(&error))));
             }
         }
         Ok(acts)
@@ -340,6 +336,14 @@ impl<D: Disk> Core<D> {
             log.close(permit.as_ref())?;
         }
         Ok(())
+    }
+}
+
+/// What the user is told where his log cannot be read.
+pub fn unreadable(error: &LogError) -> Notice {
+    Notice {
+        code: Code::LogDamaged,
+        message: format!("{error}; restart to repair it"),
     }
 }
 

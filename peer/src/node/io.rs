@@ -20,14 +20,14 @@ pub struct PeerAddress {
     pub address: String,
 }
 
-/// Whether a device came, left by its own will, or was lost.
+/// Whether a device came, left, or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It is there.
     Here,
-    /// It left.
+    /// It left by its own will: a room for good, the registry until it is back.
     Left,
-    /// Its lease ended.
+    /// Its lease ended. It has left no room.
     Lost,
 }
 

@@ -78,7 +78,7 @@ impl Node {
         self.links.insert(link, device);
         self.forget_told(device);
         self.join_partner(&up.user);
-        self.presence_changed(device, false);
+        self.presence_changed(device);
         self.tell_all_heights(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
@@ -107,12 +107,12 @@ impl Node {
             Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => REDIAL_MS_MAX,
             _ => retry_ms,
         };
-        let left = bye == Some(ByeReason::Quit);
-        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+        let quit = bye == Some(ByeReason::Quit);
+        self.unlinked(device, (!quit).then(|| now.mono.plus(retry_ms)));
     }
 
     /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
@@ -128,7 +128,7 @@ impl Node {
             talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
         self.retime = true;
-        self.without_link(device, left);
+        self.without_link(device);
         self.forget_stranger(device);
     }
 
@@ -144,18 +144,18 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device, false);
+        self.without_link(device);
         self.forget_stranger(device);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId, left: bool) {
+    fn without_link(&mut self, device: DeviceId) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {

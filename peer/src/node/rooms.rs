@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Ask, Effect, Node, Now,
-    event::{Code, Event, ReplayReason},
+    event::{Code, Event, Notice, ReplayReason},
     limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
@@ -62,12 +62,22 @@ impl Node {
     /// The direct conversation cannot be opened.
     pub(super) fn not_opened(&mut self, user: &UserName, code: Code, why: &str) {
         let Some(texts) = self.opening.remove(user) else { return };
-        let unsent = match texts.len() {
+        let conversation = Conversation::direct(&self.me.user, user);
+        self.not_entered(conversation, code, why, texts.len());
+    }
+
+    /// A conversation cannot be entered, nor can what waits for it be sent.
+    pub(super) fn not_entered(&mut self, conversation: Conversation, code: Code, why: &str, unsent: usize) {
+        let unsent = match unsent {
             0 => String::new(),
             1 => "; the message was not sent".into(),
             n => format!("; {n} messages were not sent"),
         };
-        self.notice(code, format!("{why}{unsent}"));
+        let message = format!("{why}{unsent}");
+        self.tell(Event::NotEntered {
+            conversation,
+            notice: Notice { code, message },
+        });
     }
 
     /// The conversation, which is made where it is not there.
@@ -121,6 +131,11 @@ impl Node {
                 held,
             });
         }
+        let members = self.who(conversation);
+        self.tell(Event::Members {
+            conversation: conversation.clone(),
+            members,
+        });
         for (device, address) in reachable {
             self.effect(Effect::AskVersion(device, address, conversation.clone()));
         }
@@ -160,16 +175,10 @@ impl Node {
     }
 
     pub(super) fn leave(&mut self, conversation: &Conversation) {
-        let entered = self
-            .talks
-            .get(conversation)
-            .is_some_and(|talk| talk.stage != Stage::Closed);
-        if !entered {
+        let talk = self.talks.get(conversation);
+        if !talk.is_some_and(|talk| talk.takes_part(conversation)) {
             let title = conversation.title(&self.me.user);
-            return self.notice(
-                Code::NotJoined,
-                format!("you are not in {title}; /list shows where you are"),
-            );
+            return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
         let talk = self.talk(conversation);
         let texts = std::mem::take(&mut talk.waiting_texts);
@@ -233,7 +242,11 @@ impl Node {
                 Some(talk) if talk.takes_part(conversation) => None,
                 _ => {
                     let title = conversation.title(&self.me.user);
-                    return self.notice(Code::NotJoined, format!("you are not in {title}: /join it first"));
+                    let first = match conversation {
+                        Conversation::Room(room) => format!("/join {room}"),
+                        Conversation::Direct(pair) => format!("/msg {}", pair.other(&self.me.user)),
+                    };
+                    return self.notice(Code::NotJoined, format!("you are not in {title}: {first} comes first"));
                 }
             },
         };

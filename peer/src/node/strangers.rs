@@ -53,7 +53,7 @@ impl Node {
     pub(super) fn shut(&mut self, device: DeviceId, link: LinkId, reason: ByeReason, message: String) {
         self.effect(Effect::Close(link, reason, message));
         self.links.remove(&link);
-        self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
+        self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)));
     }
 
     /// Forgets a device that has no link and is in no conversation. Whoever shares one later is heard of again.

@@ -1,18 +1,23 @@
 //! Answers that are tables: columns aligned by what a terminal shows.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeZone;
 
 use super::{Renderer, counted};
 use crate::{
     node::{
         event::Member,
-        types::{Conversation, Heights, RoomName},
+        types::{Author, Conversation, Heights, RoomName, UserName},
     },
     ui::width,
 };
 
 /// The most rows of a table; further ones are counted.
 const ROWS_MAX: usize = 200;
+
+/// How much of a device's id is shown: enough to tell one from another.
+const DEVICE_CHARS: usize = 12;
 
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
@@ -75,17 +80,38 @@ impl<Z: TimeZone> Renderer<Z> {
         }))
     }
 
-    /// How much of a conversation is held, and whose.
-    pub fn version(&self, conversation: &Conversation, heights: &Heights) -> String {
-        let rows = heights.0.iter().map(|(author, seq)| {
-            let author = author.to_string();
-            let (device, incarnation) = author.split_once('-').unwrap_or((&author, ""));
-            let device = format!("{}…-{}", &device[..device.len().min(12)], incarnation);
-            [
-                (device, None),
-                (counted(seq.0, "entry").replace("entrys", "entries"), None),
-                (String::new(), None),
-            ]
+    /// How much of a conversation is held, and whose. Device and incarnation are told only where they tell one author of a user
+    /// from another.
+    pub fn version(
+        &self,
+        conversation: &Conversation,
+        heights: &Heights,
+        users: &BTreeMap<Author, UserName>,
+    ) -> String {
+        let mut authors: Vec<_> = heights
+            .0
+            .iter()
+            .map(|(author, seq)| (users.get(author), author, seq))
+            .collect();
+        authors.sort();
+        let mut counts: BTreeMap<Option<&UserName>, usize> = BTreeMap::new();
+        for (user, ..) in &authors {
+            *counts.entry(*user).or_default() += 1;
+        }
+        let rows = authors.iter().map(|(user, author, seq)| {
+            let name = user.map_or_else(|| "?".to_owned(), |user| self.name(user));
+            let painted = user.map(|user| self.paint.user(user, *user == self.me, &name));
+            let who = if counts[user] > 1 {
+                let device: String = author.device.to_string().chars().take(DEVICE_CHARS).collect();
+                format!("device {device}…, incarnation {:016x}", author.incarnation)
+            } else {
+                String::new()
+            };
+            let entries = match seq.0 {
+                1 => "1 entry".to_owned(),
+                count => format!("{count} entries"),
+            };
+            [(name, painted), (entries, None), (who, None)]
         });
         let head = format!("{}: version {}", self.title(conversation), heights.version());
         self.rule(&head) + &table(rows)
