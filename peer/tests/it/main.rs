@@ -31,6 +31,7 @@ mod registry;
 mod rooms;
 mod signals;
 mod stopped;
+mod terminal;
 mod text;
 mod usage;
 mod wire;
