@@ -20,6 +20,7 @@
 //! and is the only file that knows generated types; `incoming` accepts connections; `server` puts them together. [`config`] and
 //! [`telemetry`] are for the program.
 
+pub mod accounts;
 pub mod address;
 pub mod config;
 mod hub;

@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 /// The pure files, and what would make them impure.
-const PURE: [&str; 5] = [
+const PURE: [&str; 8] = [
+    "accounts/linking.rs",
+    "accounts/rules.rs",
+    "accounts/throttle.rs",
     "address.rs",
     "routes/mod.rs",
     "routes/offline.rs",
@@ -27,7 +30,7 @@ const IMPURE: [&str; 10] = [
 const WIRE: &str = "service.rs";
 
 #[test]
-fn the_table_is_pure() {
+fn what_decides_is_pure() {
     for file in PURE {
         let source = fs::read_to_string(Path::new("src").join(file)).unwrap();
         for word in IMPURE {
