@@ -22,6 +22,7 @@
 
 pub mod accounts;
 pub mod address;
+pub mod authority;
 pub mod config;
 mod hub;
 mod incoming;
