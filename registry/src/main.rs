@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use peerchat_registry::{
-    bind,
+    bind, command,
     config::{Config, prepare_data_folder},
     serve, telemetry,
 };
@@ -30,6 +30,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
+    if let Some(command) = &config.command {
+        let line = command::run(command, &config).await?;
+        return writeln!(io::stdout(), "{}", *line).context("cannot print");
+    }
     if let Some(data) = &config.data {
         prepare_data_folder(data)?;
     }
