@@ -1,7 +1,8 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, io, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -12,17 +13,20 @@ use crate::{
     config::ChatConfig,
     driver::{
         Channels, Driver,
-        core::{Codec, Core},
+        core::{Codec, Core, unreadable},
         ports::{INCOMING_MAX, ORDERS_MAX},
+        refusals::Refusals,
         request::Request,
     },
     folder::UserFolder,
     keys::{self, KeyError},
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
-    net::{LoginError, Net, Registry, RegistryConfig, convert, serve},
+    net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
         Identity,
-        event::{Code, Event, Notice, Ready},
+        event::{Code, Event, Notice, Ready, ReplayReason},
+        limits::REPLAY_LAST,
+        types::Conversation,
     },
     state::State,
     ui,
@@ -96,6 +100,7 @@ impl ChatError {
 /// # Errors
 /// It cannot start, or the disk refuses while it runs.
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
+    allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
     let device = keys::device(folder.path())?;
     let me = Identity {
@@ -117,7 +122,12 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let (incoming, from_wire) = mpsc::channel(INCOMING_MAX);
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
     let (address, own_address) = watch::channel(advertise.clone());
-    let net = Net::new(me.clone(), disk.random(), own_address, incoming, shutdown.clone());
+    let refusals = Refusals::default();
+    let to_driver = ToDriver {
+        incoming,
+        refusals: refusals.clone(),
+    };
+    let net = Net::new(me.clone(), disk.random(), own_address, to_driver, shutdown.clone());
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,
@@ -137,6 +147,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let enters = !config.join.is_empty();
     let options = ui::Options {
         user: me.user.clone(),
         json: config.json,
@@ -145,17 +156,32 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         bell: config.bell,
     };
     let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
+    let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
+    let conversations: BTreeSet<_> = logged
+        .chain(state.rooms().into_iter().map(Conversation::Room))
+        .collect();
+    let current = state
+        .current(&me.user)
+        .filter(|current| conversations.contains(current));
+    // Where a room is entered anew, the answer to that shows it.
+    let replay = current.as_ref().filter(|_| !enters);
+    let replay = replay.map(|current| core.replay(current, REPLAY_LAST, ReplayReason::Start));
     let ready = Ready {
         user: me.user.clone(),
         device,
         listen: local.to_string(),
         registry: config.registry,
         first_start: folder.is_new(),
-        // The logs of rooms that were left stay on the disk.
-        conversations: (core.node().talks().keys().filter(|one| state.is_in(one)).cloned()).collect(),
-        current: state.current(&me.user).filter(|current| state.is_in(current)),
+        conversations: conversations.into_iter().collect(),
+        current,
     };
     send(&events, Event::Ready(ready)).await;
+    match replay {
+        Some(Ok(event)) => send(&events, event).await,
+        Some(Err(error)) => send(&events, Event::Notice(unreadable(&error))).await,
+        None => {}
+    }
     for notice in notices {
         send(&events, Event::Notice(notice)).await;
     }
@@ -166,6 +192,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         events: events.clone(),
         incoming: from_wire,
         orders,
+        refusals,
     };
     let end = Driver::new(core, channels, state, disk, folder.path().to_owned())
         .run()
@@ -192,6 +219,20 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let ending = screen.await.map_err(io::Error::other)??;
     end.map_err(ChatError::Ended)?;
     Ok(ending)
+}
+
+/// Raises the limit of open files as far as the system lets it: a conversation has two and a connection one, so that what others may begin
+/// could otherwise take all of them, and with them the log.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it is refused, the peer has as many as it was given.
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
+    }
 }
 
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
@@ -235,4 +276,19 @@ async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<Infallibl
         () = &mut patience => {}
     }
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let limit = getrlimit(Resource::Nofile);
+        let less = limit.maximum.map(|most| most / 2);
+        let lowered = Rlimit { current: less, ..limit };
+        setrlimit(Resource::Nofile, lowered).unwrap();
+        allow_open_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
 }

@@ -1,4 +1,5 @@
-//! Accepting connections: how many at most, how long one may stay silent at first, and how all are cut at the end.
+//! Accepting connections: how many at most, how long one may stay silent at first, that it begins as one of HTTP/2, and how all are
+//! cut at the end. Registry and peers share it.
 
 use std::{
     io,
@@ -21,56 +22,95 @@ use tracing::warn;
 
 /// What connections are bound by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Open connections at a time: one for every lease there can be, and some for those who look on.
-    pub(crate) connections_max: usize,
+pub struct Limits {
+    /// Open connections at a time. A further one is closed at once.
+    pub connections_max: usize,
     /// How long a new connection may take to say that it speaks HTTP/2. Keepalive begins only after that.
-    pub(crate) preface_timeout: Duration,
+    pub preface_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // One for every lease there can be, and some for those who look on.
             connections_max: 12_000,
             preface_timeout: Duration::from_secs(5),
         }
     }
 }
 
-/// How many bytes the client's HTTP/2 preface has.
-const PREFACE_BYTES: usize = 24;
+/// Why a connection was closed before anything was asked over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// As many are open as there may be.
+    TooMany,
+    /// It did not say in time that it speaks HTTP/2.
+    Silent,
+    /// It speaks something else.
+    NotHttp2,
+}
+
+impl Refused {
+    /// The same for a person to read.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::TooMany => "as many connections are open as there may be",
+            Self::Silent => "a connection was silent for too long",
+            Self::NotHttp2 => "a connection does not speak HTTP/2",
+        }
+    }
+}
+
+/// Who is told of every connection that is refused. It is called while the runtime waits, so it must not block.
+type Watcher = Arc<dyn Fn(Refused) + Send + Sync>;
+
+/// What a client of HTTP/2 says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long to wait before accepting again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections of a listener.
-#[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     listener: TcpListener,
     limits: Limits,
     places: Arc<Semaphore>,
     severed: CancellationToken,
     pause: Option<Pin<Box<Sleep>>>,
+    refused: Watcher,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Incoming {
     /// Accepts connections, all of which end when `severed` is cancelled.
-    pub(crate) fn new(listener: TcpListener, limits: Limits, severed: CancellationToken) -> Self {
+    pub fn new(listener: TcpListener, limits: Limits, severed: CancellationToken) -> Self {
         Self {
             listener,
             limits,
             places: Arc::new(Semaphore::new(limits.connections_max)),
             severed,
             pause: None,
+            refused: Arc::new(|refused| warn!("{}", refused.why())),
         }
+    }
+
+    /// Has `watcher` told of every connection that is refused, instead of the program's log.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(Refused) + Send + Sync + 'static) -> Self {
+        let refused = Arc::new(watcher);
+        Self { refused, ..self }
     }
 
     fn connection(&self, stream: TcpStream) -> Option<Connection> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            warn!(
-                most = self.limits.connections_max,
-                "refused a connection: as many are open as there may be"
-            );
+            (self.refused)(Refused::TooMany);
             return None;
         };
         // Small messages go out at once. Failing here means that the connection is broken already.
@@ -78,7 +118,8 @@ impl Incoming {
         Some(Connection {
             stream,
             severed: Box::pin(self.severed.clone().cancelled_owned()),
-            preface: Some((PREFACE_BYTES, Box::pin(sleep(self.limits.preface_timeout)))),
+            preface: Some((PREFACE, Box::pin(sleep(self.limits.preface_timeout)))),
+            refused: Arc::clone(&self.refused),
             _place: place,
         })
     }
@@ -115,13 +156,29 @@ impl Stream for Incoming {
 }
 
 /// One connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// How many bytes of the preface are still to come, and until when.
-    preface: Option<(usize, Pin<Box<Sleep>>)>,
+    /// What of the preface is still to come, and until when.
+    preface: Option<(&'static [u8], Pin<Box<Sleep>>)>,
+    refused: Watcher,
     _place: OwnedSemaphorePermit,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    fn refuse<T>(&mut self, why: Refused, kind: io::ErrorKind) -> Poll<io::Result<T>> {
+        self.preface = None;
+        (self.refused)(why);
+        Poll::Ready(Err(kind.into()))
+    }
 }
 
 impl Connected for Connection {
@@ -139,15 +196,22 @@ impl AsyncRead for Connection {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let read = buf.filled().len() - before;
         let Some((missing, deadline)) = &mut self.preface else {
             return polled;
         };
-        *missing = missing.saturating_sub(read);
-        if *missing == 0 {
+        let read = buf.filled().get(before..).unwrap_or_default();
+        let both = read.len().min(missing.len());
+        if read[..both] != missing[..both] {
+            // A read that fails has read nothing.
+            buf.set_filled(before);
+            return self.refuse(Refused::NotHttp2, io::ErrorKind::InvalidData);
+        }
+        *missing = &missing[both..];
+        if missing.is_empty() {
             self.preface = None;
         } else if deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            buf.set_filled(before);
+            return self.refuse(Refused::Silent, io::ErrorKind::TimedOut);
         }
         polled
     }
@@ -222,9 +286,22 @@ mod tests {
         let (mut incoming, address, _severed) = listening(short).await;
         let mut caller = TcpStream::connect(address).await.unwrap();
         let mut connection = incoming.next().await.unwrap().unwrap();
-        caller.write_all(&[b'x'; PREFACE_BYTES - 1]).await.unwrap();
+        caller.write_all(&PREFACE[..PREFACE.len() - 1]).await.unwrap();
         let error = connection.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http2_is_cut_off_at_once_and_told() {
+        let (incoming, address, _severed) = listening(Limits::default()).await;
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let mut incoming = incoming.watched(move |refused| tell.try_send(refused).unwrap());
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        let mut connection = incoming.next().await.unwrap().unwrap();
+        caller.write_all(b"PRI * HTTP/1.1").await.unwrap();
+        let error = connection.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(told.recv().await, Some(Refused::NotHttp2));
     }
 
     #[tokio::test]
@@ -232,7 +309,7 @@ mod tests {
         let (mut incoming, address, severed) = listening(Limits::default()).await;
         let mut caller = TcpStream::connect(address).await.unwrap();
         let mut connection = incoming.next().await.unwrap().unwrap();
-        caller.write_all(&[b'x'; PREFACE_BYTES]).await.unwrap();
+        caller.write_all(PREFACE).await.unwrap();
         let reading = tokio::spawn(async move { connection.read_to_end(&mut Vec::new()).await });
         severed.cancel();
         let error = reading.await.unwrap().unwrap_err();

@@ -17,9 +17,9 @@
 //!
 //! From the inside out: [`routes`] is the pure lease table with [`address`] among its types; `mailbox` queues what a watcher is
 //! told; `hub` holds the table, the clock and the mailboxes of a running registry; `service` turns calls into calls of the hub
-//! and is the only file that knows generated types; `incoming` accepts connections; `server` puts them together. [`accounts`]
-//! and [`authority`] are what outlives the process: who owns which name, and the key that certifies it. [`config`], [`command`]
-//! and [`telemetry`] are for the program.
+//! and is the only file that knows generated types; [`incoming`] accepts connections, a peer's as well; `server` puts them
+//! together. [`accounts`] and [`authority`] are what outlives the process: who owns which name, and the key that certifies it.
+//! [`config`], [`command`] and [`telemetry`] are for the program.
 
 pub mod accounts;
 pub mod address;
@@ -27,7 +27,7 @@ pub mod authority;
 pub mod command;
 pub mod config;
 mod hub;
-mod incoming;
+pub mod incoming;
 mod mailbox;
 pub mod routes;
 mod server;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, ports::Order, request::Request};
+use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, core::unreadable, ports::Order, request::Request};
 use crate::{
     log::{Disk, LogError},
     node::{
         Input,
-        event::{Code, Event, Replay, ReplayReason},
+        event::{Event, Replay, ReplayReason},
         types::{Conversation, RoomName},
     },
 };
@@ -33,11 +33,24 @@ impl<D: Disk> Driver<D> {
             Request::Version(conversation) => {
                 let talk = self.core.node().talks().get(&conversation);
                 let heights = talk.map(|talk| talk.replica.heights()).unwrap_or_default();
-                self.tell(Event::Version { conversation, heights }).await;
+                let authors = talk.into_iter().flat_map(|talk| talk.replica.authors());
+                let users = authors.map(|(author, log)| (*author, log.user.clone())).collect();
+                self.tell(Event::Version {
+                    conversation,
+                    heights,
+                    users,
+                })
+                .await;
             }
             Request::Who(conversation) => {
                 let members = self.core.node().who(&conversation);
-                self.tell(Event::Who { conversation, members }).await;
+                let refused_unknown = self.channels.refusals.count_unknown();
+                self.tell(Event::Who {
+                    conversation,
+                    members,
+                    refused_unknown,
+                })
+                .await;
             }
             Request::List => self.list().await,
             Request::Current(conversation) => {
@@ -52,8 +65,7 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn unreadable(&mut self, error: &LogError) {
-        self.notice(Code::LogDamaged, format!("{error}; restart to repair it"))
-            .await;
+        self.tell(Event::Notice(unreadable(error))).await;
     }
 
     async fn begin_search(&mut self, conversation: Conversation, text: String, last: usize) {

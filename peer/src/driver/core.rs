@@ -10,14 +10,14 @@ use std::{
 
 use super::{ports::Order, recent_ids::RecentIds};
 use crate::{
-    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SetAside, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         replica::AuthorLog,
-        types::{Conversation, Decode, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
     },
 };
 
@@ -32,6 +32,8 @@ pub enum Act {
     Close(LinkId, ByeReason, String),
     /// Tell the user.
     Tell(Event),
+    /// Note that something was refused: from this member, if it was one, and why.
+    Refused(Option<(UserName, DeviceId)>, String),
     /// Remember the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }
@@ -94,6 +96,8 @@ impl<D: Disk> Core<D> {
                     .iter()
                     .map(|damage| damage_notice(&shelved.conversation, &user, damage)),
             );
+            let waiting = opened.set_aside.iter();
+            notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
             core.load(shelved.conversation, opened);
         }
         Ok((core, notices))
@@ -158,11 +162,7 @@ impl<D: Disk> Core<D> {
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
             if let Err(error) = self.act(effect, &mut acts) {
-                let message = format!("{error}; restart to repair it");
-                acts.push(Act::Tell(Event::Notice(Notice {
-                    code: Code::LogDamaged,
-                    message,
-                })));
+                acts.push(Act::Tell(Event::Notice(unreadable(&error))));
             }
         }
         Ok(acts)
@@ -202,6 +202,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 heights,
             }),
+            Effect::StopPull(pull) => Act::Order(Order::StopPull(pull)),
             Effect::Registry(ask) => Act::Order(Order::Registry(ask)),
             Effect::Close(link, reason, message) => Act::Close(link, reason, message),
             Effect::Send(link, what) => Act::Send(link, what),
@@ -226,6 +227,7 @@ impl<D: Disk> Core<D> {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
         Ok(())
@@ -337,6 +339,14 @@ impl<D: Disk> Core<D> {
     }
 }
 
+/// What the user is told where his log cannot be read.
+pub fn unreadable(error: &LogError) -> Notice {
+    Notice {
+        code: Code::LogDamaged,
+        message: format!("{error}; restart to repair it"),
+    }
+}
+
 fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
     let title = conversation.title(user);
     let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
@@ -344,4 +354,21 @@ fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) 
         code: Code::LogDamaged,
         message,
     }
+}
+
+/// What is said at every start for as long as entries wait in a file that was set aside. Of one that cannot be read at all nothing is
+/// waited for: that was said when it was set aside.
+fn waiting_notice(conversation: &Conversation, user: &UserName, file: &SetAside) -> Option<Notice> {
+    let count = file.frames.filter(|count| *count > 0)?;
+    let title = conversation.title(user);
+    let path = file.path.display();
+    let why = file.first.as_ref().map(|first| format!(", the first since {first}"));
+    let why = why.unwrap_or_default();
+    let message = format!(
+        "{title}: of what is in {path} {count} entries are not in the log{why}; they come in once what is missing was pulled from the others"
+    );
+    Some(Notice {
+        code: Code::LogDamaged,
+        message,
+    })
 }

@@ -8,6 +8,7 @@ mod answer;
 pub mod core;
 pub mod ports;
 mod recent_ids;
+pub mod refusals;
 mod replay;
 pub mod request;
 mod serve;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 use self::{
     core::{Act, Core},
     ports::{Incoming, LinkQueue, Order, Wanted},
+    refusals::Refusals,
     request::Request,
 };
 use crate::{
@@ -56,6 +58,8 @@ pub struct Channels {
     pub incoming: mpsc::Receiver<Incoming>,
     /// What the wire is ordered.
     pub orders: mpsc::Sender<Order>,
+    /// What is refused, here and on the wire.
+    pub refusals: Refusals,
 }
 
 /// The loop.
@@ -221,6 +225,13 @@ impl<D: Disk> Driver<D> {
             }
             Act::Tell(event) => {
                 self.tell(event).await;
+                None
+            }
+            Act::Refused(member, why) => {
+                match member {
+                    Some((user, device)) => self.channels.refusals.of_member(&user, &device, &why),
+                    None => self.channels.refusals.unknown(&why),
+                }
                 None
             }
             Act::RememberRooms(rooms) => {

@@ -97,6 +97,8 @@ pub enum Order {
         /// What is held already.
         heights: Heights,
     },
+    /// Stop a pull. Where this is lost, what it still brings is passed over.
+    StopPull(PullId),
     /// Ask the registry.
     Registry(Ask),
     /// Ask the registry for its rooms.
@@ -113,7 +115,7 @@ impl Order {
             Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(reason()))),
             Self::Registry(Ask::Join(room)) => Some(Input::RoomRefused { room, refused: None }),
             Self::Registry(Ask::Find(user)) => Some(Input::FindFailed(user, reason())),
-            Self::Registry(Ask::Leave(_) | Ask::Watch(_)) | Self::ListRooms(_) => None,
+            Self::StopPull(_) | Self::Registry(Ask::Leave(_) | Ask::Watch(_)) | Self::ListRooms(_) => None,
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::node::types::{Conversation, RoomName, UserName};
 /// One thing that the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Be in a room, which is created where it is not there. Answered by `Joined`, then `Synced`.
+    /// Be in a room, which is created where it is not there. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Join(RoomName),
-    /// Open the direct conversation with a user. Answered by `Joined`, then `Synced`; or by a notice `NoSuchUser`.
+    /// Open the direct conversation with a user. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Open(UserName),
     /// Be in a room no longer, or close a direct conversation (its log stays). Answered by `Left`.
     Leave(Conversation),

@@ -51,6 +51,16 @@ enum CallError {
     NotNext(Arc<Entry>),
 }
 
+impl CallError {
+    /// Whether what came breaks the protocol. An address that leads to another device by now does not, and neither does silence.
+    fn is_misbehaviour(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed(_) | Self::NoHello | Self::EmptyPart | Self::NotNext(_)
+        )
+    }
+}
+
 /// A connection to another peer.
 async fn connect(address: &str) -> Result<ChatServiceClient<Channel>, CallError> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
@@ -88,6 +98,11 @@ pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
         }
         Err(error) => {
             tracing::debug!(%device, %address, %error, "cannot dial");
+            if error.is_misbehaviour() {
+                // Whoever is there has not said who it is.
+                net.refusals
+                    .unknown(&format!("a peer at {address} was dialled: {error}"));
+            }
             net.tell(Input::DialFailed(device)).await;
         }
     }
@@ -149,6 +164,9 @@ pub(super) async fn ask_version(net: Net, device: DeviceId, address: String, con
         Ok(heights) => Input::VersionAnswer(device, conversation, heights),
         Err(error) => {
             tracing::debug!(%device, %address, %error, "cannot ask for the version");
+            if error.is_misbehaviour() {
+                net.tell(Input::BadAnswer(device, error.to_string())).await;
+            }
             Input::VersionFailed(device, conversation)
         }
     };
@@ -168,6 +186,9 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
     let end = pull_parts(&net, &address, wanted).await;
     if let Err(error) = &end {
         tracing::debug!(%device, %address, %error, "cannot pull");
+        if error.is_misbehaviour() {
+            net.tell(Input::BadHistory(pull, error.to_string())).await;
+        }
     }
     net.tell(Input::HistoryEnd(pull, end.map_err(|error| error.to_string())))
         .await;

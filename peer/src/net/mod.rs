@@ -1,17 +1,20 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
-//! generated types and a peer's own.
+//! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
+//! side of the registry, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod client;
 pub mod convert;
 mod host;
 mod link;
+mod parts;
+mod refusing;
 mod routing;
 mod server;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,12 +22,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    driver::ports::{Incoming, Order},
-    node::{Identity, limits::CALL_MS_MAX, link::LinkId},
+    driver::{
+        ports::{Incoming, Order},
+        refusals::Refusals,
+    },
+    node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
 pub use routing::{LoginError, Registry, RegistryConfig};
 pub use server::{ServeError, serve};
@@ -42,6 +51,15 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// The longest message that is decoded: a full batch, or the heights of as many authors as there may be.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Where the wire leads.
+#[derive(Debug)]
+pub struct ToDriver {
+    /// To the driver.
+    pub incoming: mpsc::Sender<Incoming>,
+    /// To where the driver counts what is refused.
+    pub refusals: Refusals,
+}
+
 /// What every part of the wire needs.
 #[derive(Debug, Clone)]
 pub struct Net {
@@ -51,25 +69,28 @@ pub struct Net {
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
     address: watch::Receiver<String>,
     incoming: mpsc::Sender<Incoming>,
+    refusals: Refusals,
     next_link: Arc<AtomicU64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Net {
-    /// `incoming` leads to the driver; `address` is where the others are told to find this peer; `shutdown` ends everything.
+    /// `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
         session: u64,
         address: watch::Receiver<String>,
-        incoming: mpsc::Sender<Incoming>,
+        driver: ToDriver,
         shutdown: CancellationToken,
     ) -> Self {
+        let ToDriver { incoming, refusals } = driver;
         Self {
             me,
             session,
             address,
             incoming,
+            refusals,
             next_link: Arc::new(AtomicU64::new(0)),
             tasks: TaskTracker::new(),
             shutdown,
@@ -78,6 +99,7 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Dial(device, address) => {
@@ -99,7 +121,14 @@ impl Net {
                         conversation,
                         heights,
                     };
-                    self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    let task = self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    pulls.retain(|_, task| !task.is_finished());
+                    pulls.insert(pull, task.abort_handle());
+                }
+                Order::StopPull(pull) => {
+                    if let Some(task) = pulls.remove(&pull) {
+                        task.abort();
+                    }
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,

@@ -9,34 +9,32 @@ use peerchat_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
     },
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use peerchat_registry::incoming;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::TcpIncoming},
-};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
 
 use super::{
     CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
     STREAM_WINDOW_BYTES, convert, link,
+    parts::{Part, Parts, READER_WAIT},
+    refusing::{self, Counted},
 };
 use crate::{
     driver::ports::{self, Incoming, Wanted, link_queue},
     node::{
-        limits::LINK_QUEUE_MAX,
+        limits::{LINK_QUEUE_MAX, LINKS_MAX},
         link::LinkUp,
         types::{Conversation, EntryError, Heights, UserName},
     },
 };
 
-/// How many parts of a history are ready before the reader has taken them.
-const PARTS_AHEAD: usize = 2;
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
+/// The most connections at a time: a link to every device that may have one, and as many for calls beside them. A further one is
+/// closed at once, and its caller dials again later.
+const CONNECTIONS_MAX: usize = 2 * LINKS_MAX;
 
 /// The peer's server cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +47,18 @@ pub struct ServeError(#[from] Box<dyn std::error::Error + Send + Sync>);
 /// The server cannot be made of its parts, or accepting fails for good.
 pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let shutdown = net.shutdown.clone();
+    let refusals = net.refusals.clone();
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let chat = Counted::new(chat, refusals.clone());
+    let limits = incoming::Limits {
+        connections_max: CONNECTIONS_MAX,
+        ..incoming::Limits::default()
+    };
+    // Whichever way this future ends, no connection outlives it.
+    let severed = CancellationToken::new();
+    let _sever = severed.clone().drop_guard();
+    let connections =
+        incoming::Incoming::new(listener, limits, severed).watched(move |refused| refusals.unknown(refused.why()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ChatServiceServer<Chat>>().await;
     let reflection = || {
@@ -68,10 +77,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(boxed)?)
         .add_service(reflection().build_v1alpha().map_err(boxed)?)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(connections, shutdown.cancelled_owned())
         .await
         .map_err(|error| ServeError(Box::new(error)))
 }
@@ -86,7 +92,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl ChatService for Chat {
     type LinkStream = Answers<wire::LinkResponse>;
-    type HistoryStream = ReceiverStream<Result<wire::HistoryResponse, Status>>;
+    type HistoryStream = ReceiverStream<Part>;
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
         let mut frames = request.into_inner();
@@ -143,12 +149,12 @@ impl ChatService for Chat {
         } = request.into_inner();
         let (conversation, user) = caller(conversation, &user, &device)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
-        let (parts, answer) = mpsc::channel(PARTS_AHEAD);
+        let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
         self.net
             .tasks
             .spawn(async move { chat.send_parts(conversation, heights, user, parts).await });
-        Ok(Response::new(ReceiverStream::new(answer)))
+        Ok(Response::new(answer))
     }
 }
 
@@ -172,13 +178,7 @@ impl Chat {
         })
     }
 
-    async fn send_parts(
-        &self,
-        conversation: Conversation,
-        heights: Heights,
-        user: UserName,
-        parts: mpsc::Sender<Result<wire::HistoryResponse, Status>>,
-    ) {
+    async fn send_parts(&self, conversation: Conversation, heights: Heights, user: UserName, mut parts: Parts) {
         let mut wanted = Wanted::Beyond(heights);
         loop {
             let (reply, answer) = oneshot::channel();
@@ -192,13 +192,17 @@ impl Chat {
             match self.ask(incoming, answer).await {
                 Ok((entries, Some(next))) if !entries.is_empty() => {
                     wanted = Wanted::Next(next);
-                    if parts.send(Ok(wire::HistoryResponse { entries })).await.is_err() {
+                    let Some(on) = parts.send(wire::HistoryResponse { entries }).await else {
                         return;
-                    }
+                    };
+                    parts = on;
                 }
                 Ok(_) => return,
                 Err(status) => {
-                    let _gone = parts.send(Err(status)).await;
+                    if status.code() == Code::PermissionDenied {
+                        refusing::count(&self.net.refusals, &status);
+                    }
+                    parts.fail(status);
                     return;
                 }
             }

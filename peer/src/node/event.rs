@@ -1,5 +1,7 @@
 //! What a peer tells its user. The screen, the JSON mode and the page show these; nothing below them prints.
 
+use std::collections::BTreeMap;
+
 use super::types::{
     Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
 };
@@ -27,6 +29,8 @@ pub enum Event {
         conversation: Conversation,
         /// How much is held, per author.
         heights: Heights,
+        /// Whose these authors are.
+        users: BTreeMap<Author, UserName>,
     },
     /// History arrives.
     Progress {
@@ -52,12 +56,28 @@ pub enum Event {
     },
     /// The user is in a room no longer, by his own will.
     Left(Conversation),
+    /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
+    NotEntered {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Why.
+        notice: Notice,
+    },
+    /// Who is in a conversation that was entered, or taken up again at a start, so that the screen can say it. Scripts ask.
+    Members {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Its members, sorted by name.
+        members: Vec<Member>,
+    },
     /// The answer to a question who is there.
     Who {
         /// Of which conversation.
         conversation: Conversation,
         /// Its members, sorted by name.
         members: Vec<Member>,
+        /// How often something was refused for which no member can be named.
+        refused_unknown: u64,
     },
     /// The answer to a question what there is.
     List {
@@ -179,7 +199,7 @@ pub struct Presence {
     pub online: bool,
     /// The room that he came into or left; the direct conversation if he is one's partner.
     pub conversation: Conversation,
-    /// He left by his own will, where `online` is false; otherwise he was lost.
+    /// He left the room, where `online` is false; otherwise he is still one of it, and gets what is said when he is back.
     pub left: bool,
 }
 
@@ -205,6 +225,9 @@ pub enum ReplayReason {
     Search(String),
     /// A newcomer's log was filled: these are the last ones.
     Synced,
+    /// The user is back in the conversation that was current: these are the last ones from before. For the screen only: a script
+    /// is told an entry when it comes, and has had these.
+    Start,
 }
 
 /// Somebody in a conversation.
@@ -274,11 +297,34 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A member sends more than is taken at once; the rest is pulled later.
+    Flooding,
     /// Anything else the registry or the network says no to.
     Refused,
 }
 
 impl Code {
+    /// Whether it refuses what the user typed, and does not tell of something that happened.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::NoSuchUser
+            | Self::BadName
+            | Self::NoSuchCommand
+            | Self::Usage
+            | Self::NoConversation
+            | Self::TextTooLong
+            | Self::NotJoined
+            | Self::Refused => true,
+            Self::RegistryUnavailable
+            | Self::NameInUse
+            | Self::DataInUse
+            | Self::LogDamaged
+            | Self::DiskFailed
+            | Self::PeerMisbehaved
+            | Self::Flooding => false,
+        }
+    }
+
     /// The code as scripts see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -295,6 +341,7 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
+            Self::Flooding => "flooding",
             Self::Refused => "refused",
         }
     }

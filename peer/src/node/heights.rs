@@ -22,6 +22,9 @@ impl Node {
         if left {
             return self.remove_member(&conversation, device);
         }
+        if !self.admits(&conversation) {
+            return self.not_admitted(device);
+        }
         if let Some(partner) = self.partner(&conversation)
             && !self.talks.contains_key(&conversation)
         {

@@ -84,9 +84,12 @@ impl HoldBack {
         keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
-    /// The entry that has waited longest.
-    pub fn oldest(&self) -> Option<&Held> {
-        self.held.values().min_by_key(|held| held.since)
+    /// The entry that has waited longest, of those for which `counts` says so.
+    pub fn oldest(&self, counts: impl Fn(&Held) -> bool) -> Option<&Held> {
+        self.held
+            .values()
+            .filter(|held| counts(held))
+            .min_by_key(|held| held.since)
     }
 
     /// How many wait.

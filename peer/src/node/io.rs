@@ -20,14 +20,14 @@ pub struct PeerAddress {
     pub address: String,
 }
 
-/// Whether a device came, left by its own will, or was lost.
+/// Whether a device came, left, or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It is there.
     Here,
-    /// It left.
+    /// It left by its own will: a room for good, the registry until it is back.
     Left,
-    /// Its lease ended.
+    /// Its lease ended. It has left no room.
     Lost,
 }
 
@@ -97,8 +97,12 @@ pub enum Input {
     VersionAnswer(DeviceId, Conversation, Heights),
     /// A member could not be asked what it holds.
     VersionFailed(DeviceId, Conversation),
+    /// What a device answered breaks a rule, this one.
+    BadAnswer(DeviceId, String),
     /// A part of a history came in.
     History(PullId, Vec<Arc<Entry>>),
+    /// A history breaks a rule, this one. Its end follows.
+    BadHistory(PullId, String),
     /// A pull is over; all came, or it failed for this reason.
     HistoryEnd(PullId, Result<(), String>),
     /// The disk was synced: entries of these authors are durable up to these seqs.
@@ -135,6 +139,8 @@ pub enum Effect {
         /// What is held already.
         heights: Heights,
     },
+    /// Stop a pull: nothing that it still brings is wanted. Not answered.
+    StopPull(PullId),
     /// Tell the user.
     Tell(Event),
     /// Tell the user that he is in a conversation, with its last entries.
@@ -153,6 +159,8 @@ pub enum Effect {
     TellLast(Conversation, usize, Heights, ReplayReason),
     /// Tell the user that a member has own entries.
     TellDelivered(DeliveryNews),
+    /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.
+    Refused(Option<(UserName, DeviceId)>, String),
     /// Remember for the next start that these are the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }

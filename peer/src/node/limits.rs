@@ -26,10 +26,23 @@ pub const HOLD_BACK_MAX: usize = 65_536;
 /// The most bytes of a conversation's entries that are held back, with the same decision.
 pub const HOLD_BACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The most live links. A further one is refused with a reason.
+/// The most direct conversations that others have begun and in which the user never said anything. A further one is refused, with a
+/// reason, until he opens it himself. Each has two open files.
+pub const OPENED_BY_OTHERS_MAX: usize = 1_000;
+
+/// The most devices in a room, which is more than a registry has leases. When it is reached, those that are not there and never
+/// wrote are forgotten; where all are there or have written, a further one is not taken in.
+pub const MEMBERS_MAX: usize = 16_384;
+
+/// The most devices in a direct conversation, with the same decision.
+pub const DIRECT_MEMBERS_MAX: usize = 64;
+
+/// The most live links. A member's takes the place of one with whom no conversation is shared; any other further one is refused
+/// with a reason.
 pub const LINKS_MAX: usize = 1_024;
 
-/// The most authors of a conversation. Heights and hold-back of more are refused as misbehaviour.
+/// The most authors of a conversation. Heights and entries of more are refused as misbehaviour; an own text that would need one is
+/// not sent.
 pub const AUTHORS_MAX: usize = 65_536;
 
 /// The most conversations of which one link may tell heights. More are ignored.
@@ -94,3 +107,43 @@ pub const JOIN_RETRY_MS: u64 = 500;
 
 /// The most bytes of heights in one frame, unless those of a single conversation are longer.
 pub const HEIGHTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
+/// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of
+/// [`FLOOD_BYTES_PER_MS`].
+pub const FLOOD_BURST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What a device's entries may cost in the long run, in bytes a millisecond: more than 2,000 short messages a second.
+pub const FLOOD_BYTES_PER_MS: u64 = 1_024;
+
+/// What an entry costs beside its bytes: its places in the index and in memory.
+pub const FLOOD_ENTRY_BYTES: u64 = 256;
+
+/// What the first entry of an author costs beside that. A conversation takes [`AUTHORS_MAX`] authors and a device makes a new one
+/// after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device in 12 days.
+pub const FLOOD_AUTHOR_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of its allowance a device that went over it must have back before anything is taken again, so that the rest comes in
+/// few pulls and not in many. More than the dearest entry costs.
+pub const FLOOD_BACK_BYTES: u64 = 32 * 1024 * 1024;
+
+/// So many entries of devices over their allowance are passed over in one pull. Then it ends, and those devices are left out of
+/// the next one.
+pub const FLOOD_PASSED_MAX: u64 = 4_096;
+
+/// Of so many devices the use of the allowance is known. When it is reached, those that have used less than half of it begin anew.
+pub const FLOOD_ACCOUNTS_MAX: usize = 65_536;
+
+/// How long a pull may take, in milliseconds. Then it is planned anew, so that every member that holds something has its turn.
+pub const PULL_MS_MAX: u64 = 30_000;
+
+/// In so many milliseconds a pull must bring a full part, [`BATCH_ENTRIES_MAX`] entries or [`BATCH_BYTES_MAX`], once its first part is
+/// there: an honest member sends no smaller one but the last. A slower pull is ended, and others are asked.
+pub const PULL_WINDOW_MS: u64 = 10_000;
+
+/// The longest time that a member whose history was too slow is not asked again, in milliseconds. It begins with [`PULL_AGAIN_MS`]
+/// and doubles.
+pub const PULL_SLOW_MS_MAX: u64 = 300_000;
+
+/// How long joining pulls what the members hold, in milliseconds, while own texts wait. Then they go out, and pulling goes on.
+pub const JOIN_PATIENCE_MS: u64 = 60_000;

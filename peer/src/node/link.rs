@@ -74,6 +74,8 @@ pub enum ByeReason {
     Misbehaved,
     /// There are as many links as are taken.
     TooManyLinks,
+    /// Others have begun as many conversations as they may.
+    TooManyConversations,
     /// Not said.
     Unspecified,
 }
@@ -133,8 +135,10 @@ pub struct Peer {
     pub session: Option<(u64, Millis)>,
     /// Why it closed the link, as far as it has said.
     pub bye: Option<ByeReason>,
-    /// How often what it sent broke the protocol and was refused. The user is told of the first time.
+    /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
+    /// How many pulls from it in a row had to be stopped, since they were slow or long. Others are asked first.
+    pub stopped: u32,
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
@@ -152,6 +156,7 @@ impl Peer {
             session: None,
             bye: None,
             refused: 0,
+            stopped: 0,
             failures: 0,
             heights: BTreeMap::new(),
         }

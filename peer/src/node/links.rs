@@ -5,6 +5,7 @@ use super::{
     event::Code,
     limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState, LinkUp, Peer, redial_ms, replaces},
+    pulling,
     types::DeviceId,
 };
 
@@ -18,19 +19,19 @@ impl Node {
             ..
         } = up;
         if device == self.me.device {
-            return self.effect(Effect::Close(
-                link,
-                ByeReason::Misbehaved,
-                "a device has no link to itself".into(),
-            ));
+            let message = "a device has no link to itself";
+            self.effect(Effect::Refused(None, message.into()));
+            return self.effect(Effect::Close(link, ByeReason::Misbehaved, message.into()));
         }
-        if self.links.len() >= LINKS_MAX {
+        let has_room = self.links.len() < LINKS_MAX || self.is_member(&device) && self.drop_stranger();
+        if !has_room {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
             return self.turn_away(&up, ByeReason::TooManyLinks, message);
         }
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         if peer.user != up.user {
             let message = format!("device {device} is {}'s, not {}'s", peer.user, up.user);
+            self.effect(Effect::Refused(None, message.clone()));
             return self.turn_away(&up, ByeReason::Misbehaved, message);
         }
         if let LinkState::Up {
@@ -77,7 +78,7 @@ impl Node {
         self.links.insert(link, device);
         self.forget_told(device);
         self.join_partner(&up.user);
-        self.presence_changed(device, false);
+        self.presence_changed(device);
         self.tell_all_heights(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
@@ -103,15 +104,15 @@ impl Node {
         };
         let bye = peer.bye.take();
         let retry_ms = match bye {
-            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks) => REDIAL_MS_MAX,
+            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => REDIAL_MS_MAX,
             _ => retry_ms,
         };
-        let left = bye == Some(ByeReason::Quit);
-        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+        let quit = bye == Some(ByeReason::Quit);
+        self.unlinked(device, (!quit).then(|| now.mono.plus(retry_ms)));
     }
 
     /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
@@ -127,7 +128,8 @@ impl Node {
             talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
         self.retime = true;
-        self.without_link(device, left);
+        self.without_link(device);
+        self.forget_stranger(device);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -142,17 +144,18 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device, false);
+        self.without_link(device);
+        self.forget_stranger(device);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId, left: bool) {
+    fn without_link(&mut self, device: DeviceId) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {
@@ -171,13 +174,17 @@ impl Node {
         self.tell_all_heights(device);
     }
 
-    /// A device broke a rule: the user is told once, and the link is closed.
+    /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
+    /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
+        let is_member = self.is_member(&device);
         let Some(peer) = self.peers.get_mut(&device) else {
-            return;
+            return self.effect(Effect::Refused(None, why.into()));
         };
-        peer.refused += 1;
-        let (user, first, link) = (peer.user.clone(), peer.refused == 1, peer.link());
+        peer.refused = peer.refused.saturating_add(u64::from(is_member));
+        let (user, first, link) = (peer.user.clone(), is_member && peer.refused == 1, peer.link());
+        let member = is_member.then(|| (user.clone(), device));
+        self.effect(Effect::Refused(member, why.into()));
         if first {
             self.notice(
                 Code::PeerMisbehaved,
@@ -185,10 +192,7 @@ impl Node {
             );
         }
         if let Some(link) = link {
-            self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
-            // From now on nothing is heard of it, and it is long until it is dialled again.
-            self.links.remove(&link);
-            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
+            self.shut(device, link, ByeReason::Misbehaved, why.into());
         }
     }
 
@@ -211,8 +215,8 @@ impl Node {
             if now_due {
                 talk.tell_at = None;
             }
-            if talk.sync.look_at.is_some_and(|at| at <= now.mono) {
-                talk.sync.look_at = None;
+            if pulling::next_due(talk).is_some_and(|at| at <= now.mono) {
+                talk.sync.look_at.take_if(|at| *at <= now.mono);
                 self.unsettled.insert(conversation.clone());
             }
             if (now_due || every) && talk.takes_part(conversation) {

@@ -17,27 +17,39 @@
 //! | `heights` | who holds how much |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
+//! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `presence` | what the registry says |
-//! | `pulling` | comparing heights and pulling |
+//! | `pulling` | whether to pull, and from whom |
+//! | `history` | what a pull brings, and how it ends |
+//! | `flood` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
 pub mod clock;
 pub mod delivery;
 pub mod event;
+pub mod flood;
+#[cfg(test)]
+mod flood_tests;
 mod frames;
 mod heights;
+mod history;
 pub mod holdback;
 mod io;
 pub mod limits;
 pub mod link;
 mod links;
+#[cfg(test)]
+mod pace_tests;
 mod presence;
 mod pulling;
 pub mod replica;
 mod rooms;
+mod strangers;
 pub mod sync;
 pub mod talk;
+#[cfg(test)]
+mod testing;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,6 +57,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
 use event::{Event, Line};
+use flood::Flood;
 use link::{LinkId, LinkState, Peer};
 use replica::Replica;
 use sync::PullId;
@@ -115,6 +128,7 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    flood: Flood,
     /// The time of the input that is being handled.
     now: Millis,
     next_heights_at: Millis,
@@ -140,6 +154,7 @@ impl Node {
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            flood: Flood::default(),
             now: Millis::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,
@@ -199,6 +214,8 @@ impl Node {
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
             Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
             Input::History(pull, entries) => self.history(pull, entries, now),
+            Input::BadAnswer(device, why) => self.misbehaved(device, &why),
+            Input::BadHistory(pull, why) => self.bad_history(pull, &why),
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
@@ -294,7 +311,8 @@ impl Node {
                 .or_insert_with(|| member(known.user.clone()));
             entry.online |= self.is_online(device);
             entry.version = entry.version.max(version);
-            entry.refused += self.peers.get(device).map_or(0, |peer| peer.refused);
+            let refused = self.peers.get(device).map_or(0, |peer| peer.refused);
+            entry.refused = entry.refused.saturating_add(refused);
         }
         members.into_values().collect()
     }
@@ -320,6 +338,11 @@ impl Node {
             .values()
             .find(|peer| peer.user == *user)
             .map_or_else(|| user.clone(), |peer| peer.user.clone())
+    }
+
+    /// Whether a device is in any conversation that is known.
+    fn is_member(&self, device: &DeviceId) -> bool {
+        self.talks.values().any(|talk| talk.members.contains_key(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {

@@ -37,7 +37,7 @@ impl Node {
         // Nobody tells any longer who is gone: from now on a link decides.
         let all: Vec<_> = self.peers.keys().copied().collect();
         for device in all {
-            self.unlist(device, false);
+            self.unlist(device);
         }
     }
 
@@ -75,11 +75,18 @@ impl Node {
                     .talk(&conversation)
                     .entering()
                     .is_some_and(|entering| entering.announce);
-                self.talk(&conversation).stage = Stage::Closed;
+                let talk = self.talk(&conversation);
+                talk.stage = Stage::Closed;
+                let unsent = std::mem::take(&mut talk.waiting_texts).len();
                 if asked {
                     self.remember_rooms();
                 }
-                self.notice(Code::Refused, format!("cannot join {title}: {reason}"));
+                self.not_entered(
+                    conversation,
+                    Code::Refused,
+                    &format!("cannot join {title}: {reason}"),
+                    unsent,
+                );
             }
             Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),
             None if asking => {
@@ -125,7 +132,7 @@ impl Node {
                 self.join_partner(user);
             }
         } else {
-            self.unlist(device, liveness == Liveness::Left);
+            self.unlist(device);
         }
     }
 
@@ -146,7 +153,8 @@ impl Node {
                 }
             }
             Liveness::Left => self.remove_member(&conversation, device),
-            Liveness::Lost => self.unlist(device, false),
+            // A member still, who is owed what is said, and back at his next start.
+            Liveness::Lost => self.unlist(device),
         }
     }
 
@@ -183,11 +191,12 @@ impl Node {
     }
 
     /// The registry no longer says that a device is there.
-    pub(super) fn unlist(&mut self, device: DeviceId, left: bool) {
+    pub(super) fn unlist(&mut self, device: DeviceId) {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
+        self.forget_stranger(device);
     }
 
     /// Puts the devices of a user into the direct conversation with him, if there is one.
@@ -209,6 +218,10 @@ impl Node {
 
     /// Puts a device into a conversation, and says so if it is news and `announce`.
     pub(super) fn add_member(&mut self, conversation: &Conversation, device: DeviceId, announce: bool) {
+        let is_in = |node: &Self| node.talks.get(conversation)?.members.get(&device).map(drop);
+        if is_in(self).is_none() && !self.has_room_for_member(conversation) {
+            return self.forget_stranger(device);
+        }
         let Some(peer) = self.peers.get(&device) else { return };
         let (user, online, link) = (
             peer.user.clone(),
@@ -231,7 +244,7 @@ impl Node {
             );
         }
         if announce {
-            self.presence_changed(device, false);
+            self.presence_changed(device);
         }
         if new && link.is_some() {
             self.tell_heights(conversation, device, true);
@@ -242,7 +255,9 @@ impl Node {
 
     /// Takes a device out of a conversation that it has left.
     pub(super) fn remove_member(&mut self, conversation: &Conversation, device: DeviceId) {
-        let talk = self.talk(conversation);
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
         talk.told.remove(&device);
         let Some(member) = talk.members.remove(&device) else {
             return;
@@ -250,6 +265,7 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }
+        self.forget_stranger(device);
         let elsewhere = self
             .talk(conversation)
             .members
@@ -266,8 +282,8 @@ impl Node {
         }
     }
 
-    /// Tells the user if a device came or went, once per conversation that it is in.
-    pub(super) fn presence_changed(&mut self, device: DeviceId, left: bool) {
+    /// Tells the user if a device came or went, once per conversation that it is in. Who goes like that has left none of them.
+    pub(super) fn presence_changed(&mut self, device: DeviceId) {
         let online = self.is_online(&device);
         let mut events = Vec::new();
         for (conversation, talk) in &mut self.talks {
@@ -289,7 +305,7 @@ impl Node {
                     user,
                     online,
                     conversation,
-                    left: left && !online,
+                    left: false,
                 }));
             }
         }

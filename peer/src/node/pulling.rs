@@ -1,23 +1,22 @@
-//! Comparing heights, and pulling what is missing.
-
-use std::{collections::BTreeMap, sync::Arc};
+//! Comparing heights: whether to pull what is missing, and from whom.
 
 use super::{
     Effect, Millis, Node, Now,
-    event::Event,
     holdback::Held,
-    limits::{HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS, REPLAY_LAST},
+    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId, Entry, Heights},
+    types::{Author, Conversation, DeviceId, Heights, Seq},
 };
-
-/// How many entries a pull must promise for its progress to be told.
-const PROGRESS_FROM: u64 = 1_000;
 
 /// When a conversation must be looked at again.
 pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
-    talk.sync.look_at
+    let judge_at = talk.sync.pull.as_ref().map(|pull| pull.judge_at);
+    let patience = match &talk.stage {
+        Stage::Syncing(entering) => entering.until,
+        _ => None,
+    };
+    talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
 }
 
 impl Node {
@@ -47,15 +46,22 @@ impl Node {
 
     fn consider(&mut self, conversation: &Conversation, now: Now) {
         self.retime = true;
-        let Some(talk) = self.talks.get_mut(conversation) else {
+        if !self.talks.contains_key(conversation) {
             return;
-        };
+        }
+        let until = self.talk(conversation).entering().and_then(|entering| entering.until);
+        if until.is_some_and(|until| until <= now.mono) {
+            self.settled_in(conversation, now);
+        }
+        self.judge_pull(conversation, now);
+        let quitting = self.quitting;
+        let talk = self.talk(conversation);
         let syncing = match &talk.stage {
             Stage::Asking(_) => return,
             Stage::Syncing(entering) if !entering.waiting.is_empty() => return,
             stage => matches!(stage, Stage::Syncing(_)),
         };
-        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || self.quitting {
+        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || quitting {
             return;
         }
         talk.sync.look_at = None;
@@ -67,11 +73,13 @@ impl Node {
         if let Some(device) = self.who_has_causes(conversation, now) {
             return self.pull(conversation, device, 0, mine, now);
         }
+        let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
-        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).min();
+        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).chain(allowed).min();
         let broken = talk.entering().and_then(|entering| entering.again);
         if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
+            talk.filling = false;
             self.settled_in(conversation, now);
         }
     }
@@ -80,7 +88,7 @@ impl Node {
     ///
     /// Whoever holds more than we do of an author whose link to us is up is a moment ahead in the ordinary course of things, so
     /// that counts only after a time; the author himself is different: what he says he holds and has not sent before saying so
-    /// was left out, since our queue was full.
+    /// was left out, since our queue was full. While a device is over its allowance, its entries are no reason to pull.
     fn whom_to_ask(
         &mut self,
         conversation: &Conversation,
@@ -88,21 +96,26 @@ impl Node {
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
-        let Self { talks, peers, .. } = self;
+        let Self {
+            talks, peers, flood, ..
+        } = self;
         let sync = &mut talks.get_mut(conversation)?.sync;
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
-                Some((*device, heights))
+                Some((*device, peer.stopped, heights))
             })
         };
+        let wanted = |author: &Author| syncing || !flood.is_over(&author.device, now.mono);
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
-        let at_once = |device: DeviceId, author: &Author| syncing || author.device == device || !linked(author);
+        let at_once = |device: DeviceId, author: &Author| {
+            wanted(author) && (syncing || author.device == device || !linked(author))
+        };
         if let Some(found) = plan(mine, members(), at_once) {
             return Some(found);
         }
-        let found = plan(mine, members(), |_, _| true);
+        let found = plan(mine, members(), |_, author| wanted(author));
         let since = match found {
             None => {
                 sync.lag_since = None;
@@ -121,9 +134,18 @@ impl Node {
 
     /// Whoever sent what has been held back for too long; its causes are there.
     fn who_has_causes(&mut self, conversation: &Conversation, now: Now) -> Option<DeviceId> {
-        let Self { talks, peers, .. } = self;
+        let Self {
+            talks, peers, flood, ..
+        } = self;
         let talk = talks.get_mut(conversation)?;
-        let oldest = talk.replica.held().oldest()?;
+        let Talk { replica, stage, .. } = &*talk;
+        let syncing = matches!(stage, Stage::Syncing(_));
+        let over = |author: &Author| !syncing && flood.is_over(&author.device, now.mono);
+        let lacks = |author: &Author, seq: Seq| replica.height(author) < seq && over(author);
+        let in_vain = |held: &Held| {
+            over(&held.entry.author) || held.entry.seen.iter().any(|cause| lacks(&cause.author, cause.seq))
+        };
+        let oldest = replica.held().oldest(|held| !in_vain(held))?;
         let due = oldest.since.plus(HOLD_BACK_GRACE_MS);
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
@@ -142,15 +164,16 @@ impl Node {
         None
     }
 
-    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, heights: Heights, now: Now) {
+    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
         let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.clone()) else {
             return;
         };
         let id = PullId(self.next_pull);
         self.next_pull += 1;
+        let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
-        let newcomer = talk.replica.version() == 0;
-        if newcomer && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
+        talk.filling |= talk.replica.version() == 0;
+        if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
         }
         talk.sync.pull = Some(Pull {
@@ -161,6 +184,13 @@ impl Node {
             taken: 0,
             told: 0,
             bad: false,
+            began: false,
+            // The wire has deadlines of its own up to the first part.
+            judge_at: now.mono.plus(PULL_MS_MAX),
+            came: 0,
+            came_bytes: 0,
+            passed: 0,
+            partial,
         });
         self.pulls.insert(id, conversation.clone());
         let conversation = conversation.clone();
@@ -173,125 +203,29 @@ impl Node {
         });
     }
 
-    pub(super) fn history(&mut self, pull: PullId, entries: Vec<Arc<Entry>>, now: Now) {
-        let Some(conversation) = self.pulls.get(&pull).cloned() else {
-            return;
-        };
-        let Some(from) = self
-            .talk(&conversation)
-            .sync
-            .pull
-            .as_ref()
-            .filter(|p| p.id == pull)
-            .map(|p| p.from)
-        else {
-            return;
-        };
-        let mut taken = BTreeMap::new();
-        let mut count = 0;
-        let mut bad = None;
-        for entry in entries {
-            if entry.conversation != conversation {
-                bad = Some(format!(
-                    "it sent an entry of another conversation as one of {conversation:?}"
-                ));
-                break;
-            }
-            let held = Held {
-                entry,
-                from: Some(from),
-                live: false,
-                since: now.mono,
-            };
-            let offered = self.talk(&conversation).replica.offer(held);
-            count += offered.taken.len() as u64;
-            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
+    /// Beyond which heights a device's history is wanted, and whether it has more that is not: nothing is asked for of authors whose
+    /// devices are over their allowance, so that the others' entries come without theirs.
+    fn wanted_beyond(
+        &mut self,
+        conversation: &Conversation,
+        device: DeviceId,
+        mut mine: Heights,
+        now: Now,
+    ) -> (Heights, bool) {
+        if self.talk(conversation).entering().is_some() || self.flood.next_end(now.mono).is_none() {
+            return (mine, false);
         }
-        self.send_acks(taken);
-        if let Some(why) = &bad {
-            self.misbehaved(from, why);
-        }
-        let talk = self.talk(&conversation);
-        let Some(pull) = &mut talk.sync.pull else { return };
-        pull.taken += count;
-        pull.bad |= bad.is_some();
-        let step = (pull.of / 50).max(1);
-        if pull.of >= PROGRESS_FROM && pull.taken >= pull.told + step {
-            pull.told = pull.taken;
-            let (have, of) = (pull.taken, pull.of.max(pull.taken));
-            if let Some(from) = self.peers.get(&from).map(|peer| peer.user.clone()) {
-                self.tell(Event::Progress {
-                    conversation,
-                    from,
-                    have,
-                    of,
-                });
+        let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
+        let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
+        let over = known.filter(|author| self.flood.is_over(&author.device, now.mono));
+        let over: Vec<Author> = over.copied().collect();
+        let partial = !over.is_empty();
+        for author in over {
+            // What has no room among the heights comes, and is passed over.
+            if mine.0.len() < AUTHORS_MAX || mine.0.contains_key(&author) {
+                mine.0.insert(author, Seq(u64::MAX));
             }
         }
-    }
-
-    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
-        let Some(conversation) = self.pulls.remove(&id) else {
-            return;
-        };
-        let user = |node: &Self, device| node.peers.get(&device).map(|peer| peer.user.clone());
-        let talk = self.talk(&conversation);
-        let Some(pull) = talk.sync.pull.take_if(|pull| pull.id == id) else {
-            return;
-        };
-        let useless = end.is_err() || pull.bad || pull.taken == 0;
-        let broken = end.is_err() && !pull.bad && pull.taken > 0;
-        let mut wait_ms = PULL_AGAIN_MS;
-        if let Some(entering) = talk.entering() {
-            let again = broken && entering.broken < JOIN_RETRIES_MAX;
-            entering.again = again.then_some(pull.from);
-            if again {
-                entering.broken += 1;
-                wait_ms = JOIN_RETRY_MS;
-            }
-        }
-        if useless {
-            talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
-        }
-        if end.is_ok() && !pull.bad {
-            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
-            // hold: it has lost it since, with its disk, or its process never had it.
-            let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            let dropped = talk.replica.drop_held(left_over);
-            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
-            let absurd = dropped
-                .iter()
-                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
-            if let Some(held) = absurd {
-                let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
-                self.misbehaved(pull.from, &why);
-            }
-        }
-        let from = user(self, pull.from);
-        let talk = self.talk(&conversation);
-        if let Some(entering) = talk.entering() {
-            entering.pulled += pull.taken;
-            let news = from.filter(|user| pull.taken > 0 && !entering.from.contains(user));
-            entering.from.extend(news);
-        } else if let Some(live) = talk.quiet.take() {
-            self.show_last(&conversation, live);
-        }
-        self.unsettled.insert(conversation);
-    }
-
-    pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {
-        let mut taken = BTreeMap::new();
-        for entry in entries {
-            let held = Held {
-                entry,
-                from: None,
-                live: false,
-                since: now.mono,
-            };
-            let offered = self.talk(conversation).replica.offer(held);
-            // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
-            let _refused = self.take_offered(conversation, offered, &mut taken);
-        }
-        self.send_acks(taken);
+        (mine, partial)
     }
 }

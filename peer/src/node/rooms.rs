@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::{
     Ask, Effect, Node, Now,
-    event::{Code, Event, ReplayReason},
-    limits::{REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    event::{Code, Event, Notice, ReplayReason},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
     talk::{Entering, Stage, Talk},
@@ -62,12 +62,22 @@ impl Node {
     /// The direct conversation cannot be opened.
     pub(super) fn not_opened(&mut self, user: &UserName, code: Code, why: &str) {
         let Some(texts) = self.opening.remove(user) else { return };
-        let unsent = match texts.len() {
+        let conversation = Conversation::direct(&self.me.user, user);
+        self.not_entered(conversation, code, why, texts.len());
+    }
+
+    /// A conversation cannot be entered, nor can what waits for it be sent.
+    pub(super) fn not_entered(&mut self, conversation: Conversation, code: Code, why: &str, unsent: usize) {
+        let unsent = match unsent {
             0 => String::new(),
             1 => "; the message was not sent".into(),
             n => format!("; {n} messages were not sent"),
         };
-        self.notice(code, format!("{why}{unsent}"));
+        let message = format!("{why}{unsent}");
+        self.tell(Event::NotEntered {
+            conversation,
+            notice: Notice { code, message },
+        });
     }
 
     /// The conversation, which is made where it is not there.
@@ -89,7 +99,7 @@ impl Node {
     }
 
     /// Who else is there is known as far as it can be: says so, and asks them what they hold.
-    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, _now: Now) {
+    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, now: Now) {
         let devices: Vec<_> = self.talk(conversation).members.keys().copied().collect();
         let reachable = devices.into_iter().filter_map(|device| {
             let peer = self.peers.get(&device)?;
@@ -100,6 +110,7 @@ impl Node {
         let talk = self.talk(conversation);
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
         entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
+        entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
         let announce = entering.announce;
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
@@ -120,20 +131,33 @@ impl Node {
                 held,
             });
         }
+        let members = self.who(conversation);
+        self.tell(Event::Members {
+            conversation: conversation.clone(),
+            members,
+        });
         for (device, address) in reachable {
             self.effect(Effect::AskVersion(device, address, conversation.clone()));
         }
         self.unsettled.insert(conversation.clone());
     }
 
-    /// All that the members hold has been pulled, as far as they can be reached: the user is in.
+    /// All that the members hold has been pulled, as far as they can be reached, or it takes too long: the user is in.
     pub(super) fn settled_in(&mut self, conversation: &Conversation, now: Now) {
+        let running = self.talk(conversation).sync.pull.as_ref();
+        let running = running.map(|pull| (pull.from, pull.taken));
+        let from = running
+            .and_then(|(from, _)| self.peers.get(&from))
+            .map(|peer| peer.user.clone());
         let talk = self.talk(conversation);
-        let entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        entering.brought(from, running.map_or(0, |(_, taken)| taken));
         talk.stage = Stage::Open;
         let version = talk.replica.version();
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
+            // What a pull that goes on still brings is history as well.
+            talk.quiet = (talk.filling && running.is_some()).then_some(0);
             self.show_last(conversation, live);
         }
         if entering.announce || entering.pulled > 0 {
@@ -151,16 +175,10 @@ impl Node {
     }
 
     pub(super) fn leave(&mut self, conversation: &Conversation) {
-        let entered = self
-            .talks
-            .get(conversation)
-            .is_some_and(|talk| talk.stage != Stage::Closed);
-        if !entered {
+        let talk = self.talks.get(conversation);
+        if !talk.is_some_and(|talk| talk.takes_part(conversation)) {
             let title = conversation.title(&self.me.user);
-            return self.notice(
-                Code::NotJoined,
-                format!("you are not in {title}; /list shows where you are"),
-            );
+            return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
         let talk = self.talk(conversation);
         let texts = std::mem::take(&mut talk.waiting_texts);
@@ -176,8 +194,10 @@ impl Node {
             self.talk(conversation).stage = Stage::Closed;
             return self.tell(Event::Left(conversation.clone()));
         };
+        self.forget_pull(conversation);
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
+        talk.filling = false;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();
@@ -196,6 +216,9 @@ impl Node {
         }
         for peer in self.peers.values_mut() {
             peer.heights.remove(conversation);
+        }
+        for device in members.into_keys() {
+            self.forget_stranger(device);
         }
         self.effect(Effect::Registry(Ask::Leave(room.clone())));
         self.tell(Event::Left(conversation.clone()));
@@ -219,7 +242,11 @@ impl Node {
                 Some(talk) if talk.takes_part(conversation) => None,
                 _ => {
                     let title = conversation.title(&self.me.user);
-                    return self.notice(Code::NotJoined, format!("you are not in {title}: /join it first"));
+                    let first = match conversation {
+                        Conversation::Room(room) => format!("/join {room}"),
+                        Conversation::Direct(pair) => format!("/msg {}", pair.other(&self.me.user)),
+                    };
+                    return self.notice(Code::NotJoined, format!("you are not in {title}: {first} comes first"));
                 }
             },
         };
@@ -238,11 +265,17 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let resume = talk.resume.take();
-        let author = *talk.author.get_or_insert_with(|| Author {
-            device,
-            incarnation: resume.unwrap_or(incarnation),
-        });
+        let incarnation = talk.resume.unwrap_or(incarnation);
+        let author = talk.author.unwrap_or(Author { device, incarnation });
+        let authors = talk.replica.authors();
+        if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
+            let title = conversation.title(&user);
+            let message = format!(
+                "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
+            );
+            return self.notice(Code::Refused, message);
+        }
+        (talk.author, talk.resume) = (Some(author), None);
         let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
         let entry = (self.encode)(draft);
         let talk = self.talk(conversation);

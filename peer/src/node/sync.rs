@@ -1,6 +1,6 @@
 //! From whom to pull what is missing.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Millis,
@@ -28,6 +28,33 @@ pub struct Pull {
     pub told: u64,
     /// Something that came broke a rule.
     pub bad: bool,
+    /// Its first part is there.
+    pub began: bool,
+    /// When to judge its pace. From its first part on that is every [`PULL_WINDOW_MS`](super::limits::PULL_WINDOW_MS).
+    pub judge_at: Millis,
+    /// How many entries have come since it was last judged.
+    pub came: usize,
+    /// How many bytes they have.
+    pub came_bytes: usize,
+    /// How many entries were passed over, since their device is over its allowance.
+    pub passed: u64,
+    /// Not all was wanted or taken that the member holds.
+    pub partial: bool,
+}
+
+/// How a pull ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullEnd {
+    /// All came.
+    Complete,
+    /// The member or the way to it failed.
+    Broken,
+    /// It was stopped, since it brought too little.
+    Slow,
+    /// It was stopped, since others must have their turn.
+    Long,
+    /// It was stopped, since it brought too much of a device that is over its allowance.
+    Flooded,
 }
 
 /// The sync of one conversation.
@@ -44,25 +71,34 @@ pub struct Sync {
 }
 
 /// The member to pull from, and how many entries it is ahead: of those that hold something that is lacked, the one with the
-/// highest version; of several such, the one with the smallest device id. `counts` says of which authors an advantage counts.
+/// highest version; of several such, the one with the smallest device id. `counts` says of which authors an advantage counts. The
+/// number with a member says how many pulls from it had to be stopped: who has fewer comes first, so that a member that would go on
+/// for ever keeps nobody from his turn.
 ///
 /// This is the choice of the highest version first and of merging the others afterwards: it is made again after every pull, and
 /// ends when nobody holds anything that is lacked.
 pub fn plan<'a>(
     mine: &Heights,
-    members: impl Iterator<Item = (DeviceId, &'a Heights)>,
+    members: impl Iterator<Item = (DeviceId, u32, &'a Heights)>,
     counts: impl Fn(DeviceId, &Author) -> bool,
 ) -> Option<(DeviceId, u64)> {
     members
-        .filter_map(|(device, heights)| {
+        .filter_map(|(device, stopped, heights)| {
             let ahead = heights
                 .0
                 .iter()
                 .any(|(author, seq)| *seq > mine.of(author) && counts(device, author));
-            ahead.then(|| (heights.version(), std::cmp::Reverse(device), heights.ahead_of(mine)))
+            ahead.then(|| {
+                (
+                    Reverse(stopped),
+                    heights.version(),
+                    Reverse(device),
+                    heights.ahead_of(mine),
+                )
+            })
         })
         .max()
-        .map(|(_, std::cmp::Reverse(device), lacking)| (device, lacking))
+        .map(|(_, _, Reverse(device), lacking)| (device, lacking))
 }
 
 #[cfg(test)]
@@ -83,7 +119,7 @@ mod tests {
     }
 
     fn plan_all(mine: &Heights, members: &[(u8, Heights)]) -> Option<(u8, u64)> {
-        let members = members.iter().map(|(n, heights)| (device(*n), heights));
+        let members = members.iter().map(|(n, heights)| (device(*n), 0, heights));
         plan(mine, members, |_, _| true).map(|(device, lacking)| (device.0[0], lacking))
     }
 
@@ -124,10 +160,22 @@ mod tests {
     #[test]
     fn an_advantage_that_does_not_count_is_left() {
         let members = [(device(2), heights(&[(1, 5)]))];
-        let members = members.iter().map(|(device, heights)| (*device, heights));
+        let members = members.iter().map(|(device, heights)| (*device, 0, heights));
         assert_eq!(
             plan(&heights(&[]), members, |_, author| author.device != device(1)),
             None
         );
+    }
+
+    #[test]
+    fn whoever_had_to_be_stopped_comes_after_the_others() {
+        let members = [(1, heights(&[(1, 5)])), (2, heights(&[(1, 1)]))];
+        let ask = |stopped: u32| {
+            let members = members.iter().zip([stopped, 1]);
+            let members = members.map(|((n, heights), stopped)| (device(*n), stopped, heights));
+            plan(&heights(&[]), members, |_, _| true)
+        };
+        assert_eq!(ask(2), Some((device(2), 1)));
+        assert_eq!(ask(1), Some((device(1), 5)));
     }
 }

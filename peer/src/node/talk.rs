@@ -38,6 +38,17 @@ pub struct Entering {
     pub again: Option<DeviceId>,
     /// How often that has happened.
     pub broken: u32,
+    /// When joining ends, whatever is still to be pulled.
+    pub until: Option<Millis>,
+}
+
+impl Entering {
+    /// A pull from a user has brought so many entries.
+    pub fn brought(&mut self, from: Option<UserName>, taken: u64) {
+        self.pulled += taken;
+        let news = from.filter(|user| taken > 0 && !self.from.contains(user));
+        self.from.extend(news);
+    }
 }
 
 /// One of the others in a conversation.
@@ -71,6 +82,8 @@ pub struct Talk {
     /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
     /// as came live meanwhile, which is this number.
     pub quiet: Option<usize>,
+    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history.
+    pub filling: bool,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
     /// The version at which each member was last told the heights.
@@ -100,6 +113,7 @@ impl Talk {
             deliveries,
             durable,
             quiet: None,
+            filling: false,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
             tell_at: None,

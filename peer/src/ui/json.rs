@@ -50,7 +50,7 @@ impl JsonFront {
     /// The state of a start, for the user `me`.
     pub(super) fn new(me: UserName) -> Self {
         Self {
-            session: Session::new(me),
+            session: Session::unattended(me),
             out: String::new(),
         }
     }
@@ -142,12 +142,13 @@ impl JsonFront {
     }
 
     fn put_replay(&mut self, replay: &Replay) {
-        self.put_replayed(&replay.lines);
         let why = match replay.why {
             ReplayReason::History => "history",
             ReplayReason::Search(_) => "search",
             ReplayReason::Synced => "synced",
+            ReplayReason::Start => return,
         };
+        self.put_replayed(&replay.lines);
         let conversation = self.title(&replay.conversation);
         self.put(&Object::Replayed {
             conversation,
@@ -162,18 +163,27 @@ impl JsonFront {
             Event::Ready(ready) => return self.put_ready(ready),
             Event::Joined(joined) => return self.put_joined(joined),
             Event::Replay(replay) => return self.put_replay(replay),
-            Event::Notice(notice) => return self.put_notice(notice),
+            Event::Members { .. } => return,
+            Event::Notice(notice) | Event::NotEntered { notice, .. } => return self.put_notice(notice),
             Event::Message(line) => Object::Message(self.message(line, false)),
             Event::Sent(line) => Object::Sent(self.message(line, false)),
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Presence(presence) => self.presence(presence),
-            Event::Version { conversation, heights } => Object::Version {
+            Event::Version {
+                conversation,
+                heights,
+                users,
+            } => Object::Version {
                 conversation: self.title(conversation),
                 version: heights.version(),
                 heights: heights
                     .0
                     .iter()
                     .map(|(author, seq)| (author.to_string(), seq.0))
+                    .collect(),
+                users: users
+                    .iter()
+                    .map(|(author, user)| (author.to_string(), user.shown()))
                     .collect(),
             },
             Event::Progress {
@@ -201,7 +211,11 @@ impl JsonFront {
             Event::Left(conversation) => Object::Left {
                 conversation: self.title(conversation),
             },
-            Event::Who { conversation, members } => self.who(conversation, members),
+            Event::Who {
+                conversation,
+                members,
+                refused_unknown,
+            } => self.who(conversation, members, *refused_unknown),
             Event::List { own, rooms } => {
                 let own = own.iter().map(|(conversation, version)| Own {
                     conversation: self.title(conversation),
@@ -245,7 +259,7 @@ impl JsonFront {
         }
     }
 
-    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member]) -> Object<'e> {
+    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member], refused_unknown: u64) -> Object<'e> {
         let person = |member: &'e Member| Person {
             user: member.user.shown(),
             online: member.online,
@@ -255,6 +269,7 @@ impl JsonFront {
         Object::Who {
             conversation: self.title(conversation),
             members: members.iter().map(person).collect(),
+            refused_unknown,
         }
     }
 }
@@ -275,9 +290,9 @@ impl Front for JsonFront {
                 let typed = self.session.typed(&line);
                 self.typed(typed)
             }
-            Input::Unreadable(notice) => {
-                self.put_notice(&notice);
-                Vec::new()
+            Input::Unreadable(start, notice) => {
+                let typed = self.session.mistaken(&start, notice);
+                self.typed(typed)
             }
             Input::Join(room) => {
                 let typed = self.session.join(room);

@@ -66,6 +66,8 @@ pub struct Options {
 pub enum Ending {
     /// As the user wished, and all was told to him.
     Clean,
+    /// As the user wished, but something that a pipe typed was refused. Nobody was there to read it and type it anew.
+    Refused,
     /// The peer had to end, or ended without a word.
     Failed,
 }
@@ -75,7 +77,7 @@ impl Ending {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Failed => 1,
+            Self::Refused | Self::Failed => 1,
         }
     }
 }
@@ -87,6 +89,11 @@ trait Front {
 
     /// What follows from something that the peer tells.
     fn event(&mut self, event: Event) -> Vec<Request>;
+
+    /// How it ends, where the peer ends in order. Where every refusal is an event that a script reads, all is well.
+    fn ending(&self) -> Ending {
+        Ending::Clean
+    }
 
     /// What is to be written since the last call.
     fn take_output(&mut self) -> Option<Output>;
@@ -119,7 +126,8 @@ pub async fn run(
         )
         .await
     } else {
-        let front = front::TextFront::plain(options.user, io::stdout().is_terminal());
+        let (is_typed, is_read) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+        let front = front::TextFront::plain(options.user, is_typed, is_read);
         pump(requests, events, lines, output, front, options.join).await
     };
     // The sender is gone, so this waits only until the last line is written.
@@ -174,7 +182,7 @@ async fn pump(
             let _ = output.send(text).await;
         }
         if bye {
-            return if failed { Ending::Failed } else { Ending::Clean };
+            return if failed { Ending::Failed } else { front.ending() };
         }
     }
 }

@@ -2,14 +2,15 @@
 //! prompt, the plain mode and the JSON mode share it.
 
 mod learn;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::command::{self, Command, Spec, Target};
+use super::command::{self, Command, Spec};
 use crate::{
     driver::request::Request,
     node::{
-        event::{Code, Line, Notice},
+        event::{Line, Notice},
         types::{Conversation, EntryId, RoomName, UserName},
     },
 };
@@ -31,7 +32,11 @@ const NAMES_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Session {
     me: UserName,
+    /// Lines come from a script or a file: nobody looks at the prompt before he types the next one.
+    unattended: bool,
     current: Option<Conversation>,
+    /// What has failed, where for that reason no conversation is current.
+    failed: Option<String>,
     /// Asked for and not answered yet; what is written there meanwhile waits at the driver.
     opening: BTreeSet<Conversation>,
     open: BTreeSet<Conversation>,
@@ -69,7 +74,7 @@ impl Unread {
 pub enum Standing {
     /// Not known to be away.
     Here,
-    /// Lost: he gets what he missed when he is back.
+    /// Gone, and has not left: he gets what he missed when he is back.
     Away,
 }
 
@@ -124,7 +129,9 @@ impl Session {
     pub fn new(me: UserName) -> Self {
         Self {
             me,
+            unattended: false,
             current: None,
+            failed: None,
             opening: BTreeSet::new(),
             open: BTreeSet::new(),
             heard: BTreeSet::new(),
@@ -136,6 +143,19 @@ impl Session {
             names_changed: 0,
             delivery: BTreeMap::new(),
         }
+    }
+
+    /// The same where lines do not come from a person.
+    pub fn unattended(me: UserName) -> Self {
+        Self {
+            unattended: true,
+            ..Self::new(me)
+        }
+    }
+
+    /// Whether lines do not come from a person.
+    pub fn is_unattended(&self) -> bool {
+        self.unattended
     }
 
     /// The own user.
@@ -201,10 +221,7 @@ impl Session {
     pub fn typed(&mut self, line: &str) -> Typed {
         match command::read(line).and_then(|command| self.act(command)) {
             Ok(typed) => typed,
-            Err(notice) => Typed {
-                requests: Vec::new(),
-                show: Some(Show::Notice(notice)),
-            },
+            Err(notice) => self.mistaken(line, notice),
         }
     }
 
@@ -227,7 +244,7 @@ impl Session {
             Command::Msg { user, text } => self.msg(user, text),
             Command::Leave(target) => {
                 let conversation = match target {
-                    Some(target) => self.find(target)?,
+                    Some(target) => self.find_open(target)?,
                     None => self.needs_current()?,
                 };
                 self.forget(&conversation);
@@ -327,48 +344,7 @@ impl Session {
         // No other conversation takes its place by itself: what is typed next would go to people whom it was not meant for.
         if self.is_current(conversation) {
             self.current = None;
-        }
-    }
-
-    fn needs_current(&self) -> Result<Conversation, Notice> {
-        self.current.clone().ok_or_else(|| Notice {
-            code: Code::NoConversation,
-            message: "no conversation is current; /join ROOM, /msg USER or /switch CONVERSATION comes first".to_owned(),
-        })
-    }
-
-    fn find(&self, target: Target) -> Result<Conversation, Notice> {
-        let is_in = |conversation: &Conversation| self.is_in(conversation) || self.heard.contains(conversation);
-        let not_in = |message| Notice {
-            code: Code::NotJoined,
-            message,
-        };
-        match target {
-            Target::Room(room) => Some(Conversation::Room(room.clone()))
-                .filter(is_in)
-                .ok_or_else(|| not_in(format!("you are not in #{room}; /join {room} takes you there"))),
-            Target::User(user) => Some(Conversation::direct(&self.me, &user))
-                .filter(is_in)
-                .ok_or_else(|| {
-                    not_in(format!(
-                        "you have no open conversation with {user}; /msg {user} opens one"
-                    ))
-                }),
-            Target::Either { room, user } => {
-                let direct = Conversation::direct(&self.me, &user);
-                let as_room = Conversation::Room(room.clone());
-                match (is_in(&as_room), is_in(&direct)) {
-                    (true, false) => Ok(as_room),
-                    (false, true) => Ok(direct),
-                    (true, true) => Err(Notice {
-                        code: Code::Usage,
-                        message: format!("you are in both; say #{room} or @{user}"),
-                    }),
-                    (false, false) => Err(not_in(format!(
-                        "you are not in #{room} and have not opened @{user}; /join {room} or /msg {user} takes you there"
-                    ))),
-                }
-            }
+            self.failed = None;
         }
     }
 }

@@ -146,8 +146,7 @@ impl Fake {
 
     /// Logs in, as one who is to be found at `address`.
     pub fn log_in_at(site: &Site, user: &str, address: SocketAddr) -> Self {
-        // Made of the name, so that a failure shows the same devices again.
-        let device = Bytes::copy_from_slice(blake3::hash(user.as_bytes()).as_bytes());
+        let device = Self::device_of(user);
         let runtime = runtime();
         let (registry, lease) = runtime.block_on(async {
             let mut registry = RoutingServiceClient::new(channel(site.registry.address).await);
@@ -168,6 +167,11 @@ impl Fake {
             registry,
             runtime,
         }
+    }
+
+    /// The device that such a user has: made of the name, so that a failure shows the same devices again.
+    pub fn device_of(user: &str) -> Bytes {
+        Bytes::copy_from_slice(blake3::hash(user.as_bytes()).as_bytes())
     }
 
     /// Waits for something, for a time.

@@ -123,7 +123,8 @@ impl World {
         };
         // A loss of power may leave a hole before a whole frame in what was not synced; the end of a process never does.
         assert!(notices.is_empty() || peer.lost_power, "nothing is damaged: {notices:?}");
-        peer.lost_power = false;
+        // What waits in a log that was set aside is told at every start.
+        peer.lost_power = !notices.is_empty();
         peer.core = Some(core);
         self.check_promises(who);
         let (life, rooms) = (self.peers[who].lives, self.peers[who].rooms.clone());
@@ -251,6 +252,7 @@ impl World {
                 }
                 None
             }
+            Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
             Act::RememberRooms(rooms) => {
                 self.peers[who].rooms = rooms;
                 None

@@ -127,6 +127,8 @@ impl World {
                 };
                 self.after(delay, Happening::ServePart(Box::new(serving)));
             }
+            // What is under way still comes, and must be passed over.
+            Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
             Order::ListRooms(_) => {}
         }

@@ -2,8 +2,8 @@
 //! in as arguments; what the others must be told comes out as [`Effect`]s. The same calls give the same answers.
 //!
 //! A **device** has one lease, named by a secret token. The lease ends when its device logs out, or unless it is renewed:
-//! [`limits::LEASE`] after the last renewal, or [`limits::STREAM_LOST`] after its stream broke. With it the device leaves its
-//! rooms; a room that nobody is in is no more. A name belongs to whoever holds it live: another device is refused.
+//! [`limits::LEASE`] after the last renewal, or [`limits::STREAM_LOST`] after its stream broke. With it the device goes out of
+//! its rooms; a room that nobody is in is no more. A name belongs to whoever holds it live: another device is refused.
 //!
 //! **Logging in again.** A peer whose stream broke, or that was started anew, logs in again with the same device. Its new lease
 //! replaces the old one, and its memberships are *kept*: for [`limits::REJOIN`] it counts as a member, but is told nothing of
@@ -90,7 +90,8 @@ impl Routes {
         })
     }
 
-    /// Ends a lease; the others hear that its device left.
+    /// Ends a lease. Those who watch its user hear that he left; those in its rooms hear that it is lost to them, as with any lease
+    /// that ends, since only [`Routes::leave_room`] leaves a room.
     ///
     /// Refuses with [`Refusal::UnknownLease`].
     pub fn log_out(&mut self, token: LeaseToken, now: Millis) -> Step<()> {

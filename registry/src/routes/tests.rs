@@ -109,6 +109,16 @@ fn rooms_are_created_by_the_first_and_dismissed_after_the_last() {
 }
 
 #[test]
+fn who_logs_out_has_not_left_his_rooms() {
+    let mut routes = two_in_the_lobby();
+    let step = routes.log_out(token(1), T0);
+    assert_eq!(told(&step.effects), ["1 ended LoggedOut", "2 #lobby alice@1 Lost"]);
+    ok(step);
+    let step = routes.log_out(token(2), T0);
+    assert_eq!(told(&step.effects), ["2 ended LoggedOut", "#lobby dismissed"]);
+}
+
+#[test]
 fn a_lease_ends_unless_it_is_renewed() {
     let mut routes = two_in_the_lobby();
     let later = T0 + limits::RENEWAL;
@@ -215,7 +225,7 @@ fn a_device_that_comes_under_another_name_is_no_longer_the_former_user() {
     let step = routes.log_in(peer("carol", 1, 1), token(11), T0);
     let expected = [
         "1 ended Replaced",
-        "2 #lobby alice@1 Left",
+        "2 #lobby alice@1 Lost",
         "2 alice@1 Left",
         "2 carol@1 Here",
     ];

@@ -77,9 +77,9 @@ impl Peer {
 pub enum Liveness {
     /// It is there; told again when its address changed.
     Here,
-    /// It left by its own will.
+    /// It left by its own will: the room, or, where a user is watched, the registry.
     Left,
-    /// Its lease ended without a word.
+    /// Its lease ended. Told of a room it may also have logged out: it is gone from there, and has not left.
     Lost,
 }
 

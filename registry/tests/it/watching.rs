@@ -23,7 +23,7 @@ async fn members_and_watched_users_are_told() {
     bob.join("lobby").await.unwrap();
     assert_eq!(stream.heard().await, "#lobby bob Here");
     bob.log_out().await.unwrap();
-    assert_eq!(stream.heard().await, "#lobby bob Left");
+    assert_eq!(stream.heard().await, "#lobby bob Lost", "he has not left the room");
     assert_eq!(stream.heard().await, "bob Left");
 
     stream.renew(&[], &["alice"]).await;

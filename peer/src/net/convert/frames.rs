@@ -27,6 +27,7 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         wire::ByeReason::Duplicate => ByeReason::Duplicate,
         wire::ByeReason::Misbehaved => ByeReason::Misbehaved,
         wire::ByeReason::TooManyLinks => ByeReason::TooManyLinks,
+        wire::ByeReason::TooManyConversations => ByeReason::TooManyConversations,
         wire::ByeReason::Unspecified => ByeReason::Unspecified,
     });
     Ok(Frame {
@@ -48,6 +49,7 @@ pub(crate) fn bye_to_wire(reason: ByeReason, message: String) -> wire::Frame {
         ByeReason::Duplicate => wire::ByeReason::Duplicate,
         ByeReason::Misbehaved => wire::ByeReason::Misbehaved,
         ByeReason::TooManyLinks => wire::ByeReason::TooManyLinks,
+        ByeReason::TooManyConversations => wire::ByeReason::TooManyConversations,
         ByeReason::Unspecified => wire::ByeReason::Unspecified,
     };
     wire::Frame {

@@ -43,6 +43,7 @@ pub(super) enum Object<'e> {
         conversation: String,
         version: u64,
         heights: BTreeMap<String, u64>,
+        users: BTreeMap<String, &'e str>,
     },
     Left {
         conversation: String,
@@ -69,6 +70,7 @@ pub(super) enum Object<'e> {
     Who {
         conversation: String,
         members: Vec<Person<'e>>,
+        refused_unknown: u64,
     },
     List {
         own: Vec<Own>,

@@ -107,6 +107,22 @@ fn messages() {
 }
 
 #[test]
+fn what_is_for_the_screen_alone_is_not_told() {
+    let mut front = front();
+    front.event(Event::Replay(Replay {
+        conversation: room("lobby"),
+        why: ReplayReason::Start,
+        lines: vec![line("bob", "hi")],
+        more: true,
+    }));
+    front.event(Event::Members {
+        conversation: room("lobby"),
+        members: Vec::new(),
+    });
+    assert_eq!(front.take_output(), None);
+}
+
+#[test]
 fn every_other_event() {
     let cases = [
         (
@@ -134,8 +150,9 @@ fn every_other_event() {
             Event::Version {
                 conversation: room("lobby"),
                 heights: Heights([(author(11), Seq(7))].into()),
+                users: [(author(11), user("bob"))].into(),
             },
-            r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7}}"##,
+            r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7},"users":{"DEVICE-000000000000001f":"bob"}}"##,
         ),
         (
             Event::Left(room("lobby")),
@@ -167,10 +184,11 @@ fn every_other_event() {
                     me: false,
                     online: true,
                     version: Some(3),
-                    refused: 0,
+                    refused: 2,
                 }],
+                refused_unknown: 7,
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":0}]}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2}],"refused_unknown":7}"##,
         ),
         (
             Event::List {

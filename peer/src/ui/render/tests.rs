@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    node::event::{Code, Line, Member, Replay, ReplayReason},
+    node::{
+        event::{Code, Line, Member, Replay, ReplayReason},
+        types::{Author, Heights, Seq},
+    },
     ui::testing::{author, line, room, user},
 };
 
@@ -103,20 +106,39 @@ fn answers() {
         version,
         refused: 0,
     };
-    let members = [member("alice", true, Some(9)), member("小明", false, None)];
+    let mut members = [member("alice", true, Some(9)), member("小明", false, None)];
     assert_eq!(
-        r.who(&room("lobby"), &members),
+        r.who(&room("lobby"), &members, 0),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
+    );
+    members[1].refused = 3;
+    assert_eq!(
+        r.who(&room("lobby"), &members, 5),
+        "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline  3 refused\n  5 refused from unknown senders\n"
     );
     let rooms = [(crate::node::types::RoomName::new("dev").unwrap(), 1)];
     assert_eq!(
         r.list(&[(room("lobby"), 12)], Some(&rooms), Some(&room("lobby"))),
         "── your conversations ──\n  #lobby  12 messages  current\n── rooms ──\n  #dev  1 member\n"
     );
-    let heights = crate::node::types::Heights([(author(11), crate::node::types::Seq(7))].into());
+}
+
+#[test]
+fn a_version_names_users_and_tells_the_authors_of_one_apart() {
+    let again = Author {
+        incarnation: 0x20,
+        ..author(11)
+    };
+    let authors = [(author(12), "alice", 1), (author(11), "bob", 7), (again, "bob", 2)];
+    let heights = Heights(authors.iter().map(|(author, _, seq)| (*author, Seq(*seq))).collect());
+    let users = authors.iter().map(|(author, name, _)| (*author, user(name))).collect();
     assert_eq!(
-        r.version(&room("lobby"), &heights),
-        "── #lobby: version 7 ──\n  0b0b0b0b0b0b…-000000000000001f  7 entries\n"
+        renderer(false, Some(80)).version(&room("lobby"), &heights, &users),
+        "── #lobby: version 10 ──
+  alice  1 entry
+  bob    7 entries  device 0b0b0b0b0b0b…, incarnation 000000000000001f
+  bob    2 entries  device 0b0b0b0b0b0b…, incarnation 0000000000000020
+"
     );
 }
 

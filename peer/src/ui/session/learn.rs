@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Delivery, NAMES_MAX, Session, Standing, UNREAD_BYTES_MAX, UNREAD_LINES_MAX};
-use crate::{
-    node::{
-        event::{Code, Delivered, Event, Line, Notice, Presence},
-        types::{Conversation, UserName},
-    },
-    ui::find::folded,
+use crate::node::{
+    event::{Code, Delivered, Event, Line, Notice, Presence},
+    types::{Conversation, UserName},
 };
 
 impl Session {
@@ -49,7 +46,10 @@ impl Session {
             Event::Sent(line) => self.learn_sent(line),
             Event::Delivered(delivered) => self.deliver(delivered),
             Event::Presence(presence) => self.learn_presence(presence),
-            Event::Who { conversation, members } => {
+            Event::Who {
+                conversation, members, ..
+            }
+            | Event::Members { conversation, members } => {
                 members.iter().for_each(|member| self.learn_user(&member.user));
                 let standing = |online| if online { Standing::Here } else { Standing::Away };
                 let members = members
@@ -68,6 +68,7 @@ impl Session {
                     self.forget(conversation);
                 }
             }
+            Event::NotEntered { conversation, .. } => self.not_entered(conversation),
             Event::Notice(notice) => self.learn_refusal(notice),
             Event::Replay(_)
             | Event::Version { .. }
@@ -78,23 +79,12 @@ impl Session {
         }
     }
 
-    /// A user who is not there: what is typed next must go to nobody, least of all to whom was talked to before.
+    /// A text that was refused waits no longer; most likely it was meant for where the user is.
     fn learn_refusal(&mut self, notice: &Notice) {
-        if notice.code == Code::NoSuchUser {
-            let message = folded(&notice.message);
-            let me = self.me.clone();
-            let refused = self.opening.iter().find(|conversation| match conversation {
-                Conversation::Direct(pair) => message.contains(&folded(pair.other(&me).key())),
-                Conversation::Room(_) => false,
-            });
-            if let Some(refused) = refused.cloned() {
-                self.forget(&refused);
-            }
-        } else if matches!(notice.code, Code::NotJoined | Code::TextTooLong | Code::DiskFailed) {
-            // A text that was refused waits no longer; most likely it was meant for where the user is.
-            if let Some(current) = self.current.clone() {
-                self.written(&current);
-            }
+        if matches!(notice.code, Code::NotJoined | Code::TextTooLong | Code::DiskFailed)
+            && let Some(current) = self.current.clone()
+        {
+            self.written(&current);
         }
     }
 

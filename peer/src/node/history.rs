@@ -1,0 +1,229 @@
+//! What a pull brings, and how it ends.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Effect, Node, Now,
+    event::Event,
+    holdback::Held,
+    limits::{
+        BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS,
+        PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS,
+    },
+    sync::{PullEnd, PullId},
+    types::{Conversation, DeviceId, Entry},
+};
+
+/// How many entries a pull must promise for its progress to be told.
+const PROGRESS_FROM: u64 = 1_000;
+
+impl Node {
+    pub(super) fn history(&mut self, id: PullId, entries: Vec<Arc<Entry>>, now: Now) {
+        let Some(conversation) = self.pulls.get(&id).cloned() else {
+            return;
+        };
+        let talk = self.talk(&conversation);
+        // What a newcomer is given may be more than anybody writes at once.
+        let joining = talk.entering().is_some();
+        let Some(pull) = talk.sync.pull.as_mut().filter(|pull| pull.id == id) else {
+            return;
+        };
+        let from = pull.from;
+        pull.came += entries.len();
+        pull.came_bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
+        if !std::mem::replace(&mut pull.began, true) {
+            pull.judge_at = now.mono.plus(PULL_WINDOW_MS);
+            self.retime = true;
+        }
+        let mut taken = BTreeMap::new();
+        let (mut count, mut passed) = (0, 0);
+        let mut bad = None;
+        for entry in entries {
+            if entry.conversation != conversation {
+                bad = Some(format!(
+                    "it sent an entry of another conversation as one of {conversation:?}"
+                ));
+                break;
+            }
+            let held = self.talk(&conversation).replica.height(&entry.author) >= entry.seq;
+            if !joining && !held && !self.is_allowed(&entry, false, now) {
+                passed += 1;
+                continue;
+            }
+            let held = Held {
+                entry,
+                from: Some(from),
+                live: false,
+                since: now.mono,
+            };
+            let offered = self.talk(&conversation).replica.offer(held);
+            count += offered.taken.len() as u64;
+            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
+        }
+        self.send_acks(taken);
+        if let Some(why) = &bad {
+            self.misbehaved(from, why);
+        }
+        let talk = self.talk(&conversation);
+        let Some(pull) = &mut talk.sync.pull else { return };
+        pull.taken += count;
+        pull.bad |= bad.is_some();
+        pull.passed += passed;
+        pull.partial |= passed > 0;
+        if pull.passed >= FLOOD_PASSED_MAX {
+            return self.stop_pull(&conversation, PullEnd::Flooded, now);
+        }
+        self.tell_progress(conversation, from);
+    }
+
+    fn tell_progress(&mut self, conversation: Conversation, from: DeviceId) {
+        let Some(pull) = &mut self.talk(&conversation).sync.pull else {
+            return;
+        };
+        let step = (pull.of / 50).max(1);
+        if pull.of < PROGRESS_FROM || pull.taken < pull.told + step {
+            return;
+        }
+        pull.told = pull.taken;
+        let (have, of) = (pull.taken, pull.of.max(pull.taken));
+        if let Some(from) = self.peers.get(&from).map(|peer| peer.user.clone()) {
+            self.tell(Event::Progress {
+                conversation,
+                from,
+                have,
+                of,
+            });
+        }
+    }
+
+    /// A history is left since it breaks a rule that the node has not found broken itself.
+    pub(super) fn bad_history(&mut self, id: PullId, why: &str) {
+        let Some(conversation) = self.pulls.get(&id).cloned() else {
+            return;
+        };
+        let pull = self.talk(&conversation).sync.pull.as_mut();
+        if let Some(pull) = pull.filter(|pull| pull.id == id && !pull.bad) {
+            pull.bad = true;
+            let from = pull.from;
+            self.misbehaved(from, why);
+        }
+    }
+
+    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
+        let Some(conversation) = self.pulls.remove(&id) else {
+            return;
+        };
+        let pull = &self.talk(&conversation).sync.pull;
+        if pull.as_ref().is_some_and(|pull| pull.id == id) {
+            let end = if end.is_ok() {
+                PullEnd::Complete
+            } else {
+                PullEnd::Broken
+            };
+            self.pull_ended(&conversation, end, now);
+        }
+    }
+
+    /// Stops the pull that has brought too little, or has had its time. What it brought is kept.
+    pub(super) fn judge_pull(&mut self, conversation: &Conversation, now: Now) {
+        let due = |pull: &&mut super::sync::Pull| pull.judge_at <= now.mono;
+        let Some(pull) = self.talk(conversation).sync.pull.as_mut().filter(due) else {
+            return;
+        };
+        if pull.came < BATCH_ENTRIES_MAX && pull.came_bytes < BATCH_BYTES_MAX {
+            return self.stop_pull(conversation, PullEnd::Slow, now);
+        }
+        if now.mono.since(pull.since) >= PULL_MS_MAX {
+            return self.stop_pull(conversation, PullEnd::Long, now);
+        }
+        (pull.came, pull.came_bytes) = (0, 0);
+        pull.judge_at = now.mono.plus(PULL_WINDOW_MS);
+    }
+
+    fn stop_pull(&mut self, conversation: &Conversation, end: PullEnd, now: Now) {
+        self.forget_pull(conversation);
+        self.pull_ended(conversation, end, now);
+    }
+
+    /// Nothing that a pull still brings is wanted.
+    pub(super) fn forget_pull(&mut self, conversation: &Conversation) {
+        if let Some(id) = self.talk(conversation).sync.pull.as_ref().map(|pull| pull.id) {
+            self.pulls.remove(&id);
+            self.effect(Effect::StopPull(id));
+        }
+    }
+
+    fn pull_ended(&mut self, conversation: &Conversation, end: PullEnd, now: Now) {
+        let Some(pull) = self.talk(conversation).sync.pull.take() else {
+            return;
+        };
+        let complete = end == PullEnd::Complete && !pull.bad;
+        let mut stopped = 0;
+        if let Some(peer) = self.peers.get_mut(&pull.from) {
+            match end {
+                PullEnd::Slow | PullEnd::Long => peer.stopped = peer.stopped.saturating_add(1),
+                PullEnd::Complete if complete => peer.stopped = 0,
+                PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
+            }
+            stopped = peer.stopped;
+        }
+        let mut wait_ms = match end {
+            _ if pull.bad || pull.taken == 0 && end != PullEnd::Slow => PULL_AGAIN_MS,
+            PullEnd::Complete | PullEnd::Long => 0,
+            PullEnd::Broken | PullEnd::Flooded => PULL_AGAIN_MS,
+            PullEnd::Slow => (PULL_AGAIN_MS << stopped.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
+        };
+        let broken = end == PullEnd::Broken && !pull.bad && pull.taken > 0;
+        let talk = self.talk(conversation);
+        if let Some(entering) = talk.entering() {
+            let again = broken && entering.broken < JOIN_RETRIES_MAX;
+            entering.again = again.then_some(pull.from);
+            if again {
+                entering.broken += 1;
+                wait_ms = JOIN_RETRY_MS;
+            }
+        }
+        if wait_ms > 0 {
+            talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
+        }
+        talk.filling &= !complete;
+        if complete && !pull.partial {
+            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
+            // hold: it has lost it since, with its disk, or its process never had it.
+            let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
+            let dropped = talk.replica.drop_held(left_over);
+            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
+            let absurd = dropped
+                .iter()
+                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
+            if let Some(held) = absurd {
+                let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
+                self.misbehaved(pull.from, &why);
+            }
+        }
+        let from = self.peers.get(&pull.from).map(|peer| peer.user.clone());
+        let talk = self.talk(conversation);
+        if let Some(entering) = talk.entering() {
+            entering.brought(from, pull.taken);
+        } else if let Some(live) = talk.quiet.take() {
+            self.show_last(conversation, live);
+        }
+        self.unsettled.insert(conversation.clone());
+    }
+
+    pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {
+        let mut taken = BTreeMap::new();
+        for entry in entries {
+            let held = Held {
+                entry,
+                from: None,
+                live: false,
+                since: now.mono,
+            };
+            let offered = self.talk(conversation).replica.offer(held);
+            // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
+            let _refused = self.take_offered(conversation, offered, &mut taken);
+        }
+        self.send_acks(taken);
+    }
+}

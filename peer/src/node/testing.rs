@@ -1,0 +1,283 @@
+//! A node in a room, with members of the tests' own making.
+
+use std::{collections::BTreeMap, hash::Hasher as _, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
+    event::{Code, Event},
+    link::{Frame, HeightsNews, LinkId, LinkUp},
+    sync::PullId,
+    types::{
+        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
+    },
+};
+
+/// Stands in for the encoding, which the node does not know.
+fn encode(draft: Draft) -> Arc<Entry> {
+    let bytes = Bytes::from(format!("{draft:?}"));
+    let mut id = [0; 32];
+    for (n, part) in id.chunks_mut(8).enumerate() {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write_usize(n);
+        hasher.write(&bytes);
+        part.copy_from_slice(&hasher.finish().to_be_bytes());
+    }
+    let id = EntryId(id);
+    Arc::new(Entry { id, draft, bytes })
+}
+
+pub(super) fn room() -> Conversation {
+    Conversation::Room(room_name())
+}
+
+fn room_name() -> RoomName {
+    RoomName::new("lobby").unwrap()
+}
+
+/// One of the others: its user, who has one device.
+#[derive(Clone, Copy)]
+pub(super) struct Other(pub(super) u8, pub(super) &'static str);
+
+impl Other {
+    pub(super) fn device(self) -> DeviceId {
+        DeviceId([self.0; 32])
+    }
+
+    pub(super) fn author(self, incarnation: u64) -> Author {
+        let device = self.device();
+        Author { device, incarnation }
+    }
+
+    pub(super) fn user(self) -> UserName {
+        UserName::new(self.1).unwrap()
+    }
+
+    fn address(self) -> PeerAddress {
+        PeerAddress {
+            user: self.user(),
+            device: self.device(),
+            address: format!("{}:1", self.1),
+        }
+    }
+
+    /// The first entry of an author of its own.
+    pub(super) fn first(self, incarnation: u64) -> Arc<Entry> {
+        self.write(incarnation, None, &[])
+    }
+
+    /// The entry after `last`, which has seen entries of others that have the Lamport time 1.
+    pub(super) fn write(self, incarnation: u64, last: Option<&Entry>, seen: &[Seen]) -> Arc<Entry> {
+        let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
+        greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
+        encode(Draft {
+            conversation: room(),
+            author: self.author(incarnation),
+            seq: last.map(|last| last.seq).unwrap_or_default().next(),
+            user: last.is_none().then(|| self.user()),
+            previous: last.map(|last| last.id),
+            seen: seen.to_vec(),
+            lamport: super::types::Lamport(greatest.0 + 1),
+            sent_at: WallTime::default(),
+            body: Body::Text("text".into()),
+        })
+    }
+
+    /// So many entries of one author.
+    pub(super) fn chain(self, incarnation: u64, count: usize) -> Vec<Arc<Entry>> {
+        let mut chain: Vec<Arc<Entry>> = Vec::new();
+        for _ in 0..count {
+            chain.push(self.write(incarnation, chain.last().map(AsRef::as_ref), &[]));
+        }
+        chain
+    }
+
+    /// What it says that it holds of its own.
+    pub(super) fn holds(self, count: u64) -> Heights {
+        Heights([(self.author(1), Seq(count))].into())
+    }
+}
+
+/// A pull that the node has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Pulled {
+    pub(super) id: PullId,
+    pub(super) from: DeviceId,
+    pub(super) heights: Heights,
+}
+
+/// Alice's node.
+pub(super) struct Alice {
+    pub(super) node: Node,
+    pub(super) now: u64,
+    pub(super) pulls: Vec<Pulled>,
+    pub(super) stopped: Vec<PullId>,
+    pub(super) events: Vec<Event>,
+}
+
+impl Alice {
+    /// She joins the room; these are in it.
+    pub(super) fn joins(others: &[Other]) -> Self {
+        Self::joins_with(LoadedLog::default(), others)
+    }
+
+    /// She holds this of the room, and joins it.
+    pub(super) fn joins_with(log: LoadedLog, others: &[Other]) -> Self {
+        let me = Identity {
+            user: UserName::new("alice").unwrap(),
+            device: DeviceId([0xaa; 32]),
+        };
+        let mut node = Node::new(me, encode, 1);
+        node.load(room(), log);
+        let mut alice = Self {
+            node,
+            now: 0,
+            pulls: Vec::new(),
+            stopped: Vec::new(),
+            events: Vec::new(),
+        };
+        alice.input(Input::Start(Vec::new()));
+        alice.input(Input::RegistryUp { hosting: false });
+        alice.input(Input::Join(room_name()));
+        alice.input(Input::RoomJoined {
+            room: room_name(),
+            created: false,
+            members: others.iter().map(|other| other.address()).collect(),
+        });
+        alice
+    }
+
+    /// She is in the room, where nobody else has written anything, with links to these.
+    pub(super) fn among(others: &[Other]) -> Self {
+        let mut alice = Self::joins(others);
+        for other in others {
+            alice.answer(*other, Heights::default());
+            alice.link(*other);
+        }
+        alice
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        let now = Now {
+            mono: Millis(self.now),
+            wall: WallTime::default(),
+        };
+        for effect in self.node.handle(input, now).then {
+            match effect {
+                Effect::Pull {
+                    pull: id,
+                    device: from,
+                    heights,
+                    ..
+                } => self.pulls.push(Pulled { id, from, heights }),
+                Effect::StopPull(id) => self.stopped.push(id),
+                Effect::Tell(event) => self.events.push(event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets time pass up to then, as a loop around the node does: whenever it wants it, there is a tick.
+    pub(super) fn pass_until(&mut self, then: u64) {
+        while let Some(due) = self.node.next_due().filter(|due| due.0 <= then) {
+            self.now = self.now.max(due.0);
+            self.input(Input::Tick);
+            let next = self.node.next_due();
+            assert!(
+                next.is_none_or(|next| next.0 > self.now),
+                "it wants the same time again"
+            );
+        }
+        self.now = then;
+    }
+
+    pub(super) fn link(&mut self, other: Other) {
+        let PeerAddress { user, device, address } = other.address();
+        self.input(Input::LinkUp(LinkUp {
+            link: LinkId(other.0.into()),
+            device,
+            user,
+            session: 1,
+            address,
+            dialed_by_us: false,
+        }));
+    }
+
+    /// A member answers what it holds.
+    pub(super) fn answer(&mut self, other: Other, heights: Heights) {
+        self.input(Input::VersionAnswer(other.device(), room(), heights));
+    }
+
+    pub(super) fn frame(&mut self, from: Other, frame: Frame) {
+        self.input(Input::Frame(LinkId(from.0.into()), frame));
+    }
+
+    /// Entries come over a link.
+    pub(super) fn live(&mut self, from: Other, entries: &[Arc<Entry>]) {
+        for entries in entries.chunks(256) {
+            let entries = entries.to_vec();
+            self.frame(
+                from,
+                Frame {
+                    entries,
+                    ..Frame::default()
+                },
+            );
+        }
+    }
+
+    /// A member tells over its link what it holds.
+    pub(super) fn told(&mut self, from: Other, heights: Heights) {
+        let news = HeightsNews {
+            conversation: room(),
+            heights,
+            reply_wanted: false,
+            left: false,
+        };
+        self.frame(
+            from,
+            Frame {
+                heights: vec![news],
+                ..Frame::default()
+            },
+        );
+    }
+
+    /// A pull brings something.
+    pub(super) fn brings(&mut self, pull: &Pulled, entries: &[Arc<Entry>]) {
+        for part in entries.chunks(256) {
+            self.input(Input::History(pull.id, part.to_vec()));
+        }
+    }
+
+    pub(super) fn ends(&mut self, pull: &Pulled) {
+        self.input(Input::HistoryEnd(pull.id, Ok(())));
+    }
+
+    pub(super) fn last_pull(&self) -> Pulled {
+        self.pulls.last().expect("a pull").clone()
+    }
+
+    pub(super) fn held(&self) -> BTreeMap<Author, Seq> {
+        self.node.talks()[&room()].replica.heights().0
+    }
+
+    /// How much she holds of another device.
+    pub(super) fn held_of(&self, other: Other) -> u64 {
+        let of = |(author, seq): (&Author, &Seq)| if author.device == other.device() { seq.0 } else { 0 };
+        self.held().iter().map(of).sum()
+    }
+
+    pub(super) fn sent(&self) -> usize {
+        self.count(|event| matches!(event, Event::Sent(_)))
+    }
+
+    pub(super) fn notices(&self, code: Code) -> usize {
+        self.count(|event| matches!(event, Event::Notice(notice) if notice.code == code))
+    }
+
+    pub(super) fn count(&self, is_it: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|event| is_it(event)).count()
+    }
+}
