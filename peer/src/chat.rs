@@ -1,16 +1,26 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{collections::BTreeSet, convert::Infallible, io, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use peerchat_identity::secret_file::{self, SecretFileError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::{
     config::ChatConfig,
+    credentials::{Credentials, CredentialsError},
     driver::{
         Channels, Driver,
         core::{Codec, Core, unreadable},
@@ -19,7 +29,7 @@ use crate::{
         request::Request,
     },
     folder::UserFolder,
-    keys::{self, KeyError},
+    known_registries::KnownRegistries,
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
     net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
@@ -52,9 +62,15 @@ pub enum ChatError {
     /// Another process uses the data folder.
     #[error(transparent)]
     Locked(#[from] LockError),
-    /// The device's key cannot be used.
+    /// The device's key or certificate cannot be used.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Credentials(#[from] CredentialsError),
+    /// A file with a secret cannot be read, or others can read it.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// It has no secret.
+    #[error("{} is not there, or its first line is empty or no text; it must have the secret in its first line", .0.display())]
+    NoSecret(PathBuf),
     /// A log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -83,9 +99,16 @@ impl ChatError {
         match self {
             Self::Login(LoginError::NameInUse(_)) => Code::NameInUse,
             Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
-            Self::Login(LoginError::Refused(_)) | Self::Listen { .. } | Self::System(_) => Code::Refused,
+            Self::Login(LoginError::Unknown { .. } | LoginError::Changed { .. }) => Code::RegistryUntrusted,
+            Self::Login(LoginError::Refused(_))
+            | Self::Listen { .. }
+            | Self::Secret(_)
+            | Self::NoSecret(_)
+            | Self::System(_) => Code::Refused,
             Self::Locked(LockError::Held { .. }) => Code::DataInUse,
-            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) | Self::Ended(_) => Code::DiskFailed,
+            Self::Folder(_) | Self::Locked(_) | Self::Credentials(_) | Self::Log(_) | Self::Ended(_) => {
+                Code::DiskFailed
+            }
         }
     }
 
@@ -102,7 +125,8 @@ impl ChatError {
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
-    let device = keys::device(folder.path())?;
+    let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
+    let device = credentials.device();
     let me = Identity {
         user: config.user.clone(),
         device,
@@ -127,18 +151,32 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         incoming,
         refusals: refusals.clone(),
     };
-    let net = Net::new(me.clone(), disk.random(), own_address, to_driver, shutdown.clone());
+    let net = Net::new(
+        me.clone(),
+        credentials,
+        disk.random(),
+        own_address,
+        to_driver,
+        shutdown.clone(),
+    );
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,
         may_host: config.host_registry,
+        known: KnownRegistries::in_folder(&config.data),
+        data: config.data,
+        fingerprint: config.registry_fingerprint,
+        password: secret_line(config.password_file.as_deref())?,
+        invitation: secret_line(config.invitation_file.as_deref())?,
     };
     let (registry, logged_in) = Registry::start(net.clone(), registry, address);
     let server = tokio::spawn(serve(net.clone(), listener));
     let wire = tokio::spawn(net.clone().run(ordered, registry));
     // Without a registry the peer starts all the same, for those whom it knows.
     let first = tokio::time::timeout(REGISTRY_WAIT, logged_in).await;
-    if let Ok(Ok(Err(refused @ (LoginError::NameInUse(_) | LoginError::Refused(_))))) = first {
+    if let Ok(Ok(Err(refused))) = first
+        && !matches!(refused, LoginError::Unavailable { .. })
+    {
         shutdown.cancel();
         drop(from_wire);
         net.ended(END_WAIT).await;
@@ -238,6 +276,16 @@ fn allow_open_files() {
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // Nobody listens where the screen has ended, and then the peer ends as well.
     let _ended = events.send(event).await;
+}
+
+/// The first line of a file with a secret.
+fn secret_line(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, ChatError> {
+    let Some(file) = file else { return Ok(None) };
+    let secret = secret_file::read(file)?.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    let text = std::str::from_utf8(&secret).map_err(|_| ChatError::NoSecret(file.to_owned()))?;
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    let line = line.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    Ok(Some(Zeroizing::new(line.to_owned())))
 }
 
 async fn listen(address: &str) -> Result<TcpListener, ChatError> {

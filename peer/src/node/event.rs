@@ -297,6 +297,12 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A device that is none of the user's wanted to be.
+    AccountAttempt,
+    /// The registry is not the one that was met at its address before, or is not known yet.
+    RegistryUntrusted,
+    /// The own certificate ends soon, or has ended.
+    CertificateEnds,
     /// A member sends more than is taken at once; the rest is pulled later.
     Flooding,
     /// Anything else the registry or the network says no to.
@@ -321,6 +327,9 @@ impl Code {
             | Self::LogDamaged
             | Self::DiskFailed
             | Self::PeerMisbehaved
+            | Self::AccountAttempt
+            | Self::RegistryUntrusted
+            | Self::CertificateEnds
             | Self::Flooding => false,
         }
     }
@@ -341,6 +350,9 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
+            Self::AccountAttempt => "account_attempt",
+            Self::RegistryUntrusted => "registry_untrusted",
+            Self::CertificateEnds => "certificate_ends",
             Self::Flooding => "flooding",
             Self::Refused => "refused",
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    event::{Event, ReplayReason},
+    event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
@@ -109,6 +109,8 @@ pub enum Input {
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
     Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// Something that the user must know and that changes nothing here.
+    Notice(Notice),
     /// Nothing but that time has passed.
     Tick,
 }

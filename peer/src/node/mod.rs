@@ -192,6 +192,7 @@ impl Node {
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::Quit => self.quit(now),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
             Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),

@@ -12,6 +12,8 @@ use std::{
 };
 
 pub use self::peer::Peer;
+use peerchat_identity::secret_file;
+use peerchat_registry::Settings;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -45,6 +47,8 @@ pub fn lasting_address() -> SocketAddr {
 /// A registry in this process, at an address that stays the same when it is killed and started again.
 pub struct Registry {
     pub address: SocketAddr,
+    /// Its authority and its accounts.
+    folder: TempDir,
     running: Option<(Runtime, CancellationToken)>,
 }
 
@@ -52,13 +56,14 @@ impl Registry {
     pub fn start() -> Self {
         let mut registry = Self {
             address: lasting_address(),
+            folder: TempDir::new().unwrap(),
             running: None,
         };
         registry.restart();
         registry
     }
 
-    /// Ends it without a word to anybody, and forgets all that it knew.
+    /// Ends it without a word to anybody, and forgets who is where.
     pub fn kill(&mut self) {
         if let Some((runtime, _)) = self.running.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));
@@ -76,8 +81,13 @@ impl Registry {
         let listener = wait_for("the registry's port", || {
             runtime.block_on(peerchat_registry::bind(address)).ok()
         });
+        let settings = Settings {
+            folder: Some(self.folder.path().join("registry")),
+            ..Settings::in_memory()
+        };
+        let registry = runtime.block_on(peerchat_registry::Registry::open(settings)).unwrap();
         let stop = CancellationToken::new();
-        runtime.spawn(peerchat_registry::serve(listener, stop.clone()));
+        runtime.spawn(peerchat_registry::serve(listener, registry, stop.clone()));
         self.running = Some((runtime, stop));
     }
 }
@@ -119,6 +129,15 @@ impl Site {
             }
         }
         peers
+    }
+
+    /// A file with the password of a user, to be given when his account is made and when a further device of his comes.
+    pub fn password_file(&self, name: &str) -> String {
+        let path = self.data.path().join(format!("password@{name}"));
+        if !path.exists() {
+            secret_file::write(&path, format!("the password of {name}\n").as_bytes()).unwrap();
+        }
+        path.to_str().unwrap().to_owned()
     }
 
     pub fn folder(&self, name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ use crate::{
     net::{CALL_DEADLINE, Net, convert},
     node::{
         Ask, Input, Liveness, PeerAddress,
+        event::{self, Notice},
         limits::ROOMS_LISTED_MAX,
         types::{EntryError, RoomName, UserName},
     },
@@ -149,10 +150,21 @@ pub(super) async fn unanswered(net: &Net, question: Question) {
     }
 }
 
-/// A change that breaks a rule is left out: the registry is trusted with who is where, and no more.
-pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
+/// What the registry tells by itself, as far as it is the node's business. A change that breaks a rule is left out: the registry is
+/// trusted with who is where and who is who, and no more.
+pub(super) fn told(net: &Net, change: wire::WatchResponse) -> Option<Input> {
     match change.change? {
         Change::Ready(_) => None,
+        Change::Revoked(revoked) => {
+            let devices = revoked.devices.iter();
+            let devices = devices.filter_map(|device| convert::device_from_wire("devices", device).ok());
+            net.credentials.revoke(devices);
+            None
+        }
+        Change::Attempt(attempt) => Some(Input::Notice(Notice {
+            code: event::Code::AccountAttempt,
+            message: attempted(&attempt)?,
+        })),
         Change::Presence(presence) => {
             let liveness = liveness(presence.liveness());
             let peer = presence.peer?;
@@ -168,6 +180,26 @@ pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
             ))
         }
     }
+}
+
+/// What the user is told of a device that tried to become one of his.
+fn attempted(attempt: &wire::AccountAttempt) -> Option<String> {
+    let device = convert::device_from_wire("device", &attempt.device).ok()?;
+    let host: String = attempt.host.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    let what = match attempt.outcome() {
+        wire::AttemptOutcome::Unspecified => return None,
+        wire::AttemptOutcome::Refused => {
+            "tried to log in as you and was refused; if that was you, /link there shows a code to /approve here"
+        }
+        wire::AttemptOutcome::WrongPassword => "tried to log in as you with a wrong password",
+        wire::AttemptOutcome::Waits => {
+            "asks to become one of yours; if that is you, type /approve with the code that it shows"
+        }
+        wire::AttemptOutcome::Added => {
+            "logged in as you with your password; if that was not you, /revoke it and change the password with /passwd"
+        }
+    };
+    Some(format!("device {device} at {host} {what}"))
 }
 
 fn liveness(liveness: wire::Liveness) -> Option<Liveness> {
