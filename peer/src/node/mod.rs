@@ -41,6 +41,7 @@ pub mod link;
 mod links;
 #[cfg(test)]
 mod pace_tests;
+pub mod people;
 mod presence;
 mod pulling;
 pub mod replica;

@@ -1,0 +1,6 @@
+//! What is known of users' devices.
+
+pub mod compare;
+mod words;
+
+pub use compare::Comparison;
