@@ -18,6 +18,7 @@ impl<D: Disk> Driver<D> {
             Request::Join(room) => self.feed([Input::Join(room)]).await?,
             Request::Open(user) => self.feed([Input::Open(user)]).await?,
             Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
+            Request::People(wish) => self.feed([Input::People(wish)]).await?,
             Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
             Request::History { conversation, last } => {
                 match self.core.replay(&conversation, last, ReplayReason::History) {

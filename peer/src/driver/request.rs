@@ -1,7 +1,10 @@
 //! What a user asks of his peer. Answers come as [`Event`](crate::node::event::Event)s, in the order of the requests as far as
 //! nobody else must be asked.
 
-use crate::node::types::{Conversation, RoomName, UserName};
+use crate::node::{
+    people::Wish,
+    types::{Conversation, RoomName, UserName},
+};
 
 /// One thing that the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Request {
         /// What.
         text: String,
     },
+    /// Something about somebody. Answered by `People`.
+    People(Wish),
     /// The last entries. Answered by `Replay`.
     History {
         /// Of which conversation.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{
-    Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+use super::{
+    people::{News, Trust},
+    types::{
+        Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+    },
 };
 
 /// One thing to tell the user.
@@ -86,6 +89,8 @@ pub enum Event {
         /// The rooms at the registry with their numbers of members; none if it cannot be reached.
         rooms: Option<Vec<(RoomName, u32)>>,
     },
+    /// Something about somebody: a new device, or an answer.
+    People(News),
     /// The way to the registry changed.
     Registry(RegistryState),
     /// A request failed, or something happened that the user should know.
@@ -243,6 +248,8 @@ pub struct Member {
     pub version: Option<u64>,
     /// How often what the member sent broke the protocol and was refused.
     pub refused: u64,
+    /// How far the user is trusted.
+    pub trust: Trust,
 }
 
 /// The way to the registry.
@@ -299,6 +306,10 @@ pub enum Code {
     PeerMisbehaved,
     /// A member sends more than is taken at once; the rest is pulled later.
     Flooding,
+    /// The user was never met, or not with that device.
+    NotMet,
+    /// Whom the user had met and trusted is not known any longer.
+    TrustLost,
     /// Anything else the registry or the network says no to.
     Refused,
 }
@@ -314,6 +325,7 @@ impl Code {
             | Self::NoConversation
             | Self::TextTooLong
             | Self::NotJoined
+            | Self::NotMet
             | Self::Refused => true,
             Self::RegistryUnavailable
             | Self::NameInUse
@@ -321,7 +333,8 @@ impl Code {
             | Self::LogDamaged
             | Self::DiskFailed
             | Self::PeerMisbehaved
-            | Self::Flooding => false,
+            | Self::Flooding
+            | Self::TrustLost => false,
         }
     }
 
@@ -342,6 +355,8 @@ impl Code {
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
             Self::Flooding => "flooding",
+            Self::NotMet => "not_met",
+            Self::TrustLost => "trust_lost",
             Self::Refused => "refused",
         }
     }

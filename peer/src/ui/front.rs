@@ -213,6 +213,7 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::List { own, rooms } => {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }
+            Event::People(news) => self.out += &self.render.people(news),
             Event::Registry(state) => self.registry(state),
             Event::Notice(notice) => {
                 self.refused |= notice.code.is_refusal();

@@ -1,6 +1,7 @@
 //! The JSON mode: one object per line. Scripts rely on names, fields and order: add kinds, and fields at the end; change nothing.
 
 mod object;
+mod people;
 
 use std::io::{self, Write};
 
@@ -233,6 +234,7 @@ impl JsonFront {
                     rooms,
                 }
             }
+            Event::People(news) => people::object(news),
             Event::Registry(state) => registry(state),
             Event::Bye => Object::Bye,
         };
@@ -265,6 +267,7 @@ impl JsonFront {
             online: member.online,
             version: member.version,
             refused: member.refused,
+            trust: people::trust(member.trust),
         };
         Object::Who {
             conversation: self.title(conversation),

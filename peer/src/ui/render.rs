@@ -5,6 +5,7 @@
 //! another message or drive the terminal.
 
 mod message;
+mod people;
 mod table;
 
 use std::collections::BTreeMap;

@@ -273,6 +273,7 @@ impl Session {
                 text,
                 last: SEARCH_HITS_MAX,
             }]),
+            Command::People(wish) => asks([Request::People(wish)]),
             Command::Version => asks([Request::Version(self.needs_current()?)]),
             Command::Help(spec) => Typed {
                 requests: Vec::new(),

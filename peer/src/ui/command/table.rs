@@ -1,13 +1,13 @@
 //! The table of commands.
 
 use super::{
-    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, read_msg, room,
-    target,
+    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, only_user, read_msg,
+    read_untrust, room, target,
 };
-use crate::node::event::Code;
+use crate::node::{event::Code, people::Wish};
 
 /// Every command, in the order of `/help`.
-pub static COMMANDS: [Spec; 11] = [
+pub static COMMANDS: [Spec; 14] = [
     Spec {
         name: "join",
         arguments: "ROOM",
@@ -67,7 +67,7 @@ pub static COMMANDS: [Spec; 11] = [
     Spec {
         name: "who",
         arguments: "",
-        about: "who is in this conversation, and who is offline",
+        about: "who is in this conversation, who is offline, and whom you trust",
         examples: &[],
         completes: Completes::No,
         read: |spec, rest| spec.alone(rest, Command::Who),
@@ -105,6 +105,39 @@ pub static COMMANDS: [Spec; 11] = [
         examples: &[],
         completes: Completes::No,
         read: |spec, rest| spec.alone(rest, Command::Version),
+    },
+    Spec {
+        name: "verify",
+        arguments: "USER",
+        about: "show words that you and USER compare, to know that nobody stands between you",
+        examples: &[(
+            "/verify bob",
+            "bob types /verify and your name; then read the words to each other",
+        )],
+        completes: Completes::User,
+        read: |spec, rest| only_user(spec, rest).map(|user| Command::People(Wish::Verify(user))),
+    },
+    Spec {
+        name: "trust",
+        arguments: "USER",
+        about: "remember that the words of /verify USER were the same on both sides",
+        examples: &[("/trust bob", "the devices of bob that you have met are his")],
+        completes: Completes::User,
+        read: |spec, rest| only_user(spec, rest).map(|user| Command::People(Wish::Trust(user))),
+    },
+    Spec {
+        name: "untrust",
+        arguments: "USER [DEVICE]",
+        about: "take /trust USER back, or forget a device of USER that is gone",
+        examples: &[
+            ("/untrust bob", "bob is not trusted any longer"),
+            (
+                "/untrust bob 1a2b3c",
+                "the device that starts with 1a2b3c is not bob's any longer",
+            ),
+        ],
+        completes: Completes::User,
+        read: read_untrust,
     },
     Spec {
         name: "help",
