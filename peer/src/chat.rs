@@ -38,7 +38,7 @@ use crate::{
         limits::REPLAY_LAST,
         types::Conversation,
     },
-    state::State,
+    state::{self, State},
     ui,
 };
 
@@ -136,8 +136,11 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         encode: convert::encode_entry,
         decode: convert::decode_entry,
     };
-    let (core, notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
+    let (mut core, mut notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
     let state = State::load(&disk, folder.path())?;
+    let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
+    core.set_people(people);
+    notices.extend(lost);
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
     let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());

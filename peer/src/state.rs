@@ -1,5 +1,7 @@
 //! What a peer remembers for its next start, beside its logs: the rooms that the user is in, and which conversation was current.
 
+pub mod people;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};

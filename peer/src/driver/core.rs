@@ -16,6 +16,7 @@ use crate::{
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
+        people::{Deed, People},
         replica::AuthorLog,
         types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
     },
@@ -34,6 +35,8 @@ pub enum Act {
     Tell(Event),
     /// Note that something was refused: from this member, if it was one, and why.
     Refused(Option<(UserName, DeviceId)>, String),
+    /// Do something about people.
+    People(Deed),
     /// Remember the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }
@@ -228,6 +231,7 @@ impl<D: Disk> Core<D> {
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::Refused(member, why) => Act::Refused(member, why),
+            Effect::People(deed) => Act::People(deed),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
         Ok(())
@@ -272,6 +276,11 @@ impl<D: Disk> Core<D> {
         };
         acts.extend(ids.into_iter().map(delivered));
         Ok(())
+    }
+
+    /// Gives the node what was remembered of people. Before the first input only.
+    pub fn set_people(&mut self, people: People) {
+        self.node.set_people(people);
     }
 
     /// The node, to be asked.

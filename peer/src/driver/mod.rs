@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod core;
+mod people;
 pub mod ports;
 mod recent_ids;
 pub mod refusals;
@@ -74,6 +75,7 @@ pub struct Driver<D: Disk> {
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
     searches: VecDeque<Search>,
     state: State,
+    people: people::Keeping,
     disk: D,
     /// The user's data folder.
     folder: PathBuf,
@@ -96,6 +98,7 @@ enum Turn {
     Incoming(Vec<Incoming>),
     Synced(Synced),
     Sync,
+    KeepPeople,
     Search,
     Tick,
 }
@@ -112,6 +115,7 @@ impl<D: Disk> Driver<D> {
             synced: mpsc::channel(TURN_MAX),
             searches: VecDeque::new(),
             state,
+            people: people::Keeping::default(),
             disk,
             folder,
             quit_at: None,
@@ -137,11 +141,13 @@ impl<D: Disk> Driver<D> {
                     self.feed([input]).await?;
                 }
                 Turn::Sync => self.sync(),
+                Turn::KeepPeople => self.keep_people().await,
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
         }
         self.feed([Input::Quit]).await?;
+        self.keep_people().await;
         Ok(self.core)
     }
 
@@ -158,6 +164,7 @@ impl<D: Disk> Driver<D> {
             .next_due()
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
+        let keep_at = self.people.keep_at;
         let mut batch = Vec::new();
         let Self { channels, synced, .. } = self;
         tokio::select! {
@@ -166,6 +173,7 @@ impl<D: Disk> Driver<D> {
             request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             () = until(sync_at) => Turn::Sync,
+            () = until(keep_at) => Turn::KeepPeople,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
                 Turn::Incoming(batch)
@@ -232,6 +240,10 @@ impl<D: Disk> Driver<D> {
                     Some((user, device)) => self.channels.refusals.of_member(&user, &device, &why),
                     None => self.channels.refusals.unknown(&why),
                 }
+                None
+            }
+            Act::People(deed) => {
+                self.people_deed(deed).await;
                 None
             }
             Act::RememberRooms(rooms) => {

@@ -138,6 +138,7 @@ impl Net {
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,
+                Order::Account(ask, reply) => registry.account(ask, reply).await,
             }
         }
     }

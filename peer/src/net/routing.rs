@@ -1,6 +1,7 @@
 //! This peer's side of the registry: it logs in, renews its lease, hears who comes and goes, and does so again whenever the
 //! registry was away. Where none listens on this machine, it hosts one.
 
+mod account;
 mod calls;
 mod login;
 
@@ -21,10 +22,11 @@ use self::{
 };
 use super::{Net, host};
 use crate::{
-    driver::ports::ORDERS_MAX,
+    driver::{ports::ORDERS_MAX, request::AccountAsk},
     known_registries::KnownRegistries,
     node::{
         Ask, Input,
+        account::AccountNews,
         limits::{REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN, WATCHED_MAX},
         types::RoomName,
     },
@@ -106,6 +108,7 @@ pub enum LoginError {
 enum Question {
     Ask(Ask),
     ListRooms(oneshot::Sender<Option<Vec<(RoomName, u32)>>>),
+    Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
 
 /// The way to the registry.
@@ -139,6 +142,10 @@ impl Registry {
     pub(super) async fn ask(&self, ask: Ask) {
         // Where this fails the peer ends, and nobody waits for the answer.
         let _ends = self.questions.send(Question::Ask(ask)).await;
+    }
+
+    pub(super) async fn account(&self, ask: AccountAsk, reply: oneshot::Sender<Result<AccountNews, String>>) {
+        let _ends = self.questions.send(Question::Account(ask, reply)).await;
     }
 
     pub(super) async fn list_rooms(&self, reply: oneshot::Sender<Option<Vec<(RoomName, u32)>>>) {
@@ -237,7 +244,7 @@ impl Client {
         let mut renew = interval_at(Instant::now() + every, every);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (calls, queue) = mpsc::channel(ORDERS_MAX);
-        let worker = worker(self.net.clone(), session.client.clone(), session.lease.clone(), queue);
+        let worker = worker(self.net.clone(), session.clients(), session.lease.clone(), queue);
         let mut worker = self.net.tasks.spawn(worker);
         let mut certificate = interval_at(Instant::now() + CERTIFICATE_LOOK, CERTIFICATE_LOOK);
         certificate.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{
-    Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+use super::{
+    account::AccountNews,
+    people::{News, Trust},
+    types::{
+        Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+    },
 };
 
 /// One thing to tell the user.
@@ -54,6 +58,8 @@ pub enum Event {
         /// How many entries were pulled.
         pulled: u64,
     },
+    /// The answer to a request about the account.
+    Account(AccountNews),
     /// The user is in a room no longer, by his own will.
     Left(Conversation),
     /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
@@ -86,6 +92,8 @@ pub enum Event {
         /// The rooms at the registry with their numbers of members; none if it cannot be reached.
         rooms: Option<Vec<(RoomName, u32)>>,
     },
+    /// Something about somebody: a new device, or an answer.
+    People(News),
     /// The way to the registry changed.
     Registry(RegistryState),
     /// A request failed, or something happened that the user should know.
@@ -243,6 +251,8 @@ pub struct Member {
     pub version: Option<u64>,
     /// How often what the member sent broke the protocol and was refused.
     pub refused: u64,
+    /// How far the user is trusted.
+    pub trust: Trust,
 }
 
 /// The way to the registry.
@@ -305,6 +315,10 @@ pub enum Code {
     CertificateEnds,
     /// A member sends more than is taken at once; the rest is pulled later.
     Flooding,
+    /// The user was never met, or not with that device.
+    NotMet,
+    /// Whom the user had met and trusted is not known any longer.
+    TrustLost,
     /// Anything else the registry or the network says no to.
     Refused,
 }
@@ -320,6 +334,7 @@ impl Code {
             | Self::NoConversation
             | Self::TextTooLong
             | Self::NotJoined
+            | Self::NotMet
             | Self::Refused => true,
             Self::RegistryUnavailable
             | Self::NameInUse
@@ -330,7 +345,8 @@ impl Code {
             | Self::AccountAttempt
             | Self::RegistryUntrusted
             | Self::CertificateEnds
-            | Self::Flooding => false,
+            | Self::Flooding
+            | Self::TrustLost => false,
         }
     }
 
@@ -354,6 +370,8 @@ impl Code {
             Self::RegistryUntrusted => "registry_untrusted",
             Self::CertificateEnds => "certificate_ends",
             Self::Flooding => "flooding",
+            Self::NotMet => "not_met",
+            Self::TrustLost => "trust_lost",
             Self::Refused => "refused",
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    people::{Deed, Wish},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
 };
@@ -44,6 +45,8 @@ pub enum Input {
     Leave(Conversation),
     /// The user says something.
     Write(Conversation, String),
+    /// The user asks about somebody.
+    People(Wish),
     /// The process is about to end: what waits is written, and the links say goodbye.
     Quit,
     /// Logged in at the registry.
@@ -163,6 +166,8 @@ pub enum Effect {
     TellDelivered(DeliveryNews),
     /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.
     Refused(Option<(UserName, DeviceId)>, String),
+    /// Do something about people.
+    People(Deed),
     /// Remember for the next start that these are the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }

@@ -147,3 +147,11 @@ pub const PULL_SLOW_MS_MAX: u64 = 300_000;
 
 /// How long joining pulls what the members hold, in milliseconds, while own texts wait. Then they go out, and pulling goes on.
 pub const JOIN_PATIENCE_MS: u64 = 60_000;
+
+/// The most users of whose devices anything is remembered. When it is reached, the one is forgotten who was met the longest ago and is
+/// not trusted; where all are trusted, a further one is not remembered.
+pub const PEOPLE_MAX: usize = 4_096;
+
+/// The most devices of a user that are remembered. When it is reached, the one is forgotten that was met the longest ago, a trusted one
+/// only where all are; it is announced when it is back.
+pub const DEVICES_OF_USER_MAX: usize = 64;

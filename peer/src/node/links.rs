@@ -78,6 +78,7 @@ impl Node {
         self.links.insert(link, device);
         self.forget_told(device);
         self.join_partner(&up.user);
+        self.meet(device);
         self.presence_changed(device);
         self.tell_all_heights(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);

@@ -19,12 +19,14 @@
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `presence` | what the registry says |
+//! | `people` | which devices users have, and whether they are trusted |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
 //! | `flood` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+pub mod account;
 pub mod clock;
 pub mod delivery;
 pub mod event;
@@ -41,6 +43,7 @@ pub mod link;
 mod links;
 #[cfg(test)]
 mod pace_tests;
+pub mod people;
 mod presence;
 mod pulling;
 pub mod replica;
@@ -59,6 +62,7 @@ pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 use event::{Event, Line};
 use flood::Flood;
 use link::{LinkId, LinkState, Peer};
+use people::People;
 use replica::Replica;
 use sync::PullId;
 use talk::{Stage, Talk};
@@ -129,8 +133,10 @@ pub struct Node {
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
     flood: Flood,
+    people: People,
     /// The time of the input that is being handled.
     now: Millis,
+    wall: WallTime,
     next_heights_at: Millis,
     next_pull: u64,
     /// When something is due, computed anew after something has changed that could change it.
@@ -143,6 +149,7 @@ impl Node {
     /// A node that holds nothing yet. `encode` makes entries of drafts; `seed` drives what is left to chance.
     pub fn new(me: Identity, encode: Encode, seed: u64) -> Self {
         Self {
+            people: People::new(me.clone()),
             me,
             encode,
             rng: fastrand::Rng::with_seed(seed),
@@ -156,6 +163,7 @@ impl Node {
             pulls: BTreeMap::new(),
             flood: Flood::default(),
             now: Millis::default(),
+            wall: WallTime::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,
             due: None,
@@ -178,7 +186,7 @@ impl Node {
 
     /// Decides what an input leads to.
     pub fn handle(&mut self, input: Input, now: Now) -> Step {
-        self.now = now.mono;
+        (self.now, self.wall) = (now.mono, now.wall);
         // On the path of a message no timer changes, unless the code that changes it says so.
         self.retime |= !matches!(
             input,
@@ -189,6 +197,7 @@ impl Node {
             Input::Join(room) => self.join(room, now),
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
+            Input::People(wish) => self.wish(wish),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::Quit => self.quit(now),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
@@ -290,10 +299,11 @@ impl Node {
         };
         let member = |user: UserName| event::Member {
             me: user == self.me.user,
-            user,
             online: false,
             version: None,
             refused: 0,
+            trust: self.people.trust(&user),
+            user,
         };
         let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
         let mut me = member(self.me.user.clone());

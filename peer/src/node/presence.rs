@@ -246,6 +246,9 @@ impl Node {
         if announce {
             self.presence_changed(device);
         }
+        if new {
+            self.meet(device);
+        }
         if new && link.is_some() {
             self.tell_heights(conversation, device, true);
         } else if new {

@@ -8,6 +8,7 @@ use super::{
     Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
     link::{Frame, HeightsNews, LinkId, LinkUp},
+    people::Deed,
     sync::PullId,
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
@@ -114,6 +115,7 @@ pub(super) struct Alice {
     pub(super) pulls: Vec<Pulled>,
     pub(super) stopped: Vec<PullId>,
     pub(super) events: Vec<Event>,
+    pub(super) deeds: Vec<Deed>,
 }
 
 impl Alice {
@@ -136,6 +138,7 @@ impl Alice {
             pulls: Vec::new(),
             stopped: Vec::new(),
             events: Vec::new(),
+            deeds: Vec::new(),
         };
         alice.input(Input::Start(Vec::new()));
         alice.input(Input::RegistryUp { hosting: false });
@@ -173,6 +176,7 @@ impl Alice {
                 } => self.pulls.push(Pulled { id, from, heights }),
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::Tell(event) => self.events.push(event),
+                Effect::People(deed) => self.deeds.push(deed),
                 _ => {}
             }
         }
@@ -190,6 +194,10 @@ impl Alice {
             );
         }
         self.now = then;
+    }
+
+    pub(super) fn unlink(&mut self, other: Other) {
+        self.input(Input::LinkDown(LinkId(other.0.into()), "gone".into()));
     }
 
     pub(super) fn link(&mut self, other: Other) {

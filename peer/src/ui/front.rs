@@ -213,6 +213,8 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::List { own, rooms } => {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }
+            Event::Account(news) => self.out += &self.render.account(news),
+            Event::People(news) => self.out += &self.render.people(news),
             Event::Registry(state) => self.registry(state),
             Event::Notice(notice) => {
                 self.refused |= notice.code.is_refusal();

@@ -1,10 +1,11 @@
 //! The JSON mode: one object per line. Scripts rely on names, fields and order: add kinds, and fields at the end; change nothing.
 
 mod object;
+mod people;
 
 use std::io::{self, Write};
 
-use self::object::{Message, Object, Own, Person, Room};
+use self::object::{Device, Message, Object, Own, Person, Room};
 use super::{
     Front,
     command::COMMANDS,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
+        account::AccountNews,
         event::{
             Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason,
         },
@@ -233,6 +235,8 @@ impl JsonFront {
                     rooms,
                 }
             }
+            Event::Account(news) => account(news),
+            Event::People(news) => people::object(news),
             Event::Registry(state) => registry(state),
             Event::Bye => Object::Bye,
         };
@@ -265,6 +269,7 @@ impl JsonFront {
             online: member.online,
             version: member.version,
             refused: member.refused,
+            trust: people::trust(member.trust),
         };
         Object::Who {
             conversation: self.title(conversation),
@@ -281,6 +286,37 @@ fn registry(state: &RegistryState) -> Object<'_> {
         RegistryState::Lost { reason } => ("lost", Some(reason.as_str())),
     };
     Object::Registry { state, reason }
+}
+
+fn account(news: &AccountNews) -> Object<'_> {
+    match news {
+        AccountNews::Devices { devices, has_password } => Object::Devices {
+            devices: devices
+                .iter()
+                .map(|device| Device {
+                    device: device.device.to_string(),
+                    label: &device.label,
+                    added_at: time::rfc3339(device.added),
+                    seen_at: time::rfc3339(device.seen),
+                    online: device.online,
+                    here: device.here,
+                })
+                .collect(),
+            has_password: *has_password,
+        },
+        AccountNews::Approved { device, label } => Object::Approved {
+            device: device.to_string(),
+            label,
+        },
+        AccountNews::Revoked(device) => Object::Revoked {
+            device: device.to_string(),
+        },
+        AccountNews::PasswordSet => Object::PasswordSet,
+        AccountNews::Code { code, valid_s } => Object::Link {
+            code,
+            valid_s: *valid_s,
+        },
+    }
 }
 
 impl Front for JsonFront {

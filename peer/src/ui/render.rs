@@ -4,7 +4,9 @@
 //! fit there stands below with an indent. Since every control character in it is made visible first, no text can look like
 //! another message or drive the terminal.
 
+mod account;
 mod message;
+mod people;
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,10 +14,10 @@ use std::collections::BTreeMap;
 use chrono::{NaiveDate, TimeZone};
 
 pub use self::message::Show;
-use super::{colour::Paint, safe::visible_line, width};
+use super::{colour::Paint, safe::visible_line, time, width};
 use crate::node::{
     event::{Joined, Notice, Presence, Ready, RegistryState},
-    types::{Conversation, UserName},
+    types::{Conversation, UserName, WallTime},
 };
 
 /// Below so many entries a pull is over before anybody could read how far it is.
@@ -216,6 +218,11 @@ impl<Z: TimeZone> Renderer<Z> {
     /// A line between messages: `── text ──`
     pub fn rule(&self, text: &str) -> String {
         self.quiet(&[&format!("── {text} ──")])
+    }
+
+    /// A day, as short as it is clear.
+    fn day(&self, time: WallTime) -> String {
+        time::local(time, &self.zone).date_naive().to_string()
     }
 
     /// Lines of our own, in the background. They hold nothing of others but names.

@@ -263,6 +263,7 @@ impl Session {
                 }
             }
             Command::List => asks([Request::List]),
+            Command::Account(ask) => asks([Request::Account(ask)]),
             Command::Who => asks([Request::Who(self.needs_current()?)]),
             Command::History(last) => asks([Request::History {
                 conversation: self.needs_current()?,
@@ -273,6 +274,7 @@ impl Session {
                 text,
                 last: SEARCH_HITS_MAX,
             }]),
+            Command::People(wish) => asks([Request::People(wish)]),
             Command::Version => asks([Request::Version(self.needs_current()?)]),
             Command::Help(spec) => Typed {
                 requests: Vec::new(),

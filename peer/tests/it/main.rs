@@ -25,6 +25,7 @@ mod lost_data;
 mod names;
 mod network;
 mod partition;
+mod people;
 mod plain;
 mod refusals;
 mod registry;

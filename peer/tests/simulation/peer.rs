@@ -253,6 +253,8 @@ impl World {
                 None
             }
             Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
+            // What is remembered of people is not simulated: nobody is refused for it.
+            Act::People(_) => None,
             Act::RememberRooms(rooms) => {
                 self.peers[who].rooms = rooms;
                 None

@@ -1,10 +1,13 @@
 //! The questions that the registry is asked one by one, and what it tells by itself.
 
-use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use peerchat_proto::v1::{
+    self as wire, account_service_client::AccountServiceClient, routing_service_client::RoutingServiceClient,
+    watch_response::Change,
+};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
-use super::Question;
+use super::{Question, account};
 use crate::{
     net::{CALL_DEADLINE, Net, convert},
     node::{
@@ -15,20 +18,21 @@ use crate::{
     },
 };
 
+/// The services of a registry.
+pub(super) struct Clients {
+    pub(super) routing: RoutingServiceClient<Channel>,
+    pub(super) accounts: AccountServiceClient<Channel>,
+}
+
 /// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away: what was
 /// asked then is asked again after the next log-in.
-pub(super) async fn worker(
-    net: Net,
-    mut client: RoutingServiceClient<Channel>,
-    lease: Vec<u8>,
-    mut questions: mpsc::Receiver<Question>,
-) {
+pub(super) async fn worker(net: Net, mut clients: Clients, lease: Vec<u8>, mut questions: mpsc::Receiver<Question>) {
     let mut away = false;
     while let Some(question) = questions.recv().await {
         match question {
             question if away => unanswered(&net, question).await,
             Question::Ask(ask) => {
-                let call = call(&mut client, lease.clone(), &ask);
+                let call = call(&mut clients.routing, lease.clone(), &ask);
                 let answer = match timeout(CALL_DEADLINE, call).await {
                     Ok(answer) => answer,
                     Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
@@ -38,8 +42,13 @@ pub(super) async fn worker(
                     net.tell(input).await;
                 }
             }
+            Question::Account(ask, reply) => {
+                let answer = timeout(CALL_DEADLINE, account::ask(&mut clients.accounts, &lease, ask)).await;
+                let answer = answer.unwrap_or_else(|_| Err(Status::unavailable("the registry does not answer")));
+                let _gone = reply.send(answer.map_err(|status| status.message().to_owned()));
+            }
             Question::ListRooms(reply) => {
-                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut client, &lease)).await;
+                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut clients.routing, &lease)).await;
                 // Nobody waits where the peer ends.
                 let _gone = reply.send(rooms.ok().and_then(Result::ok));
             }
@@ -143,6 +152,9 @@ pub(super) async fn unanswered(net: &Net, question: Question) {
             if let Some(input) = failed(ask, &Status::unavailable("the registry does not answer")) {
                 net.tell(input).await;
             }
+        }
+        Question::Account(_, reply) => {
+            let _gone = reply.send(Err("the registry does not answer; try again when it is back".to_owned()));
         }
         Question::ListRooms(reply) => {
             let _gone = reply.send(None);

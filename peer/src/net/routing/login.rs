@@ -5,7 +5,10 @@ use peerchat_identity::{
     connect::{connect, registry_fingerprint},
     tls,
 };
-use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use peerchat_proto::v1::{
+    self as wire, account_service_client::AccountServiceClient, routing_service_client::RoutingServiceClient,
+    watch_response::Change,
+};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
@@ -15,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::{LoginError, RegistryConfig};
+use super::{LoginError, RegistryConfig, calls::Clients};
 use crate::{
     known_registries::KnownRegistry,
     net::{
@@ -31,10 +34,21 @@ const RENEWALS_MAX: usize = 64;
 /// A log-in with everything that goes on under it.
 pub(super) struct Session {
     pub(super) client: RoutingServiceClient<Channel>,
+    pub(super) accounts: AccountServiceClient<Channel>,
     pub(super) lease: Vec<u8>,
     pub(super) lease_ms: u32,
     pub(super) renewals: mpsc::Sender<wire::WatchRequest>,
     pub(super) changes: Streaming<wire::WatchResponse>,
+}
+
+impl Session {
+    /// What the registry's services are asked through.
+    pub(super) fn clients(&self) -> Clients {
+        Clients {
+            routing: self.client.clone(),
+            accounts: self.accounts.clone(),
+        }
+    }
 }
 
 /// Logs in at the registry, which is hosted in this process where that may be and none is there.
@@ -53,6 +67,7 @@ pub(super) async fn log_in(
     let fingerprint = recognise(config, &stream, hosted.is_some())?;
     let connected = channel::over(stream, &config.address).await;
     let channel = connected.map_err(|error| unavailable(error.to_string()))?;
+    let accounts = AccountServiceClient::new(channel.clone());
     let mut client = RoutingServiceClient::new(channel);
     let secret = |secret: &Option<zeroize::Zeroizing<String>>| secret.as_deref().cloned().unwrap_or_default();
     let request = wire::LogInRequest {
@@ -99,6 +114,7 @@ pub(super) async fn log_in(
     }
     Ok(Session {
         client,
+        accounts,
         lease: login.lease.to_vec(),
         lease_ms: login.lease_ms,
         renewals,

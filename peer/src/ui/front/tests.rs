@@ -134,6 +134,7 @@ fn who_is_there_is_known_without_asking() {
         online,
         version: None,
         refused: 0,
+        trust: crate::node::people::Trust::None,
     };
     f.event(Event::Members {
         conversation: room("dev"),
@@ -166,6 +167,7 @@ fn the_row_above_the_prompt_tells_what_changes() {
         online,
         version: None,
         refused: 0,
+        trust: crate::node::people::Trust::None,
     };
     f.event(Event::Who {
         conversation: room("lobby"),

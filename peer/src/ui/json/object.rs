@@ -80,6 +80,22 @@ pub(super) enum Object<'e> {
         state: &'static str,
         reason: Option<&'e str>,
     },
+    Devices {
+        devices: Vec<Device<'e>>,
+        has_password: bool,
+    },
+    Approved {
+        device: String,
+        label: &'e str,
+    },
+    Revoked {
+        device: String,
+    },
+    PasswordSet,
+    Link {
+        code: &'e str,
+        valid_s: u64,
+    },
     Switched {
         conversation: String,
     },
@@ -91,6 +107,27 @@ pub(super) enum Object<'e> {
         message: &'e str,
     },
     Bye,
+    NewDevice {
+        user: &'e str,
+        device: String,
+        known: usize,
+        trusted: bool,
+    },
+    Verify {
+        user: &'e str,
+        words: &'e [&'static str],
+        devices: Vec<Compared<'e>>,
+        trusted: bool,
+    },
+    Trusted {
+        user: &'e str,
+        devices: Vec<String>,
+    },
+    ForgotDevice {
+        user: &'e str,
+        device: String,
+        known: usize,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +150,26 @@ pub(super) struct Person<'e> {
     pub(super) online: bool,
     pub(super) version: Option<u64>,
     pub(super) refused: u64,
+    pub(super) trust: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Compared<'e> {
+    pub(super) user: &'e str,
+    pub(super) device: String,
+    pub(super) first_met: Option<String>,
+    pub(super) counts: bool,
+    pub(super) trusted: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Device<'e> {
+    pub(super) device: String,
+    pub(super) label: &'e str,
+    pub(super) added_at: String,
+    pub(super) seen_at: String,
+    pub(super) online: bool,
+    pub(super) here: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     node::{
         event::Code,
+        people::{Comparison, News, Trust, compare::Compared},
         types::{EntryId, Heights, RoomName, Seq},
     },
     ui::testing::{author, line, room, user},
@@ -185,10 +186,11 @@ fn every_other_event() {
                     online: true,
                     version: Some(3),
                     refused: 2,
+                    trust: Trust::NewDevice,
                 }],
                 refused_unknown: 7,
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2}],"refused_unknown":7}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2,"trust":"new_device"}],"refused_unknown":7}"##,
         ),
         (
             Event::List {
@@ -207,6 +209,44 @@ fn every_other_event() {
                 message: "there is no eve".into(),
             }),
             r#"{"event":"error","code":"no_such_user","message":"there is no eve"}"#,
+        ),
+        (
+            Event::People(News::NewDevice {
+                user: user("bob"),
+                device: author(11).device,
+                known: 1,
+                trusted: true,
+            }),
+            r#"{"event":"new_device","user":"bob","device":"DEVICE","known":1,"trusted":true}"#,
+        ),
+        (
+            Event::People(News::Compared(
+                Comparison {
+                    user: user("bob"),
+                    devices: vec![Compared {
+                        user: user("bob"),
+                        device: author(11).device,
+                        first_met: Some(line("bob", "").sent_at),
+                        counts: true,
+                        trusted: false,
+                    }],
+                    trusted: false,
+                },
+                ["acorn"; 12],
+            )),
+            r#"{"event":"verify","user":"bob","words":["acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn"],"devices":[{"user":"bob","device":"DEVICE","first_met":"2026-01-31T14:02:07.042Z","counts":true,"trusted":false}],"trusted":false}"#,
+        ),
+        (
+            Event::People(News::Trusted(user("bob"), vec![author(11).device])),
+            r#"{"event":"trusted","user":"bob","devices":["DEVICE"]}"#,
+        ),
+        (
+            Event::People(News::Forgot {
+                user: user("bob"),
+                device: author(11).device,
+                known: 0,
+            }),
+            r#"{"event":"forgot_device","user":"bob","device":"DEVICE","known":0}"#,
         ),
         (Event::Bye, r#"{"event":"bye"}"#),
     ];

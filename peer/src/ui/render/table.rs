@@ -8,7 +8,8 @@ use super::{Renderer, counted};
 use crate::{
     node::{
         event::Member,
-        types::{Author, Conversation, Heights, RoomName, UserName},
+        people::Trust,
+        types::{Author, Conversation, DeviceId, Heights, RoomName, UserName},
     },
     ui::width,
 };
@@ -18,6 +19,12 @@ const ROWS_MAX: usize = 200;
 
 /// How much of a device's id is shown: enough to tell one from another.
 const DEVICE_CHARS: usize = 12;
+
+/// The beginning of a device's id.
+pub(super) fn short(device: &DeviceId) -> String {
+    let start: String = device.to_string().chars().take(DEVICE_CHARS).collect();
+    format!("{start}…")
+}
 
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
@@ -30,7 +37,17 @@ impl<Z: TimeZone> Renderer<Z> {
             };
             let version = member.version.map(|version| format!("version {version}"));
             let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
-            let version = version.into_iter().chain(refused).collect::<Vec<_>>().join("  ");
+            let trust = match member.trust {
+                Trust::None => None,
+                Trust::Whole => Some("✓ trusted".to_owned()),
+                Trust::NewDevice => Some("! has a new device".to_owned()),
+            };
+            let version = version
+                .into_iter()
+                .chain(trust)
+                .chain(refused)
+                .collect::<Vec<_>>()
+                .join("  ");
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
             [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
@@ -102,8 +119,8 @@ impl<Z: TimeZone> Renderer<Z> {
             let name = user.map_or_else(|| "?".to_owned(), |user| self.name(user));
             let painted = user.map(|user| self.paint.user(user, *user == self.me, &name));
             let who = if counts[user] > 1 {
-                let device: String = author.device.to_string().chars().take(DEVICE_CHARS).collect();
-                format!("device {device}…, incarnation {:016x}", author.incarnation)
+                let device = short(&author.device);
+                format!("device {device}, incarnation {:016x}", author.incarnation)
             } else {
                 String::new()
             };
@@ -119,9 +136,9 @@ impl<Z: TimeZone> Renderer<Z> {
 }
 
 /// A cell and, where it has colours, how it is written.
-type Cell = (String, Option<String>);
+pub(super) type Cell = (String, Option<String>);
 
-fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
+pub(super) fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
     let rows: Vec<_> = rows.collect();
     let widest = |column: usize| rows.iter().map(|row| width::columns(&row[column].0)).max().unwrap_or(0);
     let columns = [widest(0), widest(1)];

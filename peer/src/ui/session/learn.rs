@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Delivery, NAMES_MAX, Session, Standing, UNREAD_BYTES_MAX, UNREAD_LINES_MAX};
 use crate::node::{
     event::{Code, Delivered, Event, Line, Notice, Presence},
+    people::News,
     types::{Conversation, UserName},
 };
 
@@ -70,11 +71,14 @@ impl Session {
             }
             Event::NotEntered { conversation, .. } => self.not_entered(conversation),
             Event::Notice(notice) => self.learn_refusal(notice),
+            Event::People(News::NewDevice { user, .. }) => self.learn_user(user),
             Event::Replay(_)
+            | Event::People(_)
             | Event::Version { .. }
             | Event::Progress { .. }
             | Event::Synced { .. }
             | Event::Registry(_)
+            | Event::Account(_)
             | Event::Bye => {}
         }
     }
