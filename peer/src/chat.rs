@@ -1,5 +1,7 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
+mod entrance;
+
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -39,7 +41,7 @@ use crate::{
         types::Conversation,
     },
     state::{self, State},
-    ui,
+    ui::{self, entrance::Entrance},
 };
 
 /// How many events wait for the screen. When they are as many, the peer waits for its user.
@@ -50,8 +52,6 @@ const REQUESTS_MAX: usize = 64;
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
-/// How long the first start of a session waits for the registry before it goes on without one.
-const REGISTRY_WAIT: Duration = Duration::from_secs(10);
 
 /// The peer cannot run, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,9 @@ pub enum ChatError {
     /// The registry refuses the user.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The same, and the user was told before the end where a script reads.
+    #[error(transparent)]
+    NotLetIn(LoginError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -97,14 +100,8 @@ impl ChatError {
     /// The code under which scripts know the error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Login(LoginError::NameInUse(_)) => Code::NameInUse,
-            Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
-            Self::Login(LoginError::Unknown { .. } | LoginError::Changed { .. }) => Code::RegistryUntrusted,
-            Self::Login(LoginError::Refused(_))
-            | Self::Listen { .. }
-            | Self::Secret(_)
-            | Self::NoSecret(_)
-            | Self::System(_) => Code::Refused,
+            Self::Login(error) | Self::NotLetIn(error) => Self::login_code(error),
+            Self::Listen { .. } | Self::Secret(_) | Self::NoSecret(_) | Self::System(_) => Code::Refused,
             Self::Locked(LockError::Held { .. }) => Code::DataInUse,
             Self::Folder(_) | Self::Locked(_) | Self::Credentials(_) | Self::Log(_) | Self::Ended(_) => {
                 Code::DiskFailed
@@ -112,9 +109,18 @@ impl ChatError {
         }
     }
 
+    fn login_code(error: &LoginError) -> Code {
+        match error {
+            LoginError::NameInUse(_) => Code::NameInUse,
+            LoginError::Unknown { .. } | LoginError::Changed { .. } => Code::RegistryUntrusted,
+            LoginError::Unavailable { .. } => Code::RegistryUnavailable,
+            LoginError::Refused(_) => Code::Refused,
+        }
+    }
+
     /// Whether the user interface has told it already.
     pub fn is_told(&self) -> bool {
-        matches!(self, Self::Ended(_))
+        matches!(self, Self::Ended(_) | Self::NotLetIn(_))
     }
 }
 
@@ -172,18 +178,16 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         password: secret_line(config.password_file.as_deref())?,
         invitation: secret_line(config.invitation_file.as_deref())?,
     };
-    let (registry, logged_in) = Registry::start(net.clone(), registry, address);
+    let registry_config = registry.clone();
+    let (registry, mut attempts) = Registry::start(net.clone(), registry, address);
     let server = tokio::spawn(serve(net.clone(), listener));
     let wire = tokio::spawn(net.clone().run(ordered, registry));
-    // Without a registry the peer starts all the same, for those whom it knows.
-    let first = tokio::time::timeout(REGISTRY_WAIT, logged_in).await;
-    if let Ok(Ok(Err(refused))) = first
-        && !matches!(refused, LoginError::Unavailable { .. })
-    {
+    let mut door = Entrance::new(config.json);
+    if let Err(refused) = entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
         shutdown.cancel();
         drop(from_wire);
         net.ended(END_WAIT).await;
-        return Err(refused.into());
+        return Err(refused);
     }
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
@@ -196,7 +200,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         history: Some(folder.path().join("input-history")),
         bell: config.bell,
     };
-    let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    let screen = tokio::spawn(ui::run(requests.clone(), shown, door.into_lines(), options));
     // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
     let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
     let conversations: BTreeSet<_> = logged

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use peerchat_identity::{
@@ -60,12 +60,24 @@ pub enum CredentialsError {
 pub struct Shown {
     /// The own certificate.
     pub certificate: DeviceCertificate,
+    /// Since when it is shown. Its own beginning lies before that, for clocks that are slow.
+    since: SystemTime,
     /// The authority that issued it and those of the others.
     pub trust: Trust,
     /// The end of connections that others dial.
     pub server: Arc<ServerConfig>,
     /// The end of connections that this peer dials.
     pub client: Arc<ClientConfig>,
+}
+
+impl Shown {
+    /// For how long it can be shown in all.
+    pub fn span(&self) -> Duration {
+        self.certificate
+            .not_after
+            .duration_since(self.since)
+            .unwrap_or_default()
+    }
 }
 
 /// What this device shows, and whom it believes.
@@ -135,14 +147,9 @@ impl Credentials {
     /// Whether it is time for another certificate: two thirds of this one's time are over.
     pub fn is_renewal_due(&self) -> bool {
         let shown = self.shown.borrow();
-        let Some(certificate) = shown.as_ref().map(|shown| &shown.certificate) else {
-            return true;
-        };
-        let span = certificate
-            .not_after
-            .duration_since(certificate.not_before)
-            .unwrap_or_default();
-        SystemTime::now() >= certificate.not_before + span / 3 * 2
+        shown
+            .as_ref()
+            .is_none_or(|shown| SystemTime::now() >= shown.since + shown.span() / 3 * 2)
     }
 
     /// Tells of each new certificate.
@@ -180,6 +187,7 @@ impl Credentials {
             });
         }
         Ok(Shown {
+            since: SystemTime::now(),
             server: tls::peer_server(&self.key, &certificate, &trust)?,
             client: tls::peer_client(&self.key, &certificate, &trust)?,
             certificate,

@@ -7,6 +7,7 @@
 mod channel;
 mod client;
 pub mod convert;
+mod expiry;
 mod host;
 mod link;
 mod parts;
@@ -38,7 +39,7 @@ use crate::{
     },
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
-pub use routing::{LoginError, Registry, RegistryConfig};
+pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 
 /// The deadline of a call that is answered once, and of every part of an answer in parts.
@@ -105,6 +106,7 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        self.tasks.spawn(expiry::watch(self.clone()));
         let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {

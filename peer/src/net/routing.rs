@@ -16,6 +16,7 @@ use tokio::{
 use tonic::Code;
 use zeroize::Zeroizing;
 
+pub use self::login::link_device;
 use self::{
     calls::{told, unanswered, worker},
     login::{Session, log_in},
@@ -111,6 +112,26 @@ enum Question {
     Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
 
+/// How logging in goes, until it has worked once.
+#[derive(Debug)]
+pub struct Attempts {
+    outcomes: mpsc::Receiver<Result<(), LoginError>>,
+    again: mpsc::Sender<Option<Zeroizing<String>>>,
+}
+
+impl Attempts {
+    /// How the next attempt ended; none where the peer ends. After one that was refused there is no other before [`Attempts::again`].
+    pub async fn outcome(&mut self) -> Option<Result<(), LoginError>> {
+        self.outcomes.recv().await
+    }
+
+    /// Tries again, with this password if there is one.
+    pub async fn again(&self, password: Option<Zeroizing<String>>) {
+        // Where this fails the peer ends.
+        let _ends = self.again.send(password).await;
+    }
+}
+
 /// The way to the registry.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -119,14 +140,11 @@ pub struct Registry {
 
 impl Registry {
     /// Starts to log in, and goes on logging in whenever the registry was away, until the shutdown of `net`. `address` is told
-    /// where the others find this peer. The receiver tells how the first attempt went.
-    pub fn start(
-        net: Net,
-        config: RegistryConfig,
-        address: watch::Sender<String>,
-    ) -> (Self, oneshot::Receiver<Result<(), LoginError>>) {
+    /// where the others find this peer.
+    pub fn start(net: Net, config: RegistryConfig, address: watch::Sender<String>) -> (Self, Attempts) {
         let (questions, asked) = mpsc::channel(ORDERS_MAX);
-        let (first, outcome) = oneshot::channel();
+        let (first, outcomes) = mpsc::channel(1);
+        let (again, retry) = mpsc::channel(1);
         let client = Client {
             net: net.clone(),
             config,
@@ -134,9 +152,10 @@ impl Registry {
             asked,
             hosted: None,
             first: Some(first),
+            retry,
         };
         net.tasks.spawn(client.run());
-        (Self { questions }, outcome)
+        (Self { questions }, Attempts { outcomes, again })
     }
 
     pub(super) async fn ask(&self, ask: Ask) {
@@ -159,7 +178,9 @@ struct Client {
     address: watch::Sender<String>,
     asked: mpsc::Receiver<Question>,
     hosted: Option<host::HostedRegistry>,
-    first: Option<oneshot::Sender<Result<(), LoginError>>>,
+    /// Where attempts are told until one has worked.
+    first: Option<mpsc::Sender<Result<(), LoginError>>>,
+    retry: mpsc::Receiver<Option<Zeroizing<String>>>,
 }
 
 impl Client {
@@ -172,7 +193,8 @@ impl Client {
                 outcome = self.log_in() => match outcome {
                     Ok(session) => {
                         let begun = Instant::now();
-                        self.first(Ok(()));
+                        self.tell_attempt(Ok(()));
+                        self.first = None;
                         let hosting = self.hosted.is_some();
                         self.net.tell(Input::RegistryUp { hosting }).await;
                         let Some(error) = self.session(session).await else { break };
@@ -185,7 +207,18 @@ impl Client {
                 },
             };
             tracing::debug!(%error, "no registry");
-            self.first(Err(error.clone()));
+            let is_refusal = !matches!(error, LoginError::Unavailable { .. });
+            self.tell_attempt(Err(error.clone()));
+            if is_refusal && self.first.is_some() {
+                // Trying again without anything new would only be another attempt to be told of.
+                let password = tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    password = self.retry.recv() => password,
+                };
+                let Some(password) = password else { break };
+                self.config.password = password.or(self.config.password.take());
+                continue;
+            }
             self.net.tell(Input::RegistryDown(error.to_string())).await;
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -198,10 +231,10 @@ impl Client {
         }
     }
 
-    fn first(&mut self, outcome: Result<(), LoginError>) {
-        if let Some(first) = self.first.take() {
-            // Nobody waits where the peer ends at once.
-            let _gone = first.send(outcome);
+    fn tell_attempt(&self, outcome: Result<(), LoginError>) {
+        if let Some(first) = &self.first {
+            // Nobody looks any more where the chat began without the registry.
+            let _passed = first.try_send(outcome);
         }
     }
 

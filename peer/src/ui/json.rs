@@ -38,7 +38,19 @@ pub fn print_error(code: Code, message: &str, out: &mut dyn Write) -> io::Result
             message,
         },
     );
-    out.write_all(line.as_bytes())
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+/// Writes news of the account before the chat has begun, as one object.
+///
+/// # Errors
+/// Writing fails.
+pub fn print_account(news: &AccountNews, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    JsonFront::write(&mut line, &account(news));
+    out.write_all(line.as_bytes())?;
+    out.flush()
 }
 
 /// The JSON mode: turns lines into requests and events into lines.

@@ -49,12 +49,15 @@ pub struct Registry {
     pub address: SocketAddr,
     /// Its authority and its accounts.
     folder: TempDir,
+    /// How long its certificates are valid.
+    lifetime: Duration,
     running: Option<(Runtime, CancellationToken)>,
 }
 
 impl Registry {
-    pub fn start() -> Self {
+    pub fn start(lifetime: Duration) -> Self {
         let mut registry = Self {
+            lifetime,
             address: lasting_address(),
             folder: TempDir::new().unwrap(),
             running: None,
@@ -70,6 +73,11 @@ impl Registry {
         }
     }
 
+    /// Where it keeps its authority and its accounts.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("registry")
+    }
+
     pub fn restart(&mut self) {
         self.kill();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -82,7 +90,8 @@ impl Registry {
             runtime.block_on(peerchat_registry::bind(address)).ok()
         });
         let settings = Settings {
-            folder: Some(self.folder.path().join("registry")),
+            folder: Some(self.folder()),
+            certificate_lifetime: self.lifetime,
             ..Settings::in_memory()
         };
         let registry = runtime.block_on(peerchat_registry::Registry::open(settings)).unwrap();
@@ -100,9 +109,14 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
+        Self::with_certificates_of(Duration::from_secs(12 * 3_600))
+    }
+
+    /// A site whose registry issues certificates that are valid for so long.
+    pub fn with_certificates_of(lifetime: Duration) -> Self {
         Self {
             data: TempDir::new().unwrap(),
-            registry: Registry::start(),
+            registry: Registry::start(lifetime),
         }
     }
 

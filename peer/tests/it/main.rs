@@ -7,10 +7,12 @@
     reason = "this is a test"
 )]
 
+mod accounts;
 mod attack;
 mod bad_history;
 mod big_room;
 mod causes;
+mod certificates;
 mod damage;
 mod direct;
 mod disk;

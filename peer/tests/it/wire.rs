@@ -165,8 +165,18 @@ impl Fake {
         Self::log_in_with(site, user, address, DeviceKey::generate().unwrap())
     }
 
+    /// Logs in as a further device of a user who has a password.
+    pub fn log_in_as_device(site: &Site, user: &str, password: &str) -> Self {
+        let key = DeviceKey::generate().unwrap();
+        Self::log_in_full(site, user, "127.0.0.1:1".parse().unwrap(), key, password.trim())
+    }
+
     /// Logs in with a certain device.
     pub fn log_in_with(site: &Site, user: &str, address: SocketAddr, key: DeviceKey) -> Self {
+        Self::log_in_full(site, user, address, key, "")
+    }
+
+    fn log_in_full(site: &Site, user: &str, address: SocketAddr, key: DeviceKey, password: &str) -> Self {
         let device = Bytes::copy_from_slice(&key.public());
         let runtime = runtime();
         let (registry, login) = runtime.block_on(async {
@@ -176,6 +186,7 @@ impl Fake {
             let request = LogInRequest {
                 user: user.into(),
                 address: address.to_string(),
+                password: password.to_owned(),
                 ..LogInRequest::default()
             };
             let login = registry.log_in(request).await.unwrap().into_inner();

@@ -6,8 +6,8 @@ use peerchat_identity::{
     tls,
 };
 use peerchat_proto::v1::{
-    self as wire, account_service_client::AccountServiceClient, routing_service_client::RoutingServiceClient,
-    watch_response::Change,
+    self as wire, account_service_client::AccountServiceClient, link_device_response::Step,
+    routing_service_client::RoutingServiceClient, watch_response::Change,
 };
 use tokio::{
     net::TcpStream,
@@ -26,6 +26,7 @@ use crate::{
         channel::{self, ConnectError},
         host,
     },
+    node::account::AccountNews,
 };
 
 /// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
@@ -75,7 +76,7 @@ pub(super) async fn log_in(
         address: config.advertise.clone(),
         password: secret(&config.password),
         invitation: secret(&config.invitation),
-        label: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        label: label(),
     };
     let refused = |status: Status| match status.code() {
         Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
@@ -120,6 +121,51 @@ pub(super) async fn log_in(
         renewals,
         changes,
     })
+}
+
+/// Waits until another device of the user approves this one. `code` gets what the user must type there.
+///
+/// # Errors
+/// The registry is not there or not the right one, or nobody approved it in time.
+pub async fn link_device(
+    net: &Net,
+    config: &RegistryConfig,
+    code: mpsc::Sender<AccountNews>,
+) -> Result<(), LoginError> {
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: config.address.clone(),
+        reason,
+    };
+    let refused = |status: Status| LoginError::Refused(status.message().to_owned());
+    let stream = reach(net, config, &mut None).await?;
+    recognise(config, &stream, false)?;
+    let connected = channel::over(stream, &config.address).await;
+    let mut accounts = AccountServiceClient::new(connected.map_err(|error| unavailable(error.to_string()))?);
+    let request = wire::LinkDeviceRequest {
+        user: net.me.user.shown().to_owned(),
+        label: label(),
+    };
+    let mut steps = accounts.link_device(request).await.map_err(refused)?.into_inner();
+    while let Some(step) = steps.message().await.map_err(refused)? {
+        match step.step {
+            Some(Step::Code(shown)) => {
+                let news = AccountNews::Code {
+                    code: shown.code,
+                    valid_s: u64::from(shown.valid_ms / 1_000),
+                };
+                // Nobody reads where the peer ends.
+                let _ends = code.send(news).await;
+            }
+            Some(Step::Approved(_)) => return Ok(()),
+            None => {}
+        }
+    }
+    Err(unavailable("it ended the linking".to_owned()))
+}
+
+/// What this device calls itself: the name of its machine.
+fn label() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Connects to whatever listens at the address, after starting a registry there if that may be.
