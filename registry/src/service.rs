@@ -326,7 +326,6 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::UnknownLease => Code::Unauthenticated,
-            Refusal::NameTaken(_) => Code::AlreadyExists,
             Refusal::UnknownUser(_) => Code::NotFound,
             Refusal::NotInRoom(_) => Code::FailedPrecondition,
             Refusal::LeasesFull

@@ -55,23 +55,6 @@ fn a_data_folder_is_for_one_process() {
 }
 
 #[test]
-fn a_name_is_for_one_device_at_a_time() {
-    let site = Site::new();
-    let mut peers = site.room("lobby", &["alice", "bob"]);
-    let elsewhere = TempDir::new().unwrap();
-    for name in ["alice", "Alice"] {
-        let (code, message) = refused(&site, elsewhere.path(), name, &[]);
-        assert_eq!(code, "name_in_use");
-        assert!(message.contains(name), "{message}");
-    }
-    talk(&mut peers, "undisturbed");
-    peers.remove(0).quit();
-    let mut other = Peer::spawn(elsewhere.path(), &site.registry.address.to_string(), "alice", &[]);
-    other.wait("ready", |event| event["event"] == "ready");
-    other.quit();
-}
-
-#[test]
 fn a_folder_that_cannot_be_used_is_a_clear_error() {
     let site = Site::new();
     let data = TempDir::new().unwrap();

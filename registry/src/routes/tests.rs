@@ -68,17 +68,20 @@ fn two_in_the_lobby() -> Routes {
 }
 
 #[test]
-fn a_name_belongs_to_the_device_that_holds_it_live() {
+fn a_user_may_have_several_live_devices() {
     let mut routes = two_in_the_lobby();
-    let refused = routes.log_in(peer("ALICE", 3, 3), token(3), T0).answer;
-    assert_eq!(
-        refused,
-        Err(Refusal::NameTaken(user("alice"))),
-        "case makes no other name"
-    );
+    ok(routes.renew(token(2), &[user("alice")], T0));
+    let step = routes.log_in(peer("ALICE", 3, 3), token(3), T0);
+    assert_eq!(told(&step.effects), ["2 ALICE@3 Here"], "case makes no other user");
+    ok(step);
+    assert_eq!(ok(routes.find(token(2), &user("alice"), T0)).peers.len(), 2);
+    let step = routes.join_room(token(3), &room("lobby"), T0);
+    assert_eq!(told(&step.effects), ["1 #lobby ALICE@3 Here", "2 #lobby ALICE@3 Here"]);
+    assert_eq!(ok(step).members.len(), 3);
+    // One that goes takes nothing from the other.
     ok(routes.log_out(token(1), T0));
-    ok(routes.log_in(peer("ALICE", 3, 3), token(3), T0));
-    assert_eq!(ok(routes.find(token(2), &user("alice"), T0)).user.shown(), "ALICE");
+    let found = ok(routes.find(token(2), &user("alice"), T0));
+    assert_eq!((found.user.shown(), found.peers.len()), ("ALICE", 1));
 }
 
 #[test]

@@ -197,13 +197,6 @@ pub enum Refusal {
     /// Nobody holds this lease.
     #[error("this lease has ended, or the registry was started anew; log in again")]
     UnknownLease,
-    /// Another live device has the name.
-    #[error(
-        "the name {0} is in use on another device; take another name, or end peerchat there (if it crashed, its name is \
-         free {lease_s} s later)",
-        lease_s = limits::LEASE.as_secs()
-    )]
-    NameTaken(UserName),
     /// The user's name is not known.
     #[error("no user {0} was ever seen here; mind the spelling, or wait until {0} logs in")]
     UnknownUser(UserName),

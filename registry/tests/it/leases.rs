@@ -33,19 +33,15 @@ async fn a_user_is_found_where_he_listens() {
 }
 
 #[tokio::test]
-async fn a_name_is_refused_to_another_device() {
+async fn several_devices_of_a_user_are_live_at_once() {
     let registry = Registry::start();
-    let mut alice = Caller::log_in(&registry, "alice", 1).await;
-    let mut client = registry.client().await;
-    let (code, text) = refused(client.log_in(login("ALICE", 2, "127.0.0.1:1")).await);
-    assert_eq!(code, Code::AlreadyExists);
-    assert!(
-        text.contains("ALICE is in use on another device; take another name"),
-        "{text}"
-    );
-
-    alice.log_out().await.unwrap();
-    client.log_in(login("ALICE", 2, "127.0.0.1:1")).await.unwrap();
+    let mut one = Caller::log_in(&registry, "alice", 1).await;
+    let mut two = Caller::log_in(&registry, "ALICE", 2).await;
+    assert_eq!(two.find("alice").await.unwrap().len(), 2);
+    one.join("lobby").await.unwrap();
+    assert_eq!(two.join("lobby").await.unwrap().members.len(), 2);
+    one.log_out().await.unwrap();
+    assert_eq!(two.find("alice").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
