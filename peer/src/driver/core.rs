@@ -16,8 +16,9 @@ use crate::{
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
+        memberships::Memberships,
         replica::AuthorLog,
-        types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, UserName},
     },
 };
 
@@ -34,8 +35,8 @@ pub enum Act {
     Tell(Event),
     /// Note that something was refused: from this member, if it was one, and why.
     Refused(Option<(UserName, DeviceId)>, String),
-    /// Remember the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Remember in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// How entries become bytes and bytes become entries.
@@ -211,6 +212,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 created,
                 members,
+                by_other_device,
                 held,
             } => {
                 let replay = self.last(&conversation, REPLAY_LAST, &held)?;
@@ -221,6 +223,7 @@ impl<D: Disk> Core<D> {
                     version,
                     members,
                     replay,
+                    by_other_device,
                 }))
             }
             Effect::TellLast(conversation, count, held, why) => {
@@ -228,7 +231,7 @@ impl<D: Disk> Core<D> {
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::Refused(member, why) => Act::Refused(member, why),
-            Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
+            Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
         });
         Ok(())
     }

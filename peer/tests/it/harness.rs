@@ -107,6 +107,13 @@ impl Site {
         peer
     }
 
+    /// Starts another device of a user, with its data in a folder of its own, and waits until it is ready.
+    pub fn second_device(&self, name: &str, data: &Path) -> Peer {
+        let mut peer = Peer::spawn(data, &self.registry.address.to_string(), name, &[]);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    }
+
     /// Starts peers and puts all of them into a room.
     pub fn room(&self, room: &str, names: &[&str]) -> Vec<Peer> {
         let mut peers: Vec<Peer> = names.iter().map(|name| self.peer(name)).collect();
@@ -127,9 +134,7 @@ impl Site {
 
     /// What `peerchat log CONVERSATION --json` prints.
     pub fn log(&self, name: &str, conversation: &str) -> String {
-        let output = peerchat(self.data.path(), &["log", conversation, "--user", name, "--json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        log_in(self.data.path(), name, conversation)
     }
 
     /// The texts in a log, in canonical order.
@@ -167,6 +172,13 @@ impl Site {
         );
         assert!(output.status.success(), "{name}: {found}{error}");
     }
+}
+
+/// What `peerchat log CONVERSATION --json` prints of the data in a folder.
+pub fn log_in(data: &Path, name: &str, conversation: &str) -> String {
+    let output = peerchat(data, &["log", conversation, "--user", name, "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Fails unless every one of `texts` is in `found` exactly once, and nothing else is.

@@ -12,6 +12,7 @@ mod bad_history;
 mod big_room;
 mod causes;
 mod damage;
+mod devices;
 mod direct;
 mod disk;
 mod flood;
