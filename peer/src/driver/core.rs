@@ -16,9 +16,10 @@ use crate::{
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
+        memberships::Memberships,
         people::{Deed, People},
         replica::AuthorLog,
-        types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, UserName},
     },
 };
 
@@ -37,8 +38,8 @@ pub enum Act {
     Refused(Option<(UserName, DeviceId)>, String),
     /// Do something about people.
     People(Deed),
-    /// Remember the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Remember in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// How entries become bytes and bytes become entries.
@@ -214,6 +215,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 created,
                 members,
+                by_other_device,
                 held,
             } => {
                 let replay = self.last(&conversation, REPLAY_LAST, &held)?;
@@ -224,6 +226,7 @@ impl<D: Disk> Core<D> {
                     version,
                     members,
                     replay,
+                    by_other_device,
                 }))
             }
             Effect::TellLast(conversation, count, held, why) => {
@@ -232,7 +235,7 @@ impl<D: Disk> Core<D> {
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::People(deed) => Act::People(deed),
-            Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
+            Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
         });
         Ok(())
     }

@@ -127,8 +127,8 @@ impl<D: Disk> Driver<D> {
     /// # Errors
     /// The disk refuses: nothing that is not in the log was said or acked.
     pub async fn run(mut self) -> Result<Core<D>, LogError> {
-        let rooms = self.state.rooms();
-        self.feed([Input::Start(rooms)]).await?;
+        let memberships = self.state.memberships();
+        self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
             let turn = self.next_turn().await;
             match turn {
@@ -246,8 +246,8 @@ impl<D: Disk> Driver<D> {
                 self.people_deed(deed).await;
                 None
             }
-            Act::RememberRooms(rooms) => {
-                self.state.set_rooms(&rooms);
+            Act::RememberRooms(memberships) => {
+                self.state.set_memberships(&memberships);
                 self.save_state().await;
                 None
             }

@@ -21,7 +21,7 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet},
     node::{
         Input,
-        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX},
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, MEMBERSHIPS_MAX},
         link::{LinkId, Outgoing},
     },
 };
@@ -98,10 +98,16 @@ impl FrameStream {
                     }
                     frame.heights.push(heights);
                 }
+                Outgoing::Memberships(news) => {
+                    if frame.memberships.len() + news.len() > MEMBERSHIPS_MAX {
+                        self.waiting.push_front(Outgoing::Memberships(news));
+                        return Some(frame);
+                    }
+                    frame.memberships.extend(news.iter().map(convert::membership_to_wire));
+                }
             }
         }
-        let empty = frame.entries.is_empty() && frame.acks.is_empty() && frame.heights.is_empty();
-        (!empty).then_some(frame)
+        (frame != Frame::default()).then_some(frame)
     }
 }
 

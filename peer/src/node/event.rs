@@ -17,9 +17,9 @@ pub enum Event {
     Ready(Ready),
     /// The user is in a conversation: the answer to a request to join or open it. `replay` holds its last entries.
     Joined(Joined),
-    /// An entry of somebody else came in.
+    /// An entry of somebody else came in, or one that the user wrote at another device.
     Message(Line),
-    /// An own entry is in the own log.
+    /// An entry that the user wrote here is in the own log.
     Sent(Line),
     /// A member has an own entry in its log.
     Delivered(Delivered),
@@ -61,7 +61,12 @@ pub enum Event {
     /// The answer to a request about the account.
     Account(AccountNews),
     /// The user is in a room no longer, by his own will.
-    Left(Conversation),
+    Left {
+        /// Which.
+        conversation: Conversation,
+        /// He has left it at another device.
+        by_other_device: bool,
+    },
     /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
     NotEntered {
         /// Which conversation.
@@ -134,6 +139,8 @@ pub struct Joined {
     pub members: Vec<UserName>,
     /// The last entries in canonical order.
     pub replay: Vec<Line>,
+    /// The user has joined it at another device.
+    pub by_other_device: bool,
 }
 
 /// An entry as it is shown.
@@ -247,6 +254,8 @@ pub struct Member {
     pub me: bool,
     /// Has a live link (or is the own user).
     pub online: bool,
+    /// How many of his devices are there, this one included.
+    pub devices: usize,
     /// How many entries the member is known to hold, where that is known.
     pub version: Option<u64>,
     /// How often what the member sent broke the protocol and was refused.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    memberships::Memberships,
     people::{Deed, Wish},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
@@ -35,8 +36,8 @@ pub enum Liveness {
 /// Everything that can happen to a node.
 #[derive(Debug)]
 pub enum Input {
-    /// The process starts, and these rooms had not been left when the last one ended.
-    Start(Vec<RoomName>),
+    /// The process starts, and this was remembered of the rooms that the user is in.
+    Start(Memberships),
     /// The user wants to be in a room.
     Join(RoomName),
     /// The user opens the direct conversation with a user.
@@ -156,6 +157,8 @@ pub enum Effect {
         created: bool,
         /// Who is in it.
         members: Vec<UserName>,
+        /// The user has joined it at another device.
+        by_other_device: bool,
         /// What is held: what comes later is told by itself.
         held: Heights,
     },
@@ -168,8 +171,8 @@ pub enum Effect {
     Refused(Option<(UserName, DeviceId)>, String),
     /// Do something about people.
     People(Deed),
-    /// Remember for the next start that these are the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Remember for the next start in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// A question to the registry.

@@ -28,6 +28,8 @@ pub enum Stage {
 pub struct Entering {
     /// The user asked for it and is told; otherwise it is taken up again where the last run left it.
     pub announce: bool,
+    /// The user has joined it at another device, and this one follows.
+    pub by_other_device: bool,
     /// Members that have not answered what they hold.
     pub waiting: BTreeSet<DeviceId>,
     /// From whom entries were pulled.

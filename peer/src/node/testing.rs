@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, hash::Hasher as _, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
+    Ask, DeliveryNews, Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
-    link::{Frame, HeightsNews, LinkId, LinkUp},
+    link::{Frame, HeightsNews, LinkId, LinkUp, Outgoing},
     people::Deed,
     sync::PullId,
     types::{
@@ -55,7 +55,7 @@ impl Other {
         UserName::new(self.1).unwrap()
     }
 
-    fn address(self) -> PeerAddress {
+    pub(super) fn address(self) -> PeerAddress {
         PeerAddress {
             user: self.user(),
             device: self.device(),
@@ -70,10 +70,21 @@ impl Other {
 
     /// The entry after `last`, which has seen entries of others that have the Lamport time 1.
     pub(super) fn write(self, incarnation: u64, last: Option<&Entry>, seen: &[Seen]) -> Arc<Entry> {
+        self.write_in(room(), incarnation, last, seen)
+    }
+
+    /// The same in another conversation.
+    pub(super) fn write_in(
+        self,
+        conversation: Conversation,
+        incarnation: u64,
+        last: Option<&Entry>,
+        seen: &[Seen],
+    ) -> Arc<Entry> {
         let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
         greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
         encode(Draft {
-            conversation: room(),
+            conversation,
             author: self.author(incarnation),
             seq: last.map(|last| last.seq).unwrap_or_default().next(),
             user: last.is_none().then(|| self.user()),
@@ -116,6 +127,13 @@ pub(super) struct Alice {
     pub(super) stopped: Vec<PullId>,
     pub(super) events: Vec<Event>,
     pub(super) deeds: Vec<Deed>,
+    /// What went out over links.
+    pub(super) sent: Vec<(LinkId, Outgoing)>,
+    pub(super) dialled: Vec<DeviceId>,
+    pub(super) asked: Vec<Ask>,
+    pub(super) delivered: Vec<DeliveryNews>,
+    /// Which conversations she is said to have joined, and whether by another device.
+    pub(super) joined: Vec<(Conversation, bool)>,
 }
 
 impl Alice {
@@ -139,8 +157,13 @@ impl Alice {
             stopped: Vec::new(),
             events: Vec::new(),
             deeds: Vec::new(),
+            sent: Vec::new(),
+            dialled: Vec::new(),
+            asked: Vec::new(),
+            delivered: Vec::new(),
+            joined: Vec::new(),
         };
-        alice.input(Input::Start(Vec::new()));
+        alice.input(Input::Start(super::memberships::Memberships::default()));
         alice.input(Input::RegistryUp { hosting: false });
         alice.input(Input::Join(room_name()));
         alice.input(Input::RoomJoined {
@@ -177,6 +200,15 @@ impl Alice {
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::Tell(event) => self.events.push(event),
                 Effect::People(deed) => self.deeds.push(deed),
+                Effect::Send(link, what) => self.sent.push((link, what)),
+                Effect::Dial(device, _) => self.dialled.push(device),
+                Effect::Registry(ask) => self.asked.push(ask),
+                Effect::TellDelivered(news) => self.delivered.push(news),
+                Effect::TellJoined {
+                    conversation,
+                    by_other_device,
+                    ..
+                } => self.joined.push((conversation, by_other_device)),
                 _ => {}
             }
         }
@@ -277,7 +309,7 @@ impl Alice {
         self.held().iter().map(of).sum()
     }
 
-    pub(super) fn sent(&self) -> usize {
+    pub(super) fn wrote(&self) -> usize {
         self.count(|event| matches!(event, Event::Sent(_)))
     }
 

@@ -131,6 +131,9 @@ impl<Z: TimeZone> TextFront<Z> {
             self.out += &self.render.message(line, show);
             return;
         }
+        if line.user == *self.session.me() {
+            return;
+        }
         let first = self
             .session
             .unread()
@@ -201,9 +204,12 @@ impl<Z: TimeZone> TextFront<Z> {
             } => self
                 .out
                 .extend(self.render.synced(conversation, *version, from, *pulled)),
-            Event::Left(conversation) => {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => {
                 self.shown.remove(conversation);
-                self.out += &self.render.left(conversation);
+                self.out += &self.render.left(conversation, *by_other_device);
             }
             Event::Who {
                 conversation,

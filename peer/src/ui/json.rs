@@ -150,6 +150,7 @@ impl JsonFront {
             version: joined.version,
             members: joined.members.iter().map(UserName::shown).collect(),
             created: joined.created,
+            by_other_device: joined.by_other_device,
         };
         self.put(&object);
         self.put_replayed(&joined.replay);
@@ -222,8 +223,12 @@ impl JsonFront {
                 from: from.iter().map(UserName::shown).collect(),
                 pulled: *pulled,
             },
-            Event::Left(conversation) => Object::Left {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => Object::Left {
                 conversation: self.title(conversation),
+                by_other_device: *by_other_device,
             },
             Event::Who {
                 conversation,
@@ -281,6 +286,7 @@ impl JsonFront {
             online: member.online,
             version: member.version,
             refused: member.refused,
+            devices: member.devices,
             trust: people::trust(member.trust),
         };
         Object::Who {

@@ -23,6 +23,9 @@ use crate::node::{
 /// Below so many entries a pull is over before anybody could read how far it is.
 const PROGRESS_FROM: u64 = 2_000;
 
+/// What is said where this device follows another one.
+const AS_ELSEWHERE: &str = ", as at another of your devices";
+
 /// Turns what the peer tells into lines, each with its end.
 #[derive(Debug)]
 pub struct Renderer<Z> {
@@ -114,18 +117,20 @@ impl<Z: TimeZone> Renderer<Z> {
             Conversation::Room(_) if joined.created => "is new: you created it",
             Conversation::Room(_) => "joined",
         };
+        let where_else = if joined.by_other_device { AS_ELSEWHERE } else { "" };
         let version = match joined.version {
             0 => String::new(),
             1 => "; 1 message is kept here".to_owned(),
             version => format!("; {version} messages are kept here"),
         };
-        self.quiet(&[&format!("→ {title} {how}{with}{version}")])
+        self.quiet(&[&format!("→ {title} {how}{with}{where_else}{version}")])
     }
 
     /// A conversation was left.
-    pub fn left(&self, conversation: &Conversation) -> String {
+    pub fn left(&self, conversation: &Conversation, by_other_device: bool) -> String {
         let title = self.title(conversation);
-        self.quiet(&[&format!("← {title} left; what was said stays on your disk")])
+        let where_else = if by_other_device { AS_ELSEWHERE } else { "" };
+        self.quiet(&[&format!("← {title} left{where_else}; what was said stays on your disk")])
     }
 
     /// Somebody came or went.

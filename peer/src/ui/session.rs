@@ -40,7 +40,7 @@ pub struct Session {
     /// Asked for and not answered yet; what is written there meanwhile waits at the driver.
     opening: BTreeSet<Conversation>,
     open: BTreeSet<Conversation>,
-    /// Direct conversations that are not open, in which the other user has written.
+    /// Direct conversations that are not open, in which there is something: from the other user, or from another own device.
     heard: BTreeSet<Conversation>,
     unread: BTreeMap<Conversation, Unread>,
     members: BTreeMap<Conversation, BTreeMap<UserName, Standing>>,
@@ -57,15 +57,17 @@ pub struct Session {
 pub struct Unread {
     /// How many lines.
     pub count: usize,
-    /// The lines, unless there are too many.
+    /// The lines, unless there are too many. Those that the user wrote at another device are among them, and are not counted.
     pub lines: VecDeque<Line>,
     bytes: usize,
+    /// There were too many.
+    is_cut: bool,
 }
 
 impl Unread {
     /// Whether `lines` holds all of them.
     pub fn is_whole(&self) -> bool {
-        self.lines.len() == self.count
+        !self.is_cut
     }
 }
 
@@ -192,6 +194,7 @@ impl Session {
     pub fn unread(&self) -> impl Iterator<Item = (&Conversation, usize)> {
         self.unread
             .iter()
+            .filter(|(_, unread)| unread.count > 0)
             .map(|(conversation, unread)| (conversation, unread.count))
     }
 

@@ -182,8 +182,10 @@ fn without_a_registry_all_talk_until_their_certificates_end_and_are_told_before(
     assert!(soon.contains("ends in"), "{soon}");
     let over = peers[0].error("certificate_ends");
     assert!(over.contains("has ended"), "{over}");
-    peers[0].wait("the end of the link", |event| {
-        event["event"] == "presence" && event["user"] == "bob" && event["online"] == false
+    // Whose certificate ends first is a matter of moments.
+    wait_for("the end of the link", || {
+        let gone = |event: &serde_json::Value| event["event"] == "presence" && event["online"] == false;
+        peers[0].events().iter().any(gone).then_some(())
     });
     peers[0].say("said to nobody");
     site.registry.restart();

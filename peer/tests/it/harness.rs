@@ -4,16 +4,22 @@
 mod peer;
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 pub use self::peer::Peer;
 use peerchat_identity::secret_file;
-use peerchat_registry::Settings;
+use peerchat_proto::names::UserName;
+use peerchat_registry::{
+    Settings,
+    accounts::{Accounts, Policy, WallTime, password::Password, rules::Registration, store::Place},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -71,6 +77,30 @@ impl Registry {
         if let Some((runtime, _)) = self.running.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
+    }
+
+    /// Gives the account of a user a password, as a device of his could.
+    pub fn set_password(&self, name: &str, password: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let policy = Policy {
+            registration: Registration::Open,
+            certificate_lifetime: self.lifetime,
+        };
+        let name = UserName::new(name).unwrap();
+        let password = Arc::new(Password::new(password.trim()).unwrap());
+        runtime.block_on(async {
+            let accounts = Accounts::open(&Place::Folder(self.folder()), policy).await.unwrap();
+            let devices = accounts.devices(&name).await.unwrap();
+            let first = devices.first().expect("he has a device").device;
+            accounts
+                .set_password(&name, first, &password, WallTime::now())
+                .await
+                .unwrap();
+            accounts.close().await;
+        });
     }
 
     /// Where it keeps its authority and its accounts.
@@ -131,6 +161,19 @@ impl Site {
         peer
     }
 
+    /// Starts another device of a user, with its data in a folder of its own, and waits until it is ready.
+    pub fn second_device(&self, name: &str, data: &Path) -> Peer {
+        let password = self.password_file(name);
+        if !data.join(name).exists() {
+            self.registry
+                .set_password(name, &fs::read_to_string(&password).unwrap());
+        }
+        let args = ["--password-file", password.as_str()];
+        let mut peer = Peer::spawn(data, &self.registry.address.to_string(), name, &args);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    }
+
     /// Starts peers and puts all of them into a room.
     pub fn room(&self, room: &str, names: &[&str]) -> Vec<Peer> {
         let mut peers: Vec<Peer> = names.iter().map(|name| self.peer(name)).collect();
@@ -160,9 +203,7 @@ impl Site {
 
     /// What `peerchat log CONVERSATION --json` prints.
     pub fn log(&self, name: &str, conversation: &str) -> String {
-        let output = peerchat(self.data.path(), &["log", conversation, "--user", name, "--json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        log_in(self.data.path(), name, conversation)
     }
 
     /// The texts in a log, in canonical order.
@@ -200,6 +241,13 @@ impl Site {
         );
         assert!(output.status.success(), "{name}: {found}{error}");
     }
+}
+
+/// What `peerchat log CONVERSATION --json` prints of the data in a folder.
+pub fn log_in(data: &Path, name: &str, conversation: &str) -> String {
+    let output = peerchat(data, &["log", conversation, "--user", name, "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Fails unless every one of `texts` is in `found` exactly once, and nothing else is.

@@ -14,6 +14,7 @@ mod big_room;
 mod causes;
 mod certificates;
 mod damage;
+mod devices;
 mod direct;
 mod disk;
 mod flood;

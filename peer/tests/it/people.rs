@@ -36,7 +36,7 @@ fn back_without_data(site: &Site, peer: Peer) -> Peer {
     let name = peer.name.clone();
     peer.quit();
     fs::remove_dir_all(site.folder(&name)).unwrap();
-    let mut peer = site.peer(&name);
+    let mut peer = site.second_device(&name, site.data.path());
     peer.join("lobby");
     peer
 }

@@ -4,12 +4,13 @@ use peerchat_proto::v1 as wire;
 
 use super::{
     author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
-    heights_from_wire, heights_to_wire, invalid,
+    heights_from_wire, heights_to_wire, invalid, name_error,
 };
 use crate::node::{
-    limits::CONVERSATIONS_MAX,
+    limits::{CONVERSATIONS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews},
-    types::{EntryError, Seq},
+    memberships::Membership,
+    types::{EntryError, RoomName, Seq},
 };
 
 /// What came in over a link, apart from a hello.
@@ -17,9 +18,13 @@ use crate::node::{
 /// # Errors
 /// Something in it breaks a rule.
 pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
-    for (what, found) in [("acks", frame.acks.len()), ("heights", frame.heights.len())] {
-        if found > CONVERSATIONS_MAX {
-            return Err(invalid(what, &format!("at most {CONVERSATIONS_MAX}"), found));
+    for (what, found, most) in [
+        ("acks", frame.acks.len(), CONVERSATIONS_MAX),
+        ("heights", frame.heights.len(), CONVERSATIONS_MAX),
+        ("memberships", frame.memberships.len(), MEMBERSHIPS_MAX),
+    ] {
+        if found > most {
+            return Err(invalid(what, &format!("at most {most}"), found));
         }
     }
     let bye = frame.bye.map(|bye| match bye.reason() {
@@ -37,6 +42,11 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
             .heights
             .into_iter()
             .map(heights_news_from_wire)
+            .collect::<Result<_, _>>()?,
+        memberships: frame
+            .memberships
+            .into_iter()
+            .map(membership_from_wire)
             .collect::<Result<_, _>>()?,
         bye,
     })
@@ -95,4 +105,21 @@ fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError
         reply_wanted: news.reply_wanted,
         left: news.left,
     })
+}
+
+pub(crate) fn membership_to_wire((room, known): &(RoomName, Membership)) -> wire::Membership {
+    wire::Membership {
+        room: room.as_str().to_owned(),
+        stamp: known.stamp,
+        is_in: known.is_in,
+    }
+}
+
+fn membership_from_wire(said: wire::Membership) -> Result<(RoomName, Membership), EntryError> {
+    let wire::Membership { room, stamp, is_in } = said;
+    let room = RoomName::new(&room).map_err(|error| name_error("membership", error))?;
+    if !(1..=STAMP_MAX).contains(&stamp) {
+        return Err(invalid("membership's stamp", &format!("from 1 to {STAMP_MAX}"), stamp));
+    }
+    Ok((room, Membership { stamp, is_in }))
 }

@@ -22,6 +22,7 @@ pub(super) enum Object<'e> {
         version: u64,
         members: Vec<&'e str>,
         created: bool,
+        by_other_device: bool,
     },
     Message(Message<'e>),
     Sent(Message<'e>),
@@ -47,6 +48,7 @@ pub(super) enum Object<'e> {
     },
     Left {
         conversation: String,
+        by_other_device: bool,
     },
     Synced {
         conversation: String,
@@ -150,6 +152,7 @@ pub(super) struct Person<'e> {
     pub(super) online: bool,
     pub(super) version: Option<u64>,
     pub(super) refused: u64,
+    pub(super) devices: usize,
     pub(super) trust: Option<&'static str>,
 }
 

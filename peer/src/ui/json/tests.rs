@@ -62,11 +62,12 @@ fn ready_and_joined() {
         version: 12,
         members: vec![user("alice"), user("bob")],
         replay: vec![line("bob", "hi")],
+        by_other_device: false,
     });
     assert_eq!(
         object(joined),
         golden(&format!(
-            r##"{{"event":"joined","conversation":"#lobby","version":12,"members":["alice","bob"],"created":true}}
+            r##"{{"event":"joined","conversation":"#lobby","version":12,"members":["alice","bob"],"created":true,"by_other_device":false}}
 {{"event":"message",{MESSAGE}true}}"##
         ))
     );
@@ -156,8 +157,11 @@ fn every_other_event() {
             r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7},"users":{"DEVICE-000000000000001f":"bob"}}"##,
         ),
         (
-            Event::Left(room("lobby")),
-            r##"{"event":"left","conversation":"#lobby"}"##,
+            Event::Left {
+                conversation: room("lobby"),
+                by_other_device: true,
+            },
+            r##"{"event":"left","conversation":"#lobby","by_other_device":true}"##,
         ),
         (
             Event::Synced {
@@ -185,12 +189,13 @@ fn every_other_event() {
                     me: false,
                     online: true,
                     version: Some(3),
+                    devices: 2,
                     refused: 2,
                     trust: Trust::NewDevice,
                 }],
                 refused_unknown: 7,
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2,"trust":"new_device"}],"refused_unknown":7}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2,"devices":2,"trust":"new_device"}],"refused_unknown":7}"##,
         ),
         (
             Event::List {

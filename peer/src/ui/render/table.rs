@@ -35,6 +35,10 @@ impl<Z: TimeZone> Renderer<Z> {
                 (false, true) => "online",
                 (false, false) => "offline",
             };
+            let standing = match member.devices {
+                0 | 1 => standing.to_owned(),
+                devices => format!("{standing} ({devices} devices)"),
+            };
             let version = member.version.map(|version| format!("version {version}"));
             let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
             let trust = match member.trust {
@@ -50,7 +54,7 @@ impl<Z: TimeZone> Renderer<Z> {
                 .join("  ");
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
-            [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
+            [(name, Some(painted)), (standing, None), (version, None)]
         });
         let head = format!(
             "{}: {}",

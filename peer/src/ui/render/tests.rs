@@ -105,6 +105,7 @@ fn answers() {
         me: name == "alice",
         online,
         version,
+        devices: usize::from(online),
         refused: 0,
         trust: Trust::None,
     };
@@ -113,6 +114,12 @@ fn answers() {
         r.who(&room("lobby"), &members, 0),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
     );
+    members[0].devices = 2;
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .contains("alice  you (2 devices)  version 9\n")
+    );
+    members[0].devices = 1;
     members[1].refused = 3;
     assert_eq!(
         r.who(&room("lobby"), &members, 5),

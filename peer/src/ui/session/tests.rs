@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    node::event::{Code, Delivered, Event, Joined, Presence, Ready},
+    node::event::{Code, Delivered, Event, Joined, Presence, Ready, Replay, ReplayReason},
     ui::testing::{author, line, room, user},
 };
 
@@ -21,6 +21,7 @@ fn joined(conversation: Conversation) -> Event {
         version: 0,
         members: ["alice", "bob", "carol"].map(user).into(),
         replay: Vec::new(),
+        by_other_device: false,
     })
 }
 
@@ -316,8 +317,33 @@ fn a_conversation_that_the_other_one_began_can_be_switched_to() {
         asks(&mut session, "at noon", &[write(direct("bob"), "at noon")]);
         session.learn(&joined(direct("bob")), keep_unread);
         assert_eq!(session.unread().count(), 0, "shown by the answer");
-        session.learn(&Event::Left(direct("bob")), keep_unread);
+        let left = Event::Left {
+            conversation: direct("bob"),
+            by_other_device: false,
+        };
+        session.learn(&left, keep_unread);
         refuses(&mut session, "/switch bob", Code::NotJoined);
+    }
+}
+
+#[test]
+fn a_conversation_that_another_own_device_has_can_be_switched_to() {
+    for event in [
+        Event::Message(Line {
+            conversation: direct("bob"),
+            ..line("alice", "from elsewhere")
+        }),
+        Event::Replay(Replay {
+            conversation: direct("bob"),
+            why: ReplayReason::Synced,
+            lines: vec![line("alice", "from elsewhere")],
+            more: true,
+        }),
+    ] {
+        let mut session = session();
+        session.learn(&event, true);
+        assert_eq!(session.unread().count(), 0);
+        asks(&mut session, "/switch bob", &[Request::Open(user("bob"))]);
     }
 }
 
