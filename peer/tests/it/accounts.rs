@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Peer, Site},
+    harness::{Peer, Site, wait_for},
     wire::Fake,
 };
 
@@ -17,6 +17,15 @@ fn spawn(site: &Site, data: &TempDir, name: &str, args: &[&str]) -> Peer {
 fn device(peer: &mut Peer) -> String {
     let ready = peer.wait("ready", |event| event["event"] == "ready");
     ready["device"].as_str().unwrap().to_owned()
+}
+
+/// At how many devices a member is.
+fn devices_of(peer: &mut Peer, user: &str) -> u64 {
+    peer.type_line("/who");
+    let who = peer.wait("who", |event| event["event"] == "who");
+    let members = who["members"].as_array().unwrap();
+    let member = members.iter().find(|member| member["user"] == *user);
+    member.map_or(0, |member| member["devices"].as_u64().unwrap())
 }
 
 fn assert_refused(mut peer: Peer, code: &str, why: &str) {
@@ -89,6 +98,7 @@ fn a_device_is_linked_by_a_code_and_ended_for_good() {
     second.join("lobby");
     second.say("from my other device");
     assert_eq!(bob.hear("from my other device")["author"], "alice");
+    wait_for("both devices", || (devices_of(&mut bob, "alice") == 2).then_some(()));
 
     alice.type_line("/devices");
     let devices = alice.wait("the devices", |event| event["event"] == "devices");
@@ -103,9 +113,7 @@ fn a_device_is_linked_by_a_code_and_ended_for_good() {
     alice.type_line(&format!("/revoke {}", &id[..8]));
     alice.wait("the end", |event| event["event"] == "revoked" && event["device"] == *id);
     // Its link is cut, and nobody takes it back.
-    bob.wait("the cut", |event| {
-        event["event"] == "presence" && event["user"] == "alice" && event["online"] == false
-    });
+    wait_for("the cut", || (devices_of(&mut bob, "alice") == 1).then_some(()));
     second.kill();
     assert_refused(spawn(&site, &elsewhere, "alice", &[]), "refused", "revoked");
     bob.say("undisturbed");
@@ -129,7 +137,7 @@ fn a_revoked_device_is_refused_by_peers_though_its_certificate_is_valid() {
     let id: String = fake.device.iter().map(|byte| format!("{byte:02x}")).collect();
     mallory.type_line(&format!("/revoke {id}"));
     mallory.wait("the end", |event| event["event"] == "revoked");
-    let refused = crate::harness::wait_for("the refusal", || fake.block_on(client.version(version())).err());
+    let refused = wait_for("the refusal", || fake.block_on(client.version(version())).err());
     assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{refused}");
     assert!(refused.message().contains("revoked"), "{refused}");
     // Also by who comes later.

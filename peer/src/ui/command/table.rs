@@ -176,7 +176,10 @@ pub static COMMANDS: [Spec; 19] = [
         name: "passwd",
         arguments: "[PASSWORD]",
         about: "set the password with which a further device of yours gets in; asked for where it is not given",
-        examples: &[("/passwd", "asks for it, and does not show it")],
+        examples: &[(
+            "/passwd a long sentence",
+            "sets it; at a prompt, /passwd alone asks for it and does not show it",
+        )],
         completes: Completes::No,
         read: |spec, rest| match rest {
             "" => Err(spec.misused()),
