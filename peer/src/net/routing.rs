@@ -4,6 +4,7 @@
 mod account;
 mod calls;
 mod login;
+mod recognise;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -195,6 +196,8 @@ impl Client {
                         let begun = Instant::now();
                         self.tell_attempt(Ok(()));
                         self.first = None;
+                        // From now on the device is known by its key.
+                        (self.config.password, self.config.invitation) = (None, None);
                         let hosting = self.hosted.is_some();
                         self.net.tell(Input::RegistryUp { hosting }).await;
                         let Some(error) = self.session(session).await else { break };

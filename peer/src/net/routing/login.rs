@@ -18,9 +18,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::{LoginError, RegistryConfig, calls::Clients};
+use super::{
+    LoginError, RegistryConfig,
+    calls::Clients,
+    recognise::{recognise, remember},
+};
 use crate::{
-    known_registries::KnownRegistry,
     net::{
         CALL_DEADLINE, Net,
         channel::{self, ConnectError},
@@ -65,7 +68,7 @@ pub(super) async fn log_in(
     };
     let silent = |_| unavailable(format!("no answer within {CALL_DEADLINE:?}"));
     let stream = reach(net, config, hosted).await?;
-    let fingerprint = recognise(config, &stream, hosted.is_some())?;
+    let fingerprint = recognise(config, registry_fingerprint(&stream), hosted.is_some())?;
     let connected = channel::over(stream, &config.address).await;
     let channel = connected.map_err(|error| unavailable(error.to_string()))?;
     let accounts = AccountServiceClient::new(channel.clone());
@@ -138,7 +141,7 @@ pub async fn link_device(
     };
     let refused = |status: Status| LoginError::Refused(status.message().to_owned());
     let stream = reach(net, config, &mut None).await?;
-    recognise(config, &stream, false)?;
+    recognise(config, registry_fingerprint(&stream), false)?;
     let connected = channel::over(stream, &config.address).await;
     let mut accounts = AccountServiceClient::new(connected.map_err(|error| unavailable(error.to_string()))?);
     let request = wire::LinkDeviceRequest {
@@ -211,43 +214,6 @@ fn folder(config: &RegistryConfig) -> std::path::PathBuf {
     before.unwrap_or_else(|| config.data.join(format!("registry@{}", config.address)))
 }
 
-/// Makes sure that it is the right registry before anything is said to it.
-fn recognise(
-    config: &RegistryConfig,
-    stream: &TlsStream<TcpStream>,
-    is_hosted_here: bool,
-) -> Result<Fingerprint, LoginError> {
-    let found = registry_fingerprint(stream).ok_or_else(|| LoginError::Unavailable {
-        address: config.address.clone(),
-        reason: "it shows no certificate".to_owned(),
-    })?;
-    let changed = |known| LoginError::Changed {
-        address: config.address.clone(),
-        found,
-        known,
-        file: config.known.path().display().to_string(),
-    };
-    if let Some(meant) = config.fingerprint {
-        return if meant == found { Ok(found) } else { Err(changed(meant)) };
-    }
-    let known = config
-        .known
-        .find(&config.address)
-        .map_err(|error| LoginError::Refused(format!("cannot read {}: {error}", config.known.path().display())))?;
-    match known {
-        Some(known) if known.fingerprint == found => Ok(found),
-        // Its folder was lost: nobody knows better than its host.
-        _ if is_hosted_here => Ok(found),
-        Some(known) => Err(changed(known.fingerprint)),
-        // Whoever can listen at a loopback address is on this machine already.
-        None if host::loopback(&config.address).is_some() => Ok(found),
-        None => Err(LoginError::Unknown {
-            address: config.address.clone(),
-            found,
-        }),
-    }
-}
-
 fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Result<(), String> {
     let authority = login.authority.to_vec().into();
     if Fingerprint::of(&authority) != fingerprint {
@@ -255,16 +221,6 @@ fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Re
     }
     let adopted = net.credentials.adopt(login.certificate.to_vec().into(), authority);
     adopted.map_err(|error| error.to_string())
-}
-
-fn remember(config: &RegistryConfig, fingerprint: Fingerprint, folder: &str) {
-    let known = KnownRegistry {
-        fingerprint,
-        folder: (!folder.is_empty() && host::loopback(&config.address).is_some()).then(|| folder.into()),
-    };
-    if let Err(error) = config.known.keep(&config.address, &known) {
-        tracing::warn!(file = %config.known.path().display(), %error, "cannot remember the registry");
-    }
 }
 
 /// Gets a new certificate from the registry.
