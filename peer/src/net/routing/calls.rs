@@ -194,9 +194,14 @@ pub(super) fn told(net: &Net, change: wire::WatchResponse) -> Option<Input> {
     }
 }
 
+/// How much of a device's id is told.
+const DEVICE_CHARS: usize = 12;
+
 /// What the user is told of a device that tried to become one of his.
 fn attempted(attempt: &wire::AccountAttempt) -> Option<String> {
-    let device = convert::device_from_wire("device", &attempt.device).ok()?;
+    let device = convert::device_from_wire("device", &attempt.device).ok()?.to_string();
+    // As much of it as tells one from another, and as /devices shows.
+    let device: String = device.chars().take(DEVICE_CHARS).collect();
     let host: String = attempt.host.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
     let what = match attempt.outcome() {
         wire::AttemptOutcome::Unspecified => return None,
