@@ -18,12 +18,15 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet, link_queue},
     node::{
         Input,
-        limits::LINK_QUEUE_MAX,
+        limits::{LINK_QUEUE_MAX, PULL_MS_MAX},
         link::{LinkId, LinkUp},
         sync::PullId,
         types::{Conversation, DeviceId, Entry, EntryError, Heights},
     },
 };
+
+/// How long a part of a history may take. The node judges its pace, and keepalive finds a dead end sooner; this is for what both miss.
+const PART_DEADLINE: Duration = Duration::from_millis(PULL_MS_MAX);
 
 /// Why another peer could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +38,8 @@ enum CallError {
         address: String,
         source: tonic::transport::Error,
     },
-    #[error("no answer within {CALL_DEADLINE:?}")]
-    Silent,
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     #[error("refused: {}", .0.message())]
     Refused(#[from] Status),
     #[error("the answer breaks the protocol: {0}")]
@@ -82,7 +85,7 @@ async fn connect(address: &str) -> Result<ChatServiceClient<Channel>, CallError>
 }
 
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T, CallError> {
-    timeout(time, future).await.map_err(|_| CallError::Silent)
+    timeout(time, future).await.map_err(|_| CallError::Silent(time))
 }
 
 /// Dials a device and keeps the link until it ends.
@@ -207,7 +210,7 @@ async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), Call
         device: net.me.device.0.to_vec().into(),
     };
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
-    while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {
+    while let Some(part) = within(PART_DEADLINE, parts.message()).await?? {
         let entries = convert::entries_from_wire(part.entries)?;
         let checked = due.check(&entries);
         // The node judges what is bad, too.

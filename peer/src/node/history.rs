@@ -7,8 +7,8 @@ use super::{
     event::Event,
     holdback::Held,
     limits::{
-        BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS,
-        PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS,
+        FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX,
+        PULL_WINDOW_BYTES, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS,
     },
     sync::{PullEnd, PullId},
     types::{Conversation, DeviceId, Entry},
@@ -110,7 +110,7 @@ impl Node {
     }
 
     pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
-        let Some(conversation) = self.pulls.remove(&id) else {
+        let Some(conversation) = self.no_longer_pulled(id) else {
             return;
         };
         let pull = &self.talk(&conversation).sync.pull;
@@ -130,7 +130,7 @@ impl Node {
         let Some(pull) = self.talk(conversation).sync.pull.as_mut().filter(due) else {
             return;
         };
-        if pull.came < BATCH_ENTRIES_MAX && pull.came_bytes < BATCH_BYTES_MAX {
+        if pull.came < PULL_WINDOW_ENTRIES && pull.came_bytes < PULL_WINDOW_BYTES {
             return self.stop_pull(conversation, PullEnd::Slow, now);
         }
         if now.mono.since(pull.since) >= PULL_MS_MAX {
@@ -148,9 +148,15 @@ impl Node {
     /// Nothing that a pull still brings is wanted.
     pub(super) fn forget_pull(&mut self, conversation: &Conversation) {
         if let Some(id) = self.talk(conversation).sync.pull.as_ref().map(|pull| pull.id) {
-            self.pulls.remove(&id);
+            self.no_longer_pulled(id);
             self.effect(Effect::StopPull(id));
         }
+    }
+
+    /// A pull runs no longer; it is somebody's turn who waits for that.
+    fn no_longer_pulled(&mut self, id: PullId) -> Option<Conversation> {
+        self.turns.is_due = true;
+        self.pulls.remove(&id)
     }
 
     fn pull_ended(&mut self, conversation: &Conversation, end: PullEnd, now: Now) {

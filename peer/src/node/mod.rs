@@ -128,6 +128,7 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    turns: pulling::Turns,
     flood: Flood,
     /// The time of the input that is being handled.
     now: Millis,
@@ -154,6 +155,7 @@ impl Node {
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            turns: pulling::Turns::default(),
             flood: Flood::default(),
             now: Millis::default(),
             next_heights_at: Millis::default(),

@@ -3,8 +3,9 @@
 use super::{
     Input,
     event::{Event, ReplayReason},
-    limits::{JOIN_PATIENCE_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS},
+    limits::{JOIN_PATIENCE_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS},
     testing::{Alice, Other, room},
+    types::{Conversation, Heights, RoomName},
 };
 
 const BOB: Other = Other(2, "bob");
@@ -126,4 +127,45 @@ fn leaving_a_room_stops_its_pull() {
     assert_eq!(alice.stopped, [pull.id]);
     let replays = alice.count(|event| matches!(event, Event::Replay(replay) if replay.why == ReplayReason::Synced));
     assert_eq!(replays, 0);
+}
+
+#[test]
+fn half_a_part_in_a_window_is_fast_enough() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, BOB.holds(10_000));
+    let pull = alice.last_pull();
+    let chain = BOB.chain(1, 3 * PULL_WINDOW_ENTRIES);
+    for part in chain.chunks(PULL_WINDOW_ENTRIES) {
+        alice.pass_until(alice.now + PULL_WINDOW_MS - 1);
+        alice.brings(&pull, part);
+    }
+    assert!(alice.stopped.is_empty());
+    alice.pass_until(alice.now + 2 * PULL_WINDOW_MS);
+    assert_eq!(alice.stopped, [pull.id]);
+}
+
+#[test]
+fn of_many_conversations_with_one_member_two_are_pulled_at_a_time_and_all_have_their_turn() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, Heights::default());
+    let rooms: Vec<RoomName> = (0..5).map(|n| RoomName::new(&format!("room-{n}")).unwrap()).collect();
+    let talk = |n: usize| Conversation::Room(rooms[n].clone());
+    for room in &rooms {
+        alice.enters(room.clone(), &[BOB]);
+        let answer = Input::VersionAnswer(BOB.device(), Conversation::Room(room.clone()), BOB.holds(1));
+        alice.input(answer);
+    }
+    let begun =
+        |alice: &Alice| -> Vec<Conversation> { alice.pulls.iter().map(|pull| pull.conversation.clone()).collect() };
+    assert_eq!(begun(&alice), [talk(0), talk(1)]);
+    // One that breaks is begun anew after the others, one that is left makes room, and the end of a third one does.
+    let broken = alice.pulls[0].clone();
+    alice.input(Input::HistoryEnd(broken.id, Err("broken".into())));
+    alice.input(Input::Leave(talk(1)));
+    assert_eq!(begun(&alice), [0, 1, 2, 3].map(talk));
+    assert_eq!(synced(&alice), 2, "whoever waits for his turn is not in yet");
+    let third = alice.pulls[2].clone();
+    alice.ends(&third);
+    assert_eq!(begun(&alice), [0, 1, 2, 3, 4].map(talk));
+    assert!(alice.pulls.iter().all(|pull| pull.from == BOB.device()));
 }

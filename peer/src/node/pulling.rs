@@ -1,9 +1,11 @@
 //! Comparing heights: whether to pull what is missing, and from whom.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Effect, Millis, Node, Now,
     holdback::Held,
-    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
+    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST},
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Heights, Seq},
@@ -17,6 +19,15 @@ pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
         _ => None,
     };
     talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
+}
+
+/// The conversations that wait until fewer pulls run from the member that they are to be pulled from.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// Whoever waits longest comes first.
+    waiting: Vec<Conversation>,
+    /// A pull has ended since.
+    pub(super) is_due: bool,
 }
 
 impl Node {
@@ -35,6 +46,11 @@ impl Node {
 
     /// Decides for every conversation where something has changed whether to pull.
     pub(super) fn settle(&mut self, now: Now) {
+        if std::mem::take(&mut self.turns.is_due) {
+            for conversation in std::mem::take(&mut self.turns.waiting) {
+                self.consider(&conversation, now);
+            }
+        }
         while let Some(conversation) = self.unsettled.pop_first() {
             self.consider(&conversation, now);
         }
@@ -67,11 +83,16 @@ impl Node {
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
         let mine = talk.replica.heights();
-        if let Some((device, lacking)) = self.whom_to_ask(conversation, &mine, syncing, now) {
-            return self.pull(conversation, device, lacking, mine, now);
-        }
-        if let Some(device) = self.who_has_causes(conversation, now) {
-            return self.pull(conversation, device, 0, mine, now);
+        let ahead = self.whom_to_ask(conversation, &mine, syncing, now);
+        let found = ahead.or_else(|| self.who_has_causes(conversation, now).map(|device| (device, 0)));
+        if let Some((device, lacking)) = found {
+            if !self.busy().contains(&device) {
+                return self.pull(conversation, device, lacking, mine, now);
+            }
+            if !self.turns.waiting.contains(conversation) {
+                self.turns.waiting.push(conversation.clone());
+            }
+            return;
         }
         let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
@@ -96,6 +117,7 @@ impl Node {
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
+        let busy = self.busy();
         let Self {
             talks, peers, flood, ..
         } = self;
@@ -104,7 +126,9 @@ impl Node {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
-                Some((*device, peer.stopped, heights))
+                // Whoever is free comes first.
+                let stopped = if busy.contains(device) { u32::MAX } else { peer.stopped };
+                Some((*device, stopped, heights))
             })
         };
         let wanted = |author: &Author| syncing || !flood.is_over(&author.device, now.mono);
@@ -125,7 +149,6 @@ impl Node {
         };
         let due = since.plus(LAG_GRACE_MS);
         if due <= now.mono {
-            sync.lag_since = None;
             return found;
         }
         sync.look_at = Some(due);
@@ -164,6 +187,20 @@ impl Node {
         None
     }
 
+    /// The devices from which as many conversations are pulled as may be at a time.
+    fn busy(&self) -> BTreeSet<DeviceId> {
+        let pulls = self
+            .pulls
+            .values()
+            .filter_map(|id| self.talks.get(id)?.sync.pull.as_ref());
+        let mut running: BTreeMap<DeviceId, usize> = BTreeMap::new();
+        for pull in pulls {
+            *running.entry(pull.from).or_default() += 1;
+        }
+        running.retain(|_, count| *count >= PULLS_OF_MEMBER_MAX);
+        running.into_keys().collect()
+    }
+
     fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
         let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.clone()) else {
             return;
@@ -172,6 +209,9 @@ impl Node {
         self.next_pull += 1;
         let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
+        talk.sync
+            .lag_since
+            .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);
         talk.filling |= talk.replica.version() == 0;
         if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
@@ -185,8 +225,7 @@ impl Node {
             told: 0,
             bad: false,
             began: false,
-            // The wire has deadlines of its own up to the first part.
-            judge_at: now.mono.plus(PULL_MS_MAX),
+            judge_at: now.mono.plus(PULL_FIRST_MS),
             came: 0,
             came_bytes: 0,
             passed: 0,

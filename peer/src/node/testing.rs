@@ -104,6 +104,7 @@ impl Other {
 pub(super) struct Pulled {
     pub(super) id: PullId,
     pub(super) from: DeviceId,
+    pub(super) conversation: Conversation,
     pub(super) heights: Heights,
 }
 
@@ -139,13 +140,18 @@ impl Alice {
         };
         alice.input(Input::Start(Vec::new()));
         alice.input(Input::RegistryUp { hosting: false });
-        alice.input(Input::Join(room_name()));
-        alice.input(Input::RoomJoined {
-            room: room_name(),
+        alice.enters(room_name(), others);
+        alice
+    }
+
+    /// She joins a room.
+    pub(super) fn enters(&mut self, room: RoomName, others: &[Other]) {
+        self.input(Input::Join(room.clone()));
+        self.input(Input::RoomJoined {
+            room,
             created: false,
             members: others.iter().map(|other| other.address()).collect(),
         });
-        alice
     }
 
     /// She is in the room, where nobody else has written anything, with links to these.
@@ -168,9 +174,15 @@ impl Alice {
                 Effect::Pull {
                     pull: id,
                     device: from,
+                    conversation,
                     heights,
                     ..
-                } => self.pulls.push(Pulled { id, from, heights }),
+                } => self.pulls.push(Pulled {
+                    id,
+                    from,
+                    conversation,
+                    heights,
+                }),
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::Tell(event) => self.events.push(event),
                 _ => {}
