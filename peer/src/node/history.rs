@@ -23,8 +23,7 @@ impl Node {
             return;
         };
         let talk = self.talk(&conversation);
-        // What a newcomer is given may be more than anybody writes at once.
-        let joining = talk.entering().is_some();
+        let free = talk.is_free(now.mono);
         let Some(pull) = talk.sync.pull.as_mut().filter(|pull| pull.id == id) else {
             return;
         };
@@ -45,19 +44,15 @@ impl Node {
                 ));
                 break;
             }
-            let held = self.talk(&conversation).replica.height(&entry.author) >= entry.seq;
-            if !joining && !held && !self.is_allowed(&entry, false, now) {
-                passed += 1;
-                continue;
-            }
             let held = Held {
                 entry,
                 from: Some(from),
                 live: false,
                 since: now.mono,
             };
-            let offered = self.talk(&conversation).replica.offer(held);
+            let offered = self.offer(held, free, now);
             count += offered.taken.len() as u64;
+            passed += offered.passed;
             bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
         }
         self.send_acks(taken);
@@ -192,7 +187,9 @@ impl Node {
         if wait_ms > 0 {
             talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
-        talk.filling &= !complete;
+        if complete {
+            talk.filling = None;
+        }
         if complete && !pull.partial {
             // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
             // hold: it has lost it since, with its disk, or its process never had it.

@@ -123,8 +123,9 @@ pub const FLOOD_BYTES_PER_MS: u64 = 1_024;
 /// What an entry costs beside its bytes: its places in the index and in memory.
 pub const FLOOD_ENTRY_BYTES: u64 = 256;
 
-/// What the first entry of an author costs beside that. A conversation takes [`AUTHORS_MAX`] authors and a device makes a new one
-/// after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device in 12 days.
+/// What the first entry of an author costs beside that where its device has another one in the conversation. That takes
+/// [`AUTHORS_MAX`] authors and a device makes a new one after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device
+/// in 12 days.
 pub const FLOOD_AUTHOR_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How much of its allowance a device that went over it must have back before anything is taken again, so that the rest comes in
@@ -134,6 +135,12 @@ pub const FLOOD_BACK_BYTES: u64 = 32 * 1024 * 1024;
 /// So many entries of devices over their allowance are passed over in one pull. Then it ends, and those devices are left out of
 /// the next one.
 pub const FLOOD_PASSED_MAX: u64 = 4_096;
+
+/// How long live entries of such a device are gathered before what is lacking of it is pulled, in milliseconds.
+pub const FLOOD_LIVE_MS: u64 = 250;
+
+/// How long a newcomer's log is filled without anybody being charged, in milliseconds.
+pub const FILLING_FREE_MS: u64 = 600_000;
 
 /// Of so many devices the use of the allowance is known. When it is reached, those that have used less than half of it begin anew.
 pub const FLOOD_ACCOUNTS_MAX: usize = 65_536;

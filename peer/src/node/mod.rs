@@ -21,10 +21,11 @@
 //! | `presence` | what the registry says |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
-//! | `flood` | how much of a device's entries is taken |
+//! | `flood`, `allowance` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+mod allowance;
 pub mod clock;
 pub mod delivery;
 pub mod event;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Effect, Millis, Node, Now,
-    holdback::Held,
-    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST},
+    limits::{
+        AUTHORS_MAX, FILLING_FREE_MS, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST,
+    },
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Heights, Seq},
@@ -65,6 +66,7 @@ impl Node {
         if !self.talks.contains_key(conversation) {
             return;
         }
+        self.talk(conversation).sync.flood_at.take_if(|at| *at <= now.mono);
         let until = self.talk(conversation).entering().and_then(|entering| entering.until);
         if until.is_some_and(|until| until <= now.mono) {
             self.settled_in(conversation, now);
@@ -83,8 +85,8 @@ impl Node {
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
         let mine = talk.replica.heights();
-        let ahead = self.whom_to_ask(conversation, &mine, syncing, now);
-        let found = ahead.or_else(|| self.who_has_causes(conversation, now).map(|device| (device, 0)));
+        let causes = self.who_has_causes(conversation, now).map(|device| (device, 0));
+        let found = self.whom_to_ask(conversation, &mine, syncing, now).or(causes);
         if let Some((device, lacking)) = found {
             if !self.busy().contains(&device) {
                 return self.pull(conversation, device, lacking, mine, now);
@@ -97,10 +99,9 @@ impl Node {
         let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
-        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).chain(allowed).min();
+        again.into_iter().chain(allowed).for_each(|at| talk.sync.look_by(at));
         let broken = talk.entering().and_then(|entering| entering.again);
         if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
-            talk.filling = false;
             self.settled_in(conversation, now);
         }
     }
@@ -117,11 +118,9 @@ impl Node {
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
-        let busy = self.busy();
-        let Self {
-            talks, peers, flood, ..
-        } = self;
-        let sync = &mut talks.get_mut(conversation)?.sync;
+        let (busy, Self { peers, flood, .. }) = (self.busy(), &*self);
+        let talk = self.talks.get(conversation)?;
+        let (sync, free) = (&talk.sync, talk.is_free(now.mono));
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
@@ -131,7 +130,8 @@ impl Node {
                 Some((*device, stopped, heights))
             })
         };
-        let wanted = |author: &Author| syncing || !flood.is_over(&author.device, now.mono);
+        let too_soon = |author: &Author| sync.flood_at.is_some() && flood.is_flooding(&author.device);
+        let wanted = |author: &Author| free || !too_soon(author) && !self.is_unwanted(talk, author, now);
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
         let at_once = |device: DeviceId, author: &Author| {
             wanted(author) && (syncing || author.device == device || !linked(author))
@@ -140,50 +140,65 @@ impl Node {
             return Some(found);
         }
         let found = plan(mine, members(), |_, author| wanted(author));
-        let since = match found {
-            None => {
-                sync.lag_since = None;
-                return None;
-            }
-            Some(_) => *sync.lag_since.get_or_insert(now.mono),
-        };
-        let due = since.plus(LAG_GRACE_MS);
+        let sync = &mut self.talk(conversation).sync;
+        if found.is_none() {
+            sync.lag_since = None;
+            return None;
+        }
+        let due = sync.lag_since.get_or_insert(now.mono).plus(LAG_GRACE_MS);
         if due <= now.mono {
             return found;
         }
-        sync.look_at = Some(due);
+        sync.look_by(due);
         None
     }
 
-    /// Whoever sent what has been held back for too long; its causes are there.
+    /// Whoever sent what has been held back for too long; its causes are there. What waits for an entry of a device over its allowance
+    /// waits in vain for now, and so does what waits for that.
     fn who_has_causes(&mut self, conversation: &Conversation, now: Now) -> Option<DeviceId> {
         let Self {
             talks, peers, flood, ..
         } = self;
         let talk = talks.get_mut(conversation)?;
-        let Talk { replica, stage, .. } = &*talk;
-        let syncing = matches!(stage, Stage::Syncing(_));
-        let over = |author: &Author| !syncing && flood.is_over(&author.device, now.mono);
+        let free = talk.is_free(now.mono);
+        let Talk { replica, sync, .. } = talk;
+        if replica.held().is_empty() {
+            (sync.held_at, sync.in_vain) = (None, BTreeMap::new());
+            return None;
+        }
+        let held_at = *sync.held_at.get_or_insert(now.mono.plus(HOLD_BACK_GRACE_MS));
+        if held_at > now.mono {
+            sync.look_by(held_at);
+            return None;
+        }
+        let over = |author: &Author| !free && flood.is_over(&author.device, now.mono);
         let lacks = |author: &Author, seq: Seq| replica.height(author) < seq && over(author);
-        let in_vain = |held: &Held| {
+        let in_vain = replica.held().depends_on(|held| {
             over(&held.entry.author) || held.entry.seen.iter().any(|cause| lacks(&cause.author, cause.seq))
-        };
-        let oldest = replica.held().oldest(|held| !in_vain(held))?;
-        let due = oldest.since.plus(HOLD_BACK_GRACE_MS);
+        });
+        let oldest = replica
+            .held()
+            .oldest(|held| !in_vain.contains(&(held.entry.author, held.entry.seq)));
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
             peer.is_some_and(|peer| peer.link().is_some() && peer.address.is_some())
-                && !talk.sync.not_before.contains_key(device)
+                && !sync.not_before.contains_key(device)
         };
-        let someone = oldest
-            .from
-            .filter(usable)
-            .or_else(|| talk.members.keys().copied().find(usable));
+        let due = oldest.map_or(now.mono, |held| held.since).plus(HOLD_BACK_GRACE_MS);
+        let someone = oldest.and_then(|held| {
+            let sender = held.from.filter(usable);
+            sender.or_else(|| talk.members.keys().copied().find(usable))
+        });
+        let nexts = in_vain.into_iter();
+        sync.in_vain = nexts
+            .filter(|(author, seq)| *seq == replica.height(author).next())
+            .collect();
         if due <= now.mono && someone.is_some() {
             return someone;
         }
-        let look_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
-        talk.sync.look_at = Some(talk.sync.look_at.map_or(look_at, |at| at.min(look_at)));
+        let held_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
+        sync.held_at = Some(held_at);
+        sync.look_by(held_at);
         None
     }
 
@@ -212,8 +227,11 @@ impl Node {
         talk.sync
             .lag_since
             .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);
-        talk.filling |= talk.replica.version() == 0;
-        if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
+        if talk.replica.version() == 0 {
+            let free_ms = talk.entering().map_or(0, |_| FILLING_FREE_MS);
+            talk.filling.get_or_insert(now.mono.plus(free_ms));
+        }
+        if talk.filling.is_some() && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
         }
         talk.sync.pull = Some(Pull {
@@ -243,21 +261,26 @@ impl Node {
     }
 
     /// Beyond which heights a device's history is wanted, and whether it has more that is not: nothing is asked for of authors whose
-    /// devices are over their allowance, so that the others' entries come without theirs.
+    /// entries are of no use now, so that the others' come without theirs.
     fn wanted_beyond(
-        &mut self,
+        &self,
         conversation: &Conversation,
         device: DeviceId,
         mut mine: Heights,
         now: Now,
     ) -> (Heights, bool) {
-        if self.talk(conversation).entering().is_some() || self.flood.next_end(now.mono).is_none() {
+        let Some(talk) = self.talks.get(conversation) else {
+            return (mine, false);
+        };
+        if talk.is_free(now.mono) || self.flood.next_end(now.mono).is_none() {
             return (mine, false);
         }
         let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
         let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
-        let over = known.filter(|author| self.flood.is_over(&author.device, now.mono));
-        let over: Vec<Author> = over.copied().collect();
+        let over: Vec<Author> = known
+            .copied()
+            .filter(|author| self.is_unwanted(talk, author, now))
+            .collect();
         let partial = !over.is_empty();
         for author in over {
             // What has no room among the heights comes, and is passed over.

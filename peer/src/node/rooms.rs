@@ -157,7 +157,7 @@ impl Node {
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
             // What a pull that goes on still brings is history as well.
-            talk.quiet = (talk.filling && running.is_some()).then_some(0);
+            talk.quiet = (talk.filling.is_some() && running.is_some()).then_some(0);
             self.show_last(conversation, live);
         }
         if entering.announce || entering.pulled > 0 {
@@ -197,7 +197,7 @@ impl Node {
         self.forget_pull(conversation);
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
-        talk.filling = false;
+        talk.filling = None;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();

@@ -6,7 +6,7 @@ use super::{
     limits::{DIRECT_MEMBERS_MAX, MEMBERS_MAX, OPENED_BY_OTHERS_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId},
+    types::{Conversation, DeviceId},
 };
 
 impl Node {
@@ -100,11 +100,7 @@ impl Node {
         let Some(talk) = self.talks.get(conversation) else {
             return Vec::new();
         };
-        let wrote = |device: DeviceId| {
-            let author = |incarnation| Author { device, incarnation };
-            let mut own = talk.replica.authors().range(author(0)..=author(u64::MAX));
-            own.next().is_some()
-        };
+        let wrote = |device: DeviceId| talk.replica.authors_of(device).next().is_some();
         let members = talk.members.keys().copied();
         members
             .filter(|device| !self.is_online(device) && !wrote(*device))

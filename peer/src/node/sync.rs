@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Millis,
-    types::{Author, DeviceId, Heights},
+    types::{Author, DeviceId, Heights, Seq},
 };
 
 /// Names one pull of a history.
@@ -68,6 +68,19 @@ pub struct Sync {
     pub lag_since: Option<Millis>,
     /// When to look again whether to pull.
     pub look_at: Option<Millis>,
+    /// When to look again whether something has been held back for too long. That goes through all of it.
+    pub held_at: Option<Millis>,
+    /// Authors whose next entry was held back at the last look for one of a device over its allowance, with that entry.
+    pub in_vain: BTreeMap<Author, Seq>,
+    /// Before this time nothing is pulled for the sake of a device that was over its allowance a moment ago.
+    pub flood_at: Option<Millis>,
+}
+
+impl Sync {
+    /// Looks again whether to pull at this time, if not before.
+    pub fn look_by(&mut self, at: Millis) {
+        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
+    }
 }
 
 /// The member to pull from, and how many entries it is ahead: of those that hold something that is lacked, the one with the
@@ -104,7 +117,6 @@ pub fn plan<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::types::Seq;
 
     fn device(n: u8) -> DeviceId {
         DeviceId([n; 32])

@@ -82,8 +82,9 @@ pub struct Talk {
     /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
     /// as came live meanwhile, which is this number.
     pub quiet: Option<usize>,
-    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history.
-    pub filling: bool,
+    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history. Until this time
+    /// nobody is charged for it.
+    pub filling: Option<Millis>,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
     /// The version at which each member was last told the heights.
@@ -113,7 +114,7 @@ impl Talk {
             deliveries,
             durable,
             quiet: None,
-            filling: false,
+            filling: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
             tell_at: None,
@@ -132,6 +133,13 @@ impl Talk {
             Stage::Asking(entering) | Stage::Syncing(entering) => Some(entering),
             Stage::Closed | Stage::Open => None,
         }
+    }
+
+    /// Whether nobody is charged for what a pull brings: what a newcomer is given may be more than anybody writes at once. That
+    /// has an end, or who gives without end would fill his disk.
+    pub fn is_free(&self, now: Millis) -> bool {
+        let entering = matches!(self.stage, Stage::Asking(_) | Stage::Syncing(_));
+        entering || self.filling.is_some_and(|until| now < until)
     }
 
     /// The other users, sorted, each once.

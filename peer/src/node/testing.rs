@@ -10,7 +10,8 @@ use super::{
     link::{Frame, HeightsNews, LinkId, LinkUp},
     sync::PullId,
     types::{
-        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
+        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seen, Seq, UserName,
+        WallTime,
     },
 };
 
@@ -71,6 +72,17 @@ impl Other {
     pub(super) fn write(self, incarnation: u64, last: Option<&Entry>, seen: &[Seen]) -> Arc<Entry> {
         let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
         greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
+        self.write_at(incarnation, last, seen, Lamport(greatest.0 + 1))
+    }
+
+    /// The same with a Lamport time of the test's choice.
+    pub(super) fn write_at(
+        self,
+        incarnation: u64,
+        last: Option<&Entry>,
+        seen: &[Seen],
+        lamport: Lamport,
+    ) -> Arc<Entry> {
         encode(Draft {
             conversation: room(),
             author: self.author(incarnation),
@@ -78,7 +90,7 @@ impl Other {
             user: last.is_none().then(|| self.user()),
             previous: last.map(|last| last.id),
             seen: seen.to_vec(),
-            lamport: super::types::Lamport(greatest.0 + 1),
+            lamport,
             sent_at: WallTime::default(),
             body: Body::Text("text".into()),
         })

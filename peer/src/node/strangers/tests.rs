@@ -7,7 +7,7 @@ use crate::node::{
     Identity, Input, Liveness, Millis, Now, PeerAddress, Step,
     limits::LINKS_MAX,
     link::{Frame, HeightsNews, LinkUp},
-    types::{Body, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
+    types::{Author, Body, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
 };
 
 const NOW: Now = Now {
