@@ -100,9 +100,11 @@ impl Node {
         let first = last + 1 - entries.len() as u64;
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
+            let entering = talk.entering().is_some();
             match &mut talk.quiet {
-                Some(live) => *live += usize::from(held.live),
-                None => {
+                // Once the user is in, what is said now does not wait for the end of a long history.
+                Some(live) if entering || !held.live => *live += usize::from(held.live),
+                _ => {
                     let line = self.line(&held.entry, &self.talks[conversation].replica, version);
                     self.tell(Event::Message(line));
                 }

@@ -159,34 +159,25 @@ impl Node {
             return;
         };
         let complete = end == PullEnd::Complete && !pull.bad;
-        let mut stopped = 0;
-        if let Some(peer) = self.peers.get_mut(&pull.from) {
-            match end {
-                PullEnd::Slow | PullEnd::Long => peer.stopped = peer.stopped.saturating_add(1),
-                PullEnd::Complete if complete => peer.stopped = 0,
-                PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
-            }
-            stopped = peer.stopped;
-        }
-        let mut wait_ms = match end {
+        let peers = &self.peers;
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
+        talk.sync.stops.retain(|device, _| peers.contains_key(device));
+        let slow = talk.sync.note_end(&pull, end);
+        let wait_ms = match end {
             _ if pull.bad || pull.taken == 0 && end != PullEnd::Slow => PULL_AGAIN_MS,
             PullEnd::Complete | PullEnd::Long => 0,
             PullEnd::Broken | PullEnd::Flooded => PULL_AGAIN_MS,
-            PullEnd::Slow => (PULL_AGAIN_MS << stopped.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
+            PullEnd::Slow => (PULL_AGAIN_MS << slow.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
         };
-        let broken = end == PullEnd::Broken && !pull.bad && pull.taken > 0;
-        let talk = self.talk(conversation);
-        if let Some(entering) = talk.entering() {
-            let again = broken && entering.broken < JOIN_RETRIES_MAX;
-            entering.again = again.then_some(pull.from);
-            if again {
-                entering.broken += 1;
-                wait_ms = JOIN_RETRY_MS;
-            }
-        }
         if wait_ms > 0 {
             talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
+        if matches!(end, PullEnd::Broken | PullEnd::Slow) && !pull.bad {
+            self.try_again(conversation, pull.from, now);
+        }
+        let talk = self.talk(conversation);
         if complete {
             talk.filling = None;
         }
@@ -208,10 +199,33 @@ impl Node {
         let talk = self.talk(conversation);
         if let Some(entering) = talk.entering() {
             entering.brought(from, pull.taken);
-        } else if let Some(live) = talk.quiet.take() {
+        } else if let Some(live) = talk.quiet.take_if(|_| complete) {
             self.show_last(conversation, live);
         }
         self.unsettled.insert(conversation.clone());
+    }
+
+    /// A pull failed while joining: where nobody else has anything either, its member is asked again a few times before joining ends
+    /// without what he holds.
+    fn try_again(&mut self, conversation: &Conversation, device: DeviceId, now: Now) {
+        let mine = self.talk(conversation).replica.heights();
+        if self.whom_to_ask(conversation, &mine, true, now).is_some() {
+            return;
+        }
+        let talk = self.talk(conversation);
+        if let Some(entering) = talk.entering().filter(|entering| entering.retries < JOIN_RETRIES_MAX) {
+            entering.retries += 1;
+            entering.again = Some(device);
+            talk.sync.not_before.insert(device, now.mono.plus(JOIN_RETRY_MS));
+        }
+    }
+
+    /// This process has stood still: what members have brought meanwhile is still to be counted, so their pace is judged later.
+    pub(super) fn stalled(&mut self, now: Now) {
+        for pull in self.talks.values_mut().filter_map(|talk| talk.sync.pull.as_mut()) {
+            pull.judge_at = pull.judge_at.max(now.mono.plus(PULL_WINDOW_MS));
+        }
+        self.retime = true;
     }
 
     pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {

@@ -109,6 +109,8 @@ pub enum Input {
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
     Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// The process has stood still for a while, such as for a user who does not read: what came meanwhile is still to be handed over.
+    Stalled,
     /// Nothing but that time has passed.
     Tick,
 }

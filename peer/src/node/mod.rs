@@ -222,6 +222,7 @@ impl Node {
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
+            Input::Stalled => self.stalled(now),
             Input::Tick => {}
         }
         self.on_time(now);

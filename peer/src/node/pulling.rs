@@ -100,9 +100,11 @@ impl Node {
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
         again.into_iter().chain(allowed).for_each(|at| talk.sync.look_by(at));
-        let broken = talk.entering().and_then(|entering| entering.again);
-        if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
+        let again = talk.entering().and_then(|entering| entering.again);
+        if syncing && !again.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             self.settled_in(conversation, now);
+        } else if let Some(live) = talk.quiet.take_if(|_| !syncing) {
+            self.show_last(conversation, live);
         }
     }
 
@@ -111,7 +113,7 @@ impl Node {
     /// Whoever holds more than we do of an author whose link to us is up is a moment ahead in the ordinary course of things, so
     /// that counts only after a time; the author himself is different: what he says he holds and has not sent before saying so
     /// was left out, since our queue was full. While a device is over its allowance, its entries are no reason to pull.
-    fn whom_to_ask(
+    pub(super) fn whom_to_ask(
         &mut self,
         conversation: &Conversation,
         mine: &Heights,
@@ -126,7 +128,11 @@ impl Node {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
                 // Whoever is free comes first.
-                let stopped = if busy.contains(device) { u32::MAX } else { peer.stopped };
+                let stopped = if busy.contains(device) {
+                    u32::MAX
+                } else {
+                    sync.stopped(device)
+                };
                 Some((*device, stopped, heights))
             })
         };
@@ -224,6 +230,9 @@ impl Node {
         self.next_pull += 1;
         let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
+        if let Some(entering) = talk.entering() {
+            entering.again.take_if(|again| *again == device);
+        }
         talk.sync
             .lag_since
             .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);

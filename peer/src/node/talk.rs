@@ -34,10 +34,10 @@ pub struct Entering {
     pub from: Vec<UserName>,
     /// How many.
     pub pulled: u64,
-    /// A pull from this member broke half-way, and it is asked again before joining ends.
+    /// The last pull from this member failed, and it is asked again before joining ends.
     pub again: Option<DeviceId>,
     /// How often that has happened.
-    pub broken: u32,
+    pub retries: u32,
     /// When joining ends, whatever is still to be pulled.
     pub until: Option<Millis>,
 }
@@ -80,7 +80,7 @@ pub struct Talk {
     /// Up to which entries of each author the disk has been synced.
     pub durable: BTreeMap<Author, Seq>,
     /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
-    /// as came live meanwhile, which is this number.
+    /// as came live while the user was not in yet, which is this number.
     pub quiet: Option<usize>,
     /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history. Until this time
     /// nobody is charged for it.

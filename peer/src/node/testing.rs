@@ -127,6 +127,8 @@ pub(super) struct Alice {
     pub(super) pulls: Vec<Pulled>,
     pub(super) stopped: Vec<PullId>,
     pub(super) events: Vec<Event>,
+    /// How often she was shown the last entries.
+    pub(super) replays: usize,
 }
 
 impl Alice {
@@ -149,6 +151,7 @@ impl Alice {
             pulls: Vec::new(),
             stopped: Vec::new(),
             events: Vec::new(),
+            replays: 0,
         };
         alice.input(Input::Start(Vec::new()));
         alice.input(Input::RegistryUp { hosting: false });
@@ -196,6 +199,7 @@ impl Alice {
                     heights,
                 }),
                 Effect::StopPull(id) => self.stopped.push(id),
+                Effect::TellLast(..) => self.replays += 1,
                 Effect::Tell(event) => self.events.push(event),
                 _ => {}
             }
