@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    DeliveryNews, Effect, Node, Now,
+    Ask, DeliveryNews, Effect, Node, Now,
     delivery::{Acked, NewlyAcked},
     event::Event,
     holdback::Held,
@@ -98,6 +98,10 @@ impl Node {
         }
         let last = self.talk(conversation).replica.version();
         let first = last + 1 - entries.len() as u64;
+        if let Some(partner) = self.partner(conversation).filter(|_| first == 1 && last > 0) {
+            // One that was begun with nothing but a greeting is not worth it.
+            self.effect(Effect::Registry(Ask::Watch(partner)));
+        }
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
             let entering = talk.entering().is_some();

@@ -1,7 +1,7 @@
 //! Who holds how much: what the others tell of it, and what they are told.
 
 use super::{
-    Ask, Effect, Node,
+    Effect, Node,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX},
     link::{Ack, HeightsNews, Outgoing, Peer},
     types::{Author, Conversation, DeviceId, Heights, UserName},
@@ -24,12 +24,6 @@ impl Node {
         }
         if !self.admits(&conversation) {
             return self.not_admitted(device);
-        }
-        if let Some(partner) = self.partner(&conversation)
-            && !self.talks.contains_key(&conversation)
-        {
-            self.talk(&conversation);
-            self.effect(Effect::Registry(Ask::Watch(partner)));
         }
         self.own_height_told(&conversation, &heights);
         self.heights_told(device, &conversation, heights);

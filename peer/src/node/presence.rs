@@ -23,7 +23,14 @@ impl Node {
                 self.effect(Effect::Registry(Ask::Join(room)));
             }
         }
-        let partners: Vec<_> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
+        self.watch_partners();
+    }
+
+    /// Asks to be told when the others of direct conversations come and go, unless it is one that was begun and in which nothing was
+    /// said.
+    pub(super) fn watch_partners(&mut self) {
+        let used = self.talks.iter().filter(|(_, talk)| !talk.is_unused());
+        let partners: Vec<_> = used.filter_map(|(id, _)| self.partner(id)).collect();
         for user in partners {
             self.effect(Effect::Registry(Ask::Watch(user)));
         }

@@ -18,10 +18,7 @@ impl Node {
             self.enter(Conversation::Room(room.clone()), false);
             self.effect(Effect::Registry(Ask::Join(room)));
         }
-        let partners: Vec<UserName> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
-        for user in partners {
-            self.effect(Effect::Registry(Ask::Watch(user)));
-        }
+        self.watch_partners();
         self.next_heights_at = now.mono;
     }
 

@@ -10,13 +10,40 @@ use super::{
 };
 
 impl Node {
-    /// Whether a conversation is there, or may be begun by somebody else.
-    pub(super) fn admits(&self, conversation: &Conversation) -> bool {
+    /// Whether a conversation is there, or may be begun by somebody else. Where there are as many as there may be, those are forgotten
+    /// in which nothing was said and nobody is there.
+    pub(super) fn admits(&mut self, conversation: &Conversation) -> bool {
         let wanted = self.talks.contains_key(conversation)
             || self
                 .partner(conversation)
                 .is_some_and(|user| self.opening.contains_key(&user));
-        wanted || self.talks.iter().filter(|(id, talk)| self.is_others(id, talk)).count() < OPENED_BY_OTHERS_MAX
+        wanted || self.others_may_begin() || {
+            self.forget_unused();
+            self.others_may_begin()
+        }
+    }
+
+    fn others_may_begin(&self) -> bool {
+        self.talks.iter().filter(|(id, talk)| self.is_others(id, talk)).count() < OPENED_BY_OTHERS_MAX
+    }
+
+    fn forget_unused(&mut self) {
+        let linked = |device: &DeviceId| self.peers.get(device).is_some_and(|peer| peer.link().is_some());
+        let unused = self
+            .talks
+            .iter()
+            .filter(|(id, talk)| self.is_others(id, talk) && talk.is_unused() && !talk.members.keys().any(linked));
+        let unused: Vec<Conversation> = unused.map(|(id, _)| id.clone()).collect();
+        for conversation in unused {
+            self.forget_pull(&conversation);
+            let members = self.talks.remove(&conversation).map(|talk| talk.members);
+            for device in members.unwrap_or_default().into_keys() {
+                if let Some(peer) = self.peers.get_mut(&device) {
+                    peer.heights.remove(&conversation);
+                }
+                self.forget_stranger(device);
+            }
+        }
     }
 
     /// Whether a conversation was begun by the other user, and this one has neither opened it in this run nor ever said anything there.

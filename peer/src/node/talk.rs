@@ -127,6 +127,11 @@ impl Talk {
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
     }
 
+    /// Nothing is held of it, and the user is not in it.
+    pub fn is_unused(&self) -> bool {
+        self.stage == Stage::Closed && self.replica.version() == 0
+    }
+
     /// What joining has brought so far, while it lasts.
     pub fn entering(&mut self) -> Option<&mut Entering> {
         match &mut self.stage {
