@@ -10,6 +10,7 @@ use peerchat_proto::{
     },
 };
 use peerchat_registry::incoming;
+use rustix::process::{Resource, getrlimit};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,12 @@ const STREAMS_MAX: u32 = 256;
 /// closed at once, and its caller dials again later.
 const CONNECTIONS_MAX: usize = 2 * LINKS_MAX;
 
+/// The most connections where so many files may be open: half of these are left for the logs.
+fn connections_max(open_files: Option<u64>) -> usize {
+    let half = open_files.map_or(u64::MAX, |most| most / 2);
+    usize::try_from(half).map_or(CONNECTIONS_MAX, |half| half.min(CONNECTIONS_MAX))
+}
+
 /// The peer's server cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("the server for other peers failed: {0}")]
@@ -51,7 +58,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let chat = Counted::new(chat, refusals.clone());
     let limits = incoming::Limits {
-        connections_max: CONNECTIONS_MAX,
+        connections_max: connections_max(getrlimit(Resource::Nofile).current),
         ..incoming::Limits::default()
     };
     // Whichever way this future ends, no connection outlives it.
@@ -238,4 +245,16 @@ fn invalid(error: EntryError) -> Status {
 
 fn ends() -> Status {
     Status::unavailable("this peer ends")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_logs() {
+        assert_eq!(connections_max(Some(256)), 128);
+        assert_eq!(connections_max(Some(1 << 20)), CONNECTIONS_MAX);
+        assert_eq!(connections_max(None), CONNECTIONS_MAX);
+    }
 }
