@@ -301,6 +301,8 @@ pub enum Code {
     Flooding,
     /// Anything else the registry or the network says no to.
     Refused,
+    /// The registry says no later to what it had allowed. For scripts it is the same.
+    RefusedLater,
 }
 
 impl Code {
@@ -321,7 +323,8 @@ impl Code {
             | Self::LogDamaged
             | Self::DiskFailed
             | Self::PeerMisbehaved
-            | Self::Flooding => false,
+            | Self::Flooding
+            | Self::RefusedLater => false,
         }
     }
 
@@ -342,7 +345,7 @@ impl Code {
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
             Self::Flooding => "flooding",
-            Self::Refused => "refused",
+            Self::Refused | Self::RefusedLater => "refused",
         }
     }
 }
