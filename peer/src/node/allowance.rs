@@ -1,4 +1,4 @@
-//! Entries come in as far as their devices' allowances go. See [`flood`](super::flood).
+//! Entries come in as far as their devices' allowances go. See [`flood`].
 
 use super::{
     Node, Now,
