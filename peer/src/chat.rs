@@ -1,33 +1,48 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{convert::Infallible, io, time::Duration};
+mod entrance;
 
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use peerchat_identity::secret_file::{self, SecretFileError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::{
     config::ChatConfig,
+    credentials::{Credentials, CredentialsError},
     driver::{
         Channels, Driver,
-        core::{Codec, Core},
+        core::{Codec, Core, unreadable},
         ports::{INCOMING_MAX, ORDERS_MAX},
+        refusals::Refusals,
         request::Request,
     },
     folder::UserFolder,
-    keys::{self, KeyError},
+    known_registries::KnownRegistries,
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
-    net::{LoginError, Net, Registry, RegistryConfig, convert, serve},
+    net::{Keys, LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
         Identity,
-        event::{Code, Event, Notice, Ready},
-        types::DeviceId,
+        event::{Code, Event, Notice, Ready, ReplayReason},
+        limits::REPLAY_LAST,
+        types::Conversation,
     },
-    seal::{self, DeviceJudge, DeviceNotary},
-    state::State,
-    ui,
+    seal::{DeviceJudge, DeviceNotary, SharedNotary},
+    state::{self, State},
+    ui::{self, entrance::Entrance},
 };
 
 /// How many events wait for the screen. When they are as many, the peer waits for its user.
@@ -36,10 +51,10 @@ const EVENTS_MAX: usize = 4_096;
 const REQUESTS_MAX: usize = 64;
 /// How long ending in order may take after a signal.
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
+/// So many open files are enough, and taken by systems that refuse to allow as many as they name.
+const OPEN_FILES: u64 = 10_240;
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
-/// How long the first start of a session waits for the registry before it goes on without one.
-const REGISTRY_WAIT: Duration = Duration::from_secs(10);
 
 /// The peer cannot run, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +65,15 @@ pub enum ChatError {
     /// Another process uses the data folder.
     #[error(transparent)]
     Locked(#[from] LockError),
-    /// The device's key cannot be used.
+    /// The device's key or certificate cannot be used.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Credentials(#[from] CredentialsError),
+    /// A file with a secret cannot be read, or others can read it.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// It has no secret.
+    #[error("{} is not there, or its first line is empty or no text; it must have the secret in its first line", .0.display())]
+    NoSecret(PathBuf),
     /// A log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -70,6 +91,9 @@ pub enum ChatError {
     /// The registry refuses the user.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The same, and the user was told before the end where a script reads.
+    #[error(transparent)]
+    NotLetIn(LoginError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -79,17 +103,27 @@ impl ChatError {
     /// The code under which scripts know the error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Login(LoginError::NameInUse(_)) => Code::NameInUse,
-            Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
-            Self::Login(LoginError::Refused(_)) | Self::Listen { .. } | Self::System(_) => Code::Refused,
+            Self::Login(error) | Self::NotLetIn(error) => Self::login_code(error),
+            Self::Listen { .. } | Self::Secret(_) | Self::NoSecret(_) | Self::System(_) => Code::Refused,
             Self::Locked(LockError::Held { .. }) => Code::DataInUse,
-            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) | Self::Ended(_) => Code::DiskFailed,
+            Self::Folder(_) | Self::Locked(_) | Self::Credentials(_) | Self::Log(_) | Self::Ended(_) => {
+                Code::DiskFailed
+            }
+        }
+    }
+
+    fn login_code(error: &LoginError) -> Code {
+        match error {
+            LoginError::NameInUse(_) => Code::NameInUse,
+            LoginError::Unknown { .. } | LoginError::Changed { .. } => Code::RegistryUntrusted,
+            LoginError::Unavailable { .. } => Code::RegistryUnavailable,
+            LoginError::Refused(_) => Code::Refused,
         }
     }
 
     /// Whether the user interface has told it already.
     pub fn is_told(&self) -> bool {
-        matches!(self, Self::Ended(_))
+        matches!(self, Self::Ended(_) | Self::NotLetIn(_))
     }
 }
 
@@ -98,28 +132,26 @@ impl ChatError {
 /// # Errors
 /// It cannot start, or the disk refuses while it runs.
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
+    allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
-    let key = keys::device(folder.path())?;
-    let device = DeviceId(key.public());
-    let notary = DeviceNotary::shared(key, DeviceJudge::new(seal::uncertified::introduced));
+    let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
+    let device = credentials.device();
     let me = Identity {
         user: config.user.clone(),
         device,
     };
     let disk = RealDisk;
+    let notary = notary(&credentials);
     let codec = Codec {
         encode: convert::encoder(notary.tag_key().clone()),
         decode: convert::decode_entry,
     };
-    let (core, notices) = Core::open(
-        disk,
-        folder.path().to_owned(),
-        me.clone(),
-        codec,
-        notary.clone(),
-        disk.random(),
-    )?;
+    let data = folder.path().to_owned();
+    let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
     let state = State::load(&disk, folder.path())?;
+    let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
+    core.set_people(people);
+    notices.extend(lost);
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
     let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());
@@ -128,34 +160,44 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     let (incoming, from_wire) = mpsc::channel(INCOMING_MAX);
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
     let (address, own_address) = watch::channel(advertise.clone());
+    let refusals = Refusals::default();
+    let to_driver = ToDriver {
+        incoming,
+        refusals: refusals.clone(),
+    };
     let net = Net::new(
         me.clone(),
-        notary,
+        Keys { credentials, notary },
         disk.random(),
         own_address,
-        incoming,
+        to_driver,
         shutdown.clone(),
     );
-    net.introduce(seal::uncertified::certificate(&device, &me.user)).await;
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,
         may_host: config.host_registry,
+        known: KnownRegistries::in_folder(&config.data),
+        data: config.data,
+        fingerprint: config.registry_fingerprint,
+        password: secret_line(config.password_file.as_deref())?,
+        invitation: secret_line(config.invitation_file.as_deref())?,
     };
-    let (registry, logged_in) = Registry::start(net.clone(), registry, address);
+    let registry_config = registry.clone();
+    let (registry, mut attempts) = Registry::start(net.clone(), registry, address);
     let server = tokio::spawn(serve(net.clone(), listener));
     let wire = tokio::spawn(net.clone().run(ordered, registry));
-    // Without a registry the peer starts all the same, for those whom it knows.
-    let first = tokio::time::timeout(REGISTRY_WAIT, logged_in).await;
-    if let Ok(Ok(Err(refused @ (LoginError::NameInUse(_) | LoginError::Refused(_))))) = first {
+    let mut door = Entrance::new(config.json);
+    if let Err(refused) = entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
         shutdown.cancel();
         drop(from_wire);
         net.ended(END_WAIT).await;
-        return Err(refused.into());
+        return Err(refused);
     }
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let enters = !config.join.is_empty();
     let options = ui::Options {
         user: me.user.clone(),
         json: config.json,
@@ -163,18 +205,33 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         history: Some(folder.path().join("input-history")),
         bell: config.bell,
     };
-    let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    let screen = tokio::spawn(ui::run(requests.clone(), shown, door.into_lines(), options));
+    // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
+    let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
+    let conversations: BTreeSet<_> = logged
+        .chain(state.rooms().into_iter().map(Conversation::Room))
+        .collect();
+    let current = state
+        .current(&me.user)
+        .filter(|current| conversations.contains(current));
+    // Where a room is entered anew, the answer to that shows it.
+    let replay = current.as_ref().filter(|_| !enters);
+    let replay = replay.map(|current| core.replay(current, REPLAY_LAST, ReplayReason::Start));
     let ready = Ready {
         user: me.user.clone(),
         device,
         listen: local.to_string(),
         registry: config.registry,
         first_start: folder.is_new(),
-        // The logs of rooms that were left stay on the disk.
-        conversations: (core.node().talks().keys().filter(|one| state.is_in(one)).cloned()).collect(),
-        current: state.current(&me.user).filter(|current| state.is_in(current)),
+        conversations: conversations.into_iter().collect(),
+        current,
     };
     send(&events, Event::Ready(ready)).await;
+    match replay {
+        Some(Ok(event)) => send(&events, event).await,
+        Some(Err(error)) => send(&events, Event::Notice(unreadable(&error))).await,
+        None => {}
+    }
     for notice in notices {
         send(&events, Event::Notice(notice)).await;
     }
@@ -185,6 +242,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         events: events.clone(),
         incoming: from_wire,
         orders,
+        refusals,
     };
     let end = Driver::new(core, channels, state, disk, folder.path().to_owned())
         .run()
@@ -213,9 +271,40 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     Ok(ending)
 }
 
+/// Makes and judges seals with the device's key and by what its registry has certified.
+fn notary(credentials: &Arc<Credentials>) -> SharedNotary {
+    let (signer, judge) = (credentials.clone(), credentials.clone());
+    let judge = DeviceJudge::new(move |der| judge.introduced(der));
+    DeviceNotary::shared(move |message| signer.key().sign(message), judge)
+}
+
+/// Raises the limit of open files as far as the system lets it: a conversation has two and a connection one, so that what others may begin
+/// could otherwise take all of them, and with them the log.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    for current in [limit.maximum, Some(most.min(OPEN_FILES))] {
+        match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+            Ok(()) => return,
+            // Where it is refused again, the peer has as many as it was given.
+            Err(error) => tracing::debug!(%error, ?current, "cannot raise the limit of open files"),
+        }
+    }
+}
+
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // Nobody listens where the screen has ended, and then the peer ends as well.
     let _ended = events.send(event).await;
+}
+
+/// The first line of a file with a secret.
+fn secret_line(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, ChatError> {
+    let Some(file) = file else { return Ok(None) };
+    let secret = secret_file::read(file)?.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    let text = std::str::from_utf8(&secret).map_err(|_| ChatError::NoSecret(file.to_owned()))?;
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    let line = line.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    Ok(Some(Zeroizing::new(line.to_owned())))
 }
 
 async fn listen(address: &str) -> Result<TcpListener, ChatError> {
@@ -254,4 +343,19 @@ async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<Infallibl
         () = &mut patience => {}
     }
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let limit = getrlimit(Resource::Nofile);
+        let less = limit.maximum.map(|most| most / 2);
+        let lowered = Rlimit { current: less, ..limit };
+        setrlimit(Resource::Nofile, lowered).unwrap();
+        allow_open_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
 }

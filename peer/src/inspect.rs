@@ -13,14 +13,14 @@ use self::proofs::Proofs;
 use crate::{
     config::{ConversationName, LogConfig},
     folder::UserFolder,
-    log::{self, IoError, LOG_FILE, LogError, RealDisk, Shelved, Verified},
+    log::{self, IoError, LOG_FILE, LogError, RealDisk, SetAside, Shelved, Verified},
     net::convert::decode_entry,
     node::{
         Millis,
         event::Line,
         holdback::Held,
         replica::{Refusal, Replica},
-        types::{Author, Conversation, DeviceId, Entry, EntryId, UserName},
+        types::{Author, Conversation, DeviceId, Entry, EntryId, Heights, UserName},
     },
     seal::Judge,
     ui::log_print::{self, Format},
@@ -90,6 +90,16 @@ pub enum InspectError {
         /// The entry.
         id: EntryId,
     },
+    /// Entries wait in files that were set aside.
+    #[error("{title}: {entries} entries in {} are not in the log: they wait for what is missing there", path.display())]
+    SetAside {
+        /// Of which conversation.
+        title: String,
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        entries: u64,
+    },
     /// Nothing can be printed.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
@@ -156,7 +166,8 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
 /// others whose they are. Says of each what it holds, and of all what the first damage is.
 ///
 /// # Errors
-/// There is no such user, a log cannot be read, or one is damaged; the others are checked all the same.
+/// There is no such user, a log cannot be read, one is damaged, or entries that it lacks wait in a file that was set aside; the others
+/// are checked all the same.
 pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Result<(), InspectError> {
     let folder = existing(config)?;
     let introduced = proofs::introduced(&folder, judge)?;
@@ -174,6 +185,8 @@ pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Res
                     out,
                     "{title}  ok  version {version}  authors {authors}  {bytes} bytes{tail}  sealed {sealed}"
                 )?;
+                let waits = verify_aside(&shelved, &title, &heights, out)?;
+                first = first.or(waits);
             }
             Err(error) => {
                 let what = error.to_string();
@@ -184,6 +197,30 @@ pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Res
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+/// Says of each file that was set aside what it holds that the log lacks. The first one that holds anything is an error: the conversation is
+/// not whole.
+fn verify_aside(
+    shelved: &Shelved,
+    title: &str,
+    heights: &Heights,
+    out: &mut dyn Write,
+) -> Result<Option<InspectError>, InspectError> {
+    let mut first = None;
+    for SetAside { path, frames, .. } in log::look_aside(&RealDisk, &shelved.folder, decode_entry, heights)? {
+        let file = path.display();
+        match frames {
+            None => writeln!(out, "{title}  nothing in {file} can be read, since its header is gone")?,
+            Some(0) => writeln!(out, "{title}  all of {file} is in the log; the next start removes it")?,
+            Some(entries) => {
+                writeln!(out, "{title}  waiting: {entries} entries in {file} are not in the log")?;
+                let title = title.to_owned();
+                first.get_or_insert(InspectError::SetAside { title, path, entries });
+            }
+        }
+    }
+    Ok(first)
 }
 
 /// What a log holds, and how much of that is proved.

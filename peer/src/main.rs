@@ -8,8 +8,10 @@ use std::{
 use peerchat::{
     chat::{self, ChatError},
     cli::{self, Cli, Command},
-    config, inspect,
-    seal::{self, DeviceJudge},
+    config, credentials,
+    folder::UserFolder,
+    inspect,
+    seal::DeviceJudge,
     telemetry,
     ui::{self, log_print::Format},
 };
@@ -64,7 +66,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Verify(typed) => {
             let config = config::log(&typed.user, typed.data)?;
-            let judge = DeviceJudge::new(seal::uncertified::introduced);
+            let authority = credentials::authority(&UserFolder::path_of(&config.data, &config.user))?;
+            let judge = DeviceJudge::new(move |der| credentials::introduced(authority.as_ref(), der));
             inspect::verify(&config, &judge, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }

@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
-use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, ports::Order, request::Request};
+use super::{
+    Driver, QUIT_WAIT, SEARCH_BYTES, Search,
+    core::unreadable,
+    ports::Order,
+    request::{AccountAsk, Request},
+};
 use crate::{
     log::{Disk, LogError},
     node::{
         Input,
-        event::{Code, Event, Replay, ReplayReason},
+        event::{Code, Event, Notice, Replay, ReplayReason},
         types::{Conversation, RoomName},
     },
 };
@@ -18,6 +23,7 @@ impl<D: Disk> Driver<D> {
             Request::Join(room) => self.feed([Input::Join(room)]).await?,
             Request::Open(user) => self.feed([Input::Open(user)]).await?,
             Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
+            Request::People(wish) => self.feed([Input::People(wish)]).await?,
             Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
             Request::History { conversation, last } => {
                 match self.core.replay(&conversation, last, ReplayReason::History) {
@@ -33,13 +39,27 @@ impl<D: Disk> Driver<D> {
             Request::Version(conversation) => {
                 let talk = self.core.node().talks().get(&conversation);
                 let heights = talk.map(|talk| talk.replica.heights()).unwrap_or_default();
-                self.tell(Event::Version { conversation, heights }).await;
+                let authors = talk.into_iter().flat_map(|talk| talk.replica.authors());
+                let users = authors.map(|(author, log)| (*author, log.user.clone())).collect();
+                self.tell(Event::Version {
+                    conversation,
+                    heights,
+                    users,
+                })
+                .await;
             }
             Request::Who(conversation) => {
                 let members = self.core.node().who(&conversation);
-                self.tell(Event::Who { conversation, members }).await;
+                let refused_unknown = self.channels.refusals.count_unknown();
+                self.tell(Event::Who {
+                    conversation,
+                    members,
+                    refused_unknown,
+                })
+                .await;
             }
             Request::List => self.list().await,
+            Request::Account(ask) => self.ask_account(ask),
             Request::Current(conversation) => {
                 let user = self.core.node().me().user.clone();
                 if self.state.set_current(&conversation, &user) {
@@ -52,8 +72,7 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn unreadable(&mut self, error: &LogError) {
-        self.notice(Code::LogDamaged, format!("{error}; restart to repair it"))
-            .await;
+        self.tell(Event::Notice(unreadable(error))).await;
     }
 
     async fn begin_search(&mut self, conversation: Conversation, text: String, last: usize) {
@@ -106,6 +125,24 @@ impl<D: Disk> Driver<D> {
             Err(error) => self.unreadable(&error).await,
         }
         Ok(())
+    }
+
+    fn ask_account(&mut self, ask: AccountAsk) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ordered = self.channels.orders.try_send(Order::Account(ask, reply)).is_ok();
+        let events = self.channels.events.clone();
+        tokio::spawn(async move {
+            let answer = if ordered { answer.await.ok() } else { None };
+            let event = match answer.unwrap_or_else(|| Err("this peer is too busy; try again".to_owned())) {
+                Ok(news) => Event::Account(news),
+                Err(message) => Event::Notice(Notice {
+                    code: Code::Refused,
+                    message,
+                }),
+            };
+            // Where the user's side has ended, nobody wants to know.
+            let _ended = events.send(event).await;
+        });
     }
 
     async fn list(&mut self) {

@@ -8,16 +8,23 @@ use std::{
     sync::Arc,
 };
 
-use super::{ports::Order, recent_ids::RecentIds, vouching::Vouching};
+use super::{
+    damage::{damage_notice, waiting_notice},
+    ports::Order,
+    recent_ids::RecentIds,
+    vouching::Vouching,
+};
 use crate::{
-    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
+        memberships::Memberships,
+        people::{Deed, People},
         replica::AuthorLog,
-        types::{Conversation, Decode, Encode, Entry, Heights, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, Heights, UserName},
     },
     seal::SharedNotary,
 };
@@ -33,8 +40,12 @@ pub enum Act {
     Close(LinkId, ByeReason, String),
     /// Tell the user.
     Tell(Event),
-    /// Remember the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Note that something was refused: from this member, if it was one, and why.
+    Refused(Option<(UserName, DeviceId)>, String),
+    /// Do something about people.
+    People(Deed),
+    /// Remember in which rooms the user is.
+    RememberRooms(Memberships),
     /// Hand this to [`Core::handle`].
     Again(Input),
 }
@@ -104,6 +115,8 @@ impl<D: Disk> Core<D> {
                     .iter()
                     .map(|damage| damage_notice(&shelved.conversation, &user, damage)),
             );
+            let waiting = opened.set_aside.iter();
+            notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
             core.load(shelved.conversation, opened)?;
         }
         Ok((core, notices))
@@ -188,11 +201,7 @@ impl<D: Disk> Core<D> {
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
             if let Err(error) = self.act(effect, &mut acts) {
-                let message = format!("{error}; restart to repair it");
-                acts.push(Act::Tell(Event::Notice(Notice {
-                    code: Code::LogDamaged,
-                    message,
-                })));
+                acts.push(Act::Tell(Event::Notice(unreadable(&error))));
             }
         }
         Ok(acts)
@@ -233,6 +242,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 heights,
             }),
+            Effect::StopPull(pull) => Act::Order(Order::StopPull(pull)),
             Effect::Registry(ask) => Act::Order(Order::Registry(ask)),
             Effect::Close(link, reason, message) => Act::Close(link, reason, message),
             Effect::Send(link, what) => Act::Send(link, what),
@@ -241,6 +251,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 created,
                 members,
+                by_other_device,
                 held,
             } => {
                 let replay = self.last(&conversation, REPLAY_LAST, &held)?;
@@ -251,14 +262,21 @@ impl<D: Disk> Core<D> {
                     version,
                     members,
                     replay,
+                    by_other_device,
                 }))
             }
             Effect::TellLast(conversation, count, held, why) => {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::SendSeal(link, conversation, author, seq) => match self.seal_upto(&conversation, &author, seq)? {
+                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, seal)),
+                None => return Ok(()),
+            },
             Effect::Compare { entry, live } => return self.compare(&entry, live, acts),
-            Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
+            Effect::Refused(member, why) => Act::Refused(member, why),
+            Effect::People(deed) => Act::People(deed),
+            Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
         });
         Ok(())
     }
@@ -302,6 +320,11 @@ impl<D: Disk> Core<D> {
         };
         acts.extend(ids.into_iter().map(delivered));
         Ok(())
+    }
+
+    /// Gives the node what was remembered of people. Before the first input only.
+    pub fn set_people(&mut self, people: People) {
+        self.node.set_people(people);
     }
 
     /// The node, to be asked.
@@ -370,11 +393,10 @@ impl<D: Disk> Core<D> {
     }
 }
 
-fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
-    let title = conversation.title(user);
-    let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
+/// What the user is told where his log cannot be read.
+pub fn unreadable(error: &LogError) -> Notice {
     Notice {
         code: Code::LogDamaged,
-        message,
+        message: format!("{error}; restart to repair it"),
     }
 }

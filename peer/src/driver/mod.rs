@@ -6,10 +6,13 @@
 
 mod answer;
 pub mod core;
+mod damage;
 mod pace;
+mod people;
 pub mod ports;
 mod proof;
 mod recent_ids;
+pub mod refusals;
 mod replay;
 pub mod request;
 pub mod serve;
@@ -32,6 +35,7 @@ use self::{
     core::{Act, Core},
     pace::Pace,
     ports::{Incoming, LinkQueue, Order, Wanted},
+    refusals::Refusals,
     request::Request,
     serve::ServedPart,
 };
@@ -52,6 +56,8 @@ const GROUP_COMMIT: Duration = Duration::from_millis(20);
 const QUIT_WAIT: Duration = Duration::from_secs(3);
 /// How many things that came in are handled in one turn, and appended in one write.
 const TURN_MAX: usize = 256;
+/// A turn that took so long has kept what came meanwhile waiting, so that nobody else is to blame for being late.
+const STALL: Duration = Duration::from_secs(1);
 /// How much of a log is searched in one turn.
 const SEARCH_BYTES: u64 = 1024 * 1024;
 
@@ -66,6 +72,8 @@ pub struct Channels {
     pub incoming: mpsc::Receiver<Incoming>,
     /// What the wire is ordered.
     pub orders: mpsc::Sender<Order>,
+    /// What is refused, here and on the wire.
+    pub refusals: Refusals,
 }
 
 /// The loop.
@@ -81,6 +89,7 @@ pub struct Driver<D: Disk> {
     pace: Pace,
     searches: VecDeque<Search>,
     state: State,
+    people: people::Keeping,
     disk: D,
     /// The user's data folder.
     folder: PathBuf,
@@ -107,6 +116,7 @@ enum Turn {
     Judge,
     Judged(Vec<Input>),
     Signed(Input),
+    KeepPeople,
     Search,
     Tick,
 }
@@ -124,6 +134,7 @@ impl<D: Disk> Driver<D> {
             pace: Pace::new(),
             searches: VecDeque::new(),
             state,
+            people: people::Keeping::default(),
             disk,
             folder,
             quit_at: None,
@@ -146,10 +157,11 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn turns(&mut self) -> Result<(), LogError> {
-        let rooms = self.state.rooms();
-        self.feed([Input::Start(rooms)]).await?;
+        let memberships = self.state.memberships();
+        self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
             let turn = self.next_turn().await;
+            let begun = Instant::now();
             match turn {
                 Turn::Request(Some(request)) => self.request(request).await?,
                 // The user's side has ended without a word.
@@ -164,8 +176,12 @@ impl<D: Disk> Driver<D> {
                 Turn::Judge => self.judge(),
                 Turn::Judged(inputs) => self.judged(inputs).await?,
                 Turn::Signed(input) => self.feed([input]).await?,
+                Turn::KeepPeople => self.keep_people().await,
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
+            }
+            if begun.elapsed() >= STALL {
+                self.feed([Input::Stalled]).await?;
             }
         }
         self.feed([Input::LastWords]).await?;
@@ -173,7 +189,9 @@ impl<D: Disk> Driver<D> {
         while self.core.must_seal() {
             self.seal().await?;
         }
-        self.feed([Input::Quit]).await
+        self.feed([Input::Quit]).await?;
+        self.keep_people().await;
+        Ok(())
     }
 
     /// Whether the user wants to end, and everybody who can be reached has what he said.
@@ -190,6 +208,7 @@ impl<D: Disk> Driver<D> {
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
         let (seal_at, judge_at) = (self.pace.seal_at, self.pace.judge_at);
+        let keep_at = self.people.keep_at;
         let mut batch = Vec::new();
         let Self {
             channels, synced, pace, ..
@@ -204,6 +223,7 @@ impl<D: Disk> Driver<D> {
             () = until(sync_at) => Turn::Sync,
             Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
             () = until(judge_at) => Turn::Judge,
+            () = until(keep_at) => Turn::KeepPeople,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
                 Turn::Incoming(batch)
@@ -276,8 +296,19 @@ impl<D: Disk> Driver<D> {
                 self.tell(event).await;
                 None
             }
-            Act::RememberRooms(rooms) => {
-                self.state.set_rooms(&rooms);
+            Act::Refused(member, why) => {
+                match member {
+                    Some((user, device)) => self.channels.refusals.of_member(&user, &device, &why),
+                    None => self.channels.refusals.unknown(&why),
+                }
+                None
+            }
+            Act::People(deed) => {
+                self.people_deed(deed).await;
+                None
+            }
+            Act::RememberRooms(memberships) => {
+                self.state.set_memberships(&memberships);
                 self.save_state().await;
                 None
             }

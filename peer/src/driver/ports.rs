@@ -8,9 +8,13 @@ use std::sync::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::serve::{ServedPart, Serving};
+use super::{
+    request::AccountAsk,
+    serve::{ServedPart, Serving},
+};
 use crate::node::{
     Ask, Input,
+    account::AccountNews,
     link::{ByeReason, LinkUp, Outgoing},
     sync::PullId,
     types::{Conversation, DeviceId, Heights, UserName},
@@ -99,10 +103,14 @@ pub enum Order {
         /// What is held already.
         heights: Heights,
     },
+    /// Stop a pull. Where this is lost, what it still brings is passed over.
+    StopPull(PullId),
     /// Ask the registry.
     Registry(Ask),
     /// Ask the registry for its rooms.
     ListRooms(oneshot::Sender<Option<Vec<(crate::node::types::RoomName, u32)>>>),
+    /// Ask the registry something about the account. The answer may be why not.
+    Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
 
 impl Order {
@@ -115,7 +123,10 @@ impl Order {
             Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(PullFailure::Broken(reason())))),
             Self::Registry(Ask::Join(room)) => Some(Input::RoomRefused { room, refused: None }),
             Self::Registry(Ask::Find(user)) => Some(Input::FindFailed(user, reason())),
-            Self::Registry(Ask::Leave(_) | Ask::Watch(_)) | Self::ListRooms(_) => None,
+            Self::StopPull(_)
+            | Self::Registry(Ask::Leave(_) | Ask::Watch(_))
+            | Self::ListRooms(_)
+            | Self::Account(..) => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         Identity, Input, Millis, Now,
         event::{Code, Event, Notice},
         link::{Frame, LinkId, LinkUp},
+        memberships::Memberships,
         sync::PullId,
         types::{Body, Conversation, Entry, Heights, UserName, WallTime},
     },
@@ -55,7 +56,7 @@ pub fn open(disk: MemoryDisk, n: u8) -> Peer {
     let certificate = HashNotary::certificate(device(n), &format!("user-{n}"));
     let introduction = seal::introduction(certificate, notary.as_ref()).unwrap();
     peer.input(Input::Introduced(introduction));
-    peer.input(Input::Start(Vec::new()));
+    peer.input(Input::Start(Memberships::default()));
     let Conversation::Room(lobby) = room() else {
         unreachable!()
     };

@@ -36,7 +36,7 @@ pub(super) struct Vouching<D: Disk> {
     /// Own authors who have written since their last seal, with the last of what they wrote.
     unsealed: BTreeMap<(Conversation, Author), Seq>,
     /// Seals that nobody has judged, of each author the last.
-    unjudged: BTreeMap<(Conversation, Author), Seal>,
+    unjudged: BTreeMap<(Conversation, Author), (Seal, DeviceId)>,
     signer: Option<Signer>,
     /// Not before this is an entry handed to the signer again.
     ahead_at: Millis,
@@ -142,8 +142,8 @@ impl<D: Disk> Vouching<D> {
                 seals.push(&seal)?;
             }
         }
-        for (conversation, seal) in step.judge.drain(..) {
-            self.unjudged.insert((conversation, seal.author), seal);
+        for (conversation, seal, from) in step.judge.drain(..) {
+            self.unjudged.insert((conversation, seal.author), (seal, from));
         }
         Ok(())
     }
@@ -170,17 +170,20 @@ impl<D: Disk> Vouching<D> {
 #[must_use]
 pub struct Judging {
     notary: SharedNotary,
-    seals: Vec<(Conversation, Seal)>,
+    seals: Vec<(Conversation, (Seal, DeviceId))>,
 }
 
 impl Judging {
     /// Judges. Takes 0.1 ms for each.
     pub fn run(self) -> Vec<Input> {
-        let mut judged: BTreeMap<Conversation, (Vec<Seal>, Vec<Seal>)> = BTreeMap::new();
-        for (conversation, seal) in self.seals {
+        let mut judged: BTreeMap<Conversation, (Vec<Seal>, Vec<(Seal, DeviceId)>)> = BTreeMap::new();
+        for (conversation, (seal, from)) in self.seals {
             let is_good = seal::is_good(self.notary.as_ref(), &conversation, &seal);
             let (good, bad) = judged.entry(conversation).or_default();
-            if is_good { good } else { bad }.push(seal);
+            match is_good {
+                true => good.push(seal),
+                false => bad.push((seal, from)),
+            }
         }
         let input = |(conversation, (good, bad))| Input::Judged(conversation, good, bad);
         judged.into_iter().map(input).collect()
@@ -261,6 +264,17 @@ impl<D: Disk> Core<D> {
     /// With what seals are made and judged.
     pub(super) fn notary(&self) -> SharedNotary {
         self.vouching.notary.clone()
+    }
+
+    /// The last seal of an author up to an entry, if there is one.
+    pub(super) fn seal_upto(
+        &self,
+        conversation: &Conversation,
+        author: &Author,
+        seq: Seq,
+    ) -> Result<Option<Seal>, LogError> {
+        let seals = self.vouching.seals(conversation);
+        seals.map_or(Ok(None), |seals| seals.last_upto(author, seq))
     }
 
     /// Whether there are seals to judge.

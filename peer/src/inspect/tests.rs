@@ -5,7 +5,10 @@ use crate::{
     log::{Introductions, Log, Seals},
     net::convert::encode_entry,
     node::types::{Body, Draft, Lamport, Seq, WallTime},
-    seal::{self, DeviceJudge, DeviceNotary, SharedNotary, uncertified},
+    seal::{
+        self, DeviceJudge, DeviceNotary, SharedNotary,
+        testing::{HashNotary, introduced},
+    },
 };
 use peerchat_identity::DeviceKey;
 
@@ -55,7 +58,7 @@ fn verified_with(
     log.close(None).unwrap();
     beside(&folder, &entries);
     let mut out = Vec::new();
-    match verify(&config, &DeviceJudge::new(uncertified::introduced), &mut out) {
+    match verify(&config, &DeviceJudge::new(introduced), &mut out) {
         Ok(()) => Ok(String::from_utf8(out).unwrap()),
         Err(error) => Err(error.to_string()),
     }
@@ -79,13 +82,13 @@ fn a_seal_that_proves_nothing_is_named() {
             ..draft(with_bob, "bob", 1)
         }]
     };
-    let judge = || DeviceJudge::new(uncertified::introduced);
-    let notaries = [key, other].map(|key| DeviceNotary::shared(key, judge()));
+    let judge = || DeviceJudge::new(introduced);
+    let notaries = [key, other].map(|key| DeviceNotary::shared(move |message| key.sign(message), judge()));
     let sealed = |folder: &Path, entry: &Entry, notary: &SharedNotary, id: EntryId, user: &str| {
         let made = seal::make(notary.as_ref(), &entry.conversation, entry.author, entry.seq, id);
         Seals::open(RealDisk, folder).unwrap().push(&made).unwrap();
         let own = folder.parent().and_then(Path::parent).unwrap();
-        let certificate = uncertified::certificate(&device, &UserName::new(user).unwrap());
+        let certificate = HashNotary::certificate(device, user);
         let (mut introductions, _) = Introductions::open(&RealDisk, own).unwrap();
         introductions.push(&certificate).unwrap();
     };

@@ -8,6 +8,7 @@ use super::{
     DamageKind, Log, LogError, MemoryDisk, Resume,
     disk::Disk as _,
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Kind, Life, encode_header},
+    look_aside,
     testing::{Workload, answer, author, decode, entry, folder, ids_of, reopen},
 };
 use crate::node::types::{Entry, EntryId, Seq};
@@ -179,7 +180,13 @@ fn entries_that_depend_on_a_lost_one_are_offered_until_it_is_there() {
         let (log, opened) = reopen(&disk);
         assert_eq!(log.version(), 2);
         assert_eq!(ids_of(&opened.salvaged), [entries[2].id]);
-        assert_eq!(opened.set_aside[0].frames, Some(1));
+        let aside = &opened.set_aside[0];
+        assert_eq!(aside.frames, Some(1));
+        let first = aside.first.as_ref().unwrap().to_string();
+        let cause = format!("it comes after entry 2 of {}, which is not here", author(1));
+        assert!(first.contains(&cause), "{first}");
+        let looked = look_aside(&disk, folder(), decode, &log.heights()).unwrap();
+        assert_eq!((looked.len(), looked[0].frames), (1, Some(1)));
         assert_eq!(opened.damage.len(), usize::from(round == 0), "told once");
         if let Some(damage) = opened.damage.first() {
             assert_eq!((&damage.path, damage.offset), (&path("log.damaged-1"), second as u64));
@@ -187,6 +194,10 @@ fn entries_that_depend_on_a_lost_one_are_offered_until_it_is_there() {
     }
     let (mut log, _) = reopen(&disk);
     log.append(&entries[1..2]).unwrap();
+    let mut heights = log.heights();
+    heights.0.insert(entries[2].author, entries[2].seq);
+    let looked = look_aside(&disk, folder(), decode, &heights).unwrap();
+    assert_eq!(looked[0].frames, Some(0), "the log has all of it");
     // What was salvaged fits now and needs nobody to bring it.
     let (log, opened) = reopen(&disk.kill());
     assert_eq!(held(&log), all_of(&entries));

@@ -11,7 +11,7 @@ use super::{
     reader::{READ_AHEAD_BYTES, Window},
 };
 use crate::node::{
-    limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, COVER_WITHIN_BYTES, COVER_WITHIN_ENTRIES, UNSERVABLE_MAX},
+    limits::{BATCH_ENTRIES_MAX, COVER_WITHIN_BYTES, COVER_WITHIN_ENTRIES, PART_BYTES_MAX, UNSERVABLE_MAX},
     types::{Author, Entry, Heights, Seq},
 };
 
@@ -81,7 +81,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// The next entries that the reader of `history` lacks, in log order, so causes come before effects; at most
-    /// [`BATCH_ENTRIES_MAX`] and [`BATCH_BYTES_MAX`]. `cover` says which entry of an author the seal is of that covers one; where that
+    /// [`BATCH_ENTRIES_MAX`] and [`PART_BYTES_MAX`]. `cover` says which entry of an author the seal is of that covers one; where that
     /// one is far away, those up to it are sent ahead.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl<D: Disk> Log<D> {
                 break;
             };
             let entry = self.frame(position, &mut window, READ_AHEAD_BYTES)?;
-            if bytes + entry.len() > BATCH_BYTES_MAX && !batch.entries.is_empty() {
+            if bytes + entry.len() > PART_BYTES_MAX && !batch.entries.is_empty() {
                 break;
             }
             bytes += entry.len();
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::log::{
         MemoryDisk,
-        testing::{author, entry, filled},
+        testing::{author, entry, filled, said},
     };
 
     /// Every entry has a seal of its own.
@@ -235,6 +235,19 @@ mod tests {
         for expected in [BATCH_ENTRIES_MAX, 300 - BATCH_ENTRIES_MAX, 0] {
             assert_eq!(log.read_batch(&mut history, each).unwrap().entries.len(), expected);
         }
+    }
+
+    #[test]
+    fn a_batch_comes_over_a_slow_link_in_time() {
+        let mut log = filled(&[]);
+        let lengths = [10, PART_BYTES_MAX / 2, PART_BYTES_MAX / 2, 10, 2 * PART_BYTES_MAX, 10];
+        let said = (1..)
+            .zip(lengths)
+            .map(|(seq, length)| said(1, seq, seq, &"x".repeat(length)));
+        log.append(&said.collect::<Vec<_>>()).unwrap();
+        let mut history = log.history(&Heights::default(), &log.heights());
+        let mut next = || log.read_batch(&mut history, each).unwrap().entries.len();
+        assert_eq!([next(), next(), next(), next(), next()], [2, 2, 1, 1, 0]);
     }
 
     #[test]

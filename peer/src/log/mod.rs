@@ -78,7 +78,7 @@ pub use opened::{Opened, OpenedAuthor};
 pub use reader::Canonical;
 pub use real::{RealDisk, RealFile};
 pub use resume::{RESUME_STATE_BYTES_MAX, Resume};
-pub use salvage::{SALVAGE_BYTES_MAX, SetAside};
+pub use salvage::{SALVAGE_BYTES_MAX, SetAside, look_aside};
 pub use seals::{SEALS_FILE, Seals, read_seals};
 pub use search::{Needle, fold};
 pub use search_scan::{Found, Scan};

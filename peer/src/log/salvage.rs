@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{
-    LOG_FILE, LogError,
+    DamageKind, LOG_FILE, LogError,
     disk::{Disk, DiskFile, IoError},
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, decode_header, encode_frame},
     index::LOG_ENTRIES_MAX,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::node::{
     limits::{BATCH_BYTES_MAX, HOLD_BACK_MAX},
-    types::{Decode, Entry, Seq},
+    types::{Decode, Entry, EntryError, Heights, Seq},
 };
 
 /// The most bytes of entries that are handed out as salvaged at one open. The rest comes at a later one.
@@ -33,6 +33,35 @@ pub struct SetAside {
     /// How many whole frames it has that are not in the log, some of which may be no entries. None where its header is gone, so
     /// that nothing can be read.
     pub frames: Option<u64>,
+    /// What keeps the first of them out of the log.
+    pub first: Option<DamageKind>,
+}
+
+/// Tells of each file that was set aside what is only there, by the heights of the log. Changes nothing.
+///
+/// # Errors
+/// The disk refuses.
+pub fn look_aside<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    decode: Decode,
+    heights: &Heights,
+) -> Result<Vec<SetAside>, IoError> {
+    let mut numbers = numbers(disk, folder)?;
+    numbers.sort_unstable();
+    let paths = numbers.iter().map(|number| folder.join(format!("{PREFIX}{number}")));
+    let look = |path: PathBuf| {
+        let mut left = 0;
+        let whole = each_entry(disk, &path, decode, |entry| {
+            let is_held = |entry: Entry| (Seq::FIRST..=heights.of(&entry.author)).contains(&entry.seq);
+            left += u64::from(!entry.is_ok_and(is_held));
+            Ok(())
+        })?;
+        let frames = whole.then_some(left);
+        let first = None;
+        Ok(SetAside { path, frames, first })
+    };
+    paths.map(look).collect()
 }
 
 /// Renames the log, durably; tells its new name.
@@ -60,8 +89,8 @@ pub(super) fn salvage<D: Disk>(
         let mut bytes = 0;
         for number in &numbers {
             let path = opening.folder.join(format!("{PREFIX}{number}"));
-            let frames = pass(opening, &path, decode, opened, &mut bytes)?;
-            opened.set_aside.push(SetAside { path, frames });
+            let aside = pass(opening, path, decode, opened, &mut bytes)?;
+            opened.set_aside.push(aside);
         }
         if opening.survey.index.len() == before {
             return Ok(());
@@ -88,53 +117,73 @@ fn numbers<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<u64>, IoError> {
     Ok(numbers.collect())
 }
 
-/// Goes through one file once. Returns how many whole frames in it are not in the log.
+/// Goes through one file once, and takes from it what fits.
 fn pass<D: Disk>(
     opening: &mut Opening<'_, D>,
-    path: &Path,
+    path: PathBuf,
     decode: Decode,
     opened: &mut Opened,
     bytes: &mut usize,
-) -> Result<Option<u64>, LogError> {
-    let Some(file) = opening.disk.open(path)? else {
-        return Ok(Some(0));
-    };
-    let mut header = [0; HEADER_BYTES];
-    let read = file.read_at(0, &mut header)?;
-    let (Header::Good(life) | Header::Half(life)) = decode_header(Kind::Log, &header[..read]) else {
-        return Ok(None);
-    };
-    let mut left = 0;
+) -> Result<SetAside, IoError> {
+    let disk = opening.disk.clone();
+    let (mut left, mut first) = (0, None);
     let mut fitting = Vec::new();
-    let mut frames = Frames::new(&file, life, file.len()?);
-    while let Some(found) = frames.next()? {
-        let Found::Frame { entry, .. } = found else {
-            continue;
+    let whole = each_entry(&disk, &path, decode, |entry| {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                // It may be one to a newer version of this program.
+                left += 1;
+                first.get_or_insert(DamageKind::NotAnEntry(error));
+                return Ok(());
+            }
         };
-        let Ok(entry) = decode(Bytes::copy_from_slice(entry)) else {
-            // It may be one to a newer version of this program.
-            left += 1;
-            continue;
-        };
-        if (Seq::FIRST..=opening.survey.index.height(&entry.author)).contains(&entry.seq) {
-            continue;
+        let (author, seq) = (entry.author, entry.seq);
+        if (Seq::FIRST..=opening.survey.index.height(&author)).contains(&seq) {
+            return Ok(());
         }
-        if opening.survey.index.len() < LOG_ENTRIES_MAX
-            && Coming::new(&opening.survey.index)
-                .add(&entry.draft, entry.bytes.len())
-                .is_ok()
-        {
-            opening.take(&entry, &mut fitting)?;
-            continue;
+        let fits = Coming::new(&opening.survey.index).add(&entry.draft, entry.bytes.len());
+        match fits {
+            Ok(()) if opening.survey.index.len() < LOG_ENTRIES_MAX => return opening.take(&entry, &mut fitting),
+            Ok(()) => {}
+            Err(rule) => {
+                first.get_or_insert(DamageKind::OutOfPlace { author, seq, rule });
+            }
         }
         left += 1;
         if opened.salvaged.len() < HOLD_BACK_MAX && *bytes + entry.bytes.len() <= SALVAGE_BYTES_MAX {
             *bytes += entry.bytes.len();
             opened.salvaged.push(entry);
         }
-    }
+        Ok(())
+    })?;
     opening.flush(&mut fitting)?;
-    Ok(Some(left))
+    let frames = whole.then_some(left);
+    Ok(SetAside { path, frames, first })
+}
+
+/// Hands over what is in each whole frame of a file; false where the header is gone, so that nothing can be read.
+fn each_entry<D: Disk>(
+    disk: &D,
+    path: &Path,
+    decode: Decode,
+    mut each: impl FnMut(Result<Entry, EntryError>) -> Result<(), IoError>,
+) -> Result<bool, IoError> {
+    let Some(file) = disk.open(path)? else {
+        return Ok(true);
+    };
+    let mut header = [0; HEADER_BYTES];
+    let read = file.read_at(0, &mut header)?;
+    let (Header::Good(life) | Header::Half(life)) = decode_header(Kind::Log, &header[..read]) else {
+        return Ok(false);
+    };
+    let mut frames = Frames::new(&file, life, file.len()?);
+    while let Some(found) = frames.next()? {
+        if let Found::Frame { entry, .. } = found {
+            each(decode(Bytes::copy_from_slice(entry)))?;
+        }
+    }
+    Ok(true)
 }
 
 impl<D: Disk> Opening<'_, D> {

@@ -2,49 +2,45 @@
 
 use std::time::Duration;
 
+use peerchat_identity::DeviceCertificate;
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
-use tonic::{
-    Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Status, transport::Channel};
 
 use super::{
-    CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
-    STREAM_WINDOW_BYTES, convert, link,
+    CALL_DEADLINE, MESSAGE_BYTES_MAX, Net,
+    channel::{self, ConnectError},
+    convert, link,
+    passport::Passport,
 };
 use crate::{
     driver::ports::{Incoming, LinkOutlet, link_queue},
     node::{
         Input,
-        limits::LINK_QUEUE_MAX,
+        limits::{LINK_QUEUE_MAX, PULL_MS_MAX},
         link::{LinkId, LinkUp},
         sync::PullId,
         types::{Conversation, DeviceId, EntryError, Heights},
         window::{BadHistory, PullFailure},
     },
-    seal::{self, Reader},
+    seal::Reader,
 };
+
+/// How long a part of a history may take. The node judges its pace, and keepalive finds a dead end sooner; this is for what both miss.
+const PART_DEADLINE: Duration = Duration::from_millis(PULL_MS_MAX);
 
 /// Why another peer could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum CallError {
-    #[error("{0} is no address")]
-    Address(String),
-    #[error("no connection to {address}: {source}")]
-    Connect {
-        address: String,
-        source: tonic::transport::Error,
-    },
-    #[error("no answer within {CALL_DEADLINE:?}")]
-    Silent,
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     #[error("refused: {}", .0.message())]
     Refused(#[from] Status),
     #[error("the answer breaks the protocol: {0}")]
     Malformed(#[from] EntryError),
-    #[error("another device is there: {found} instead of {expected}")]
-    OtherDevice { expected: DeviceId, found: DeviceId },
     #[error("the answer has no hello")]
     NoHello,
     #[error("the history is bad: {0}")]
@@ -53,28 +49,26 @@ enum CallError {
     Unjudged(#[from] tokio::task::JoinError),
 }
 
-/// A connection to another peer.
-async fn connect(address: &str) -> Result<ChatServiceClient<Channel>, CallError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|_| CallError::Address(address.to_owned()))?
-        .connect_timeout(CALL_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let channel = within(CALL_DEADLINE, endpoint.connect())
-        .await?
-        .map_err(|source| CallError::Connect {
-            address: address.to_owned(),
-            source,
-        })?;
-    Ok(ChatServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+impl CallError {
+    /// Whether what came breaks the protocol. Silence does not, and a bad history is told as such.
+    fn is_misbehaviour(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::NoHello)
+    }
+}
+
+/// A connection to another peer, and the certificate that it showed.
+async fn connect(
+    net: &Net,
+    device: DeviceId,
+    address: &str,
+) -> Result<(ChatServiceClient<Channel>, DeviceCertificate), CallError> {
+    let (channel, certificate) = channel::to_device(net, device, address).await?;
+    let client = ChatServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Ok((client, certificate))
 }
 
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T, CallError> {
-    timeout(time, future).await.map_err(|_| CallError::Silent)
+    timeout(time, future).await.map_err(|_| CallError::Silent(time))
 }
 
 /// Dials a device and keeps the link until it ends.
@@ -83,15 +77,19 @@ pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
     let link = net.new_link();
     let closed = outlet.closed.clone();
     match open(&net, device, &address, outlet, link).await {
-        Ok((up, frames)) => {
-            net.introduce(seal::uncertified::certificate(&up.device, &up.user))
-                .await;
+        Ok((up, frames, passport)) => {
+            net.introduce(passport.der()).await;
             if net.incoming.send(Incoming::LinkUp(up, queue)).await.is_ok() {
-                link::pump(frames, link, net.incoming.clone(), closed).await;
+                link::pump(frames, passport, link, net.incoming.clone(), closed).await;
             }
         }
         Err(error) => {
             tracing::debug!(%device, %address, %error, "cannot dial");
+            if error.is_misbehaviour() {
+                // Whoever is there has not said who it is.
+                net.refusals
+                    .unknown(&format!("a peer at {address} was dialled: {error}"));
+            }
             net.tell(Input::DialFailed(device)).await;
         }
     }
@@ -105,28 +103,19 @@ async fn open(
     address: &str,
     outlet: LinkOutlet,
     link: LinkId,
-) -> Result<(LinkUp, Frames), CallError> {
-    let mut client = connect(address).await?;
-    let hello = net.hello(Some(&device));
-    let outgoing = link::FrameStream::new(hello, outlet, net.incoming.clone(), link)
-        .map(|frame| wire::LinkRequest { frame: Some(frame) });
+) -> Result<(LinkUp, Frames, Passport), CallError> {
+    let (mut client, certificate) = connect(net, device, address).await?;
+    let outgoing = link::FrameStream::new(net, outlet, link).map(|frame| wire::LinkRequest { frame: Some(frame) });
     let mut frames = within(CALL_DEADLINE, client.link(outgoing)).await??.into_inner();
     let first = within(CALL_DEADLINE, frames.message()).await??;
     let hello = first
         .and_then(|response| response.frame)
         .and_then(|frame| frame.hello)
         .ok_or(CallError::NoHello)?;
-    let found = convert::device_from_wire("device", &hello.device)?;
-    if found != device {
-        return Err(CallError::OtherDevice {
-            expected: device,
-            found,
-        });
-    }
     let up = LinkUp {
         link,
         device,
-        user: convert::user_name("user", &hello.user)?,
+        user: certificate.user.clone(),
         session: hello.session,
         address: address.to_owned(),
         dialed_by_us: true,
@@ -134,17 +123,16 @@ async fn open(
     Ok((
         up,
         Box::pin(frames.map(|response| response.map(|response| response.frame.unwrap_or_default()))),
+        Passport::new(net.credentials.clone(), certificate),
     ))
 }
 
 /// Asks a device how much of a conversation it holds.
 pub(super) async fn ask_version(net: Net, device: DeviceId, address: String, conversation: Conversation) {
     let answer = async {
-        let mut client = connect(&address).await?;
+        let (mut client, _) = connect(&net, device, &address).await?;
         let request = wire::VersionRequest {
             conversation: Some(convert::conversation_to_wire(&conversation)),
-            user: net.me.user.shown().to_owned(),
-            device: net.me.device.0.to_vec().into(),
         };
         let response = client.version(request).await?.into_inner();
         Ok::<_, CallError>(convert::heights_from_wire(&response.heights)?)
@@ -153,6 +141,9 @@ pub(super) async fn ask_version(net: Net, device: DeviceId, address: String, con
         Ok(heights) => Input::VersionAnswer(device, conversation, heights),
         Err(error) => {
             tracing::debug!(%device, %address, %error, "cannot ask for the version");
+            if error.is_misbehaviour() {
+                net.tell(Input::BadAnswer(device, error.to_string())).await;
+            }
             Input::VersionFailed(device, conversation)
         }
     };
@@ -169,7 +160,7 @@ pub(super) struct Wanted {
 /// Pulls what is lacking of a conversation from a device.
 pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wanted) {
     let pull = wanted.pull;
-    let end = pull_parts(&net, &address, wanted).await;
+    let end = pull_parts(&net, device, &address, wanted).await;
     if let Err(error) = &end {
         tracing::debug!(%device, %address, %error, "cannot pull");
     }
@@ -180,18 +171,16 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
     net.tell(Input::HistoryEnd(pull, end)).await;
 }
 
-async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), CallError> {
-    let mut client = connect(address).await?;
+async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) -> Result<(), CallError> {
+    let (mut client, _) = connect(net, device, address).await?;
     let (conversation, heights) = (wanted.conversation.clone(), wanted.heights.clone());
     let mut reader = Reader::new(net.notary.clone(), &net.me, conversation, heights);
     let request = wire::HistoryRequest {
         conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
         heights: convert::heights_to_wire(&wanted.heights),
-        user: net.me.user.shown().to_owned(),
-        device: net.me.device.0.to_vec().into(),
     };
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
-    while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {
+    while let Some(part) = within(PART_DEADLINE, parts.message()).await?? {
         let part = convert::part_from_wire(part).map_err(BadHistory::Malformed)?;
         // Signatures are judged beside the peer's one thread.
         let judged = move || {

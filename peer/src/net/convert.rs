@@ -6,7 +6,7 @@ mod seals;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use self::{
-    frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire},
+    frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, membership_to_wire},
     seals::{live_seal_to_wire, part_from_wire, part_to_wire},
 };
 use bytes::Bytes;

@@ -1,17 +1,24 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `routing` its side of the registry, `host` a registry in this process. `convert` stands between the
-//! generated types and a peer's own.
+//! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
+//! side of the registry, `introducing` keeps certificates for third parties, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
+mod channel;
 mod client;
 pub mod convert;
+mod expiry;
 mod host;
+mod introducing;
 mod link;
+mod parts;
+mod passport;
+mod refusing;
 mod routing;
 mod server;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,15 +26,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    driver::ports::{Incoming, Order},
-    node::{Identity, limits::CALL_MS_MAX, link::LinkId},
-    seal::{self, SharedNotary},
+    credentials::Credentials,
+    driver::{
+        ports::{Incoming, Order},
+        refusals::Refusals,
+    },
+    node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
+    seal::SharedNotary,
 };
-pub use routing::{LoginError, Registry, RegistryConfig};
+pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 
 /// The deadline of a call that is answered once, and of every part of an answer in parts.
@@ -43,37 +57,61 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// The longest message that is decoded: a full batch, or the heights of as many authors as there may be.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Where the wire leads.
+#[derive(Debug)]
+pub struct ToDriver {
+    /// To the driver.
+    pub incoming: mpsc::Sender<Incoming>,
+    /// To where the driver counts what is refused.
+    pub refusals: Refusals,
+}
+
+/// Who this peer is to others, and whom it believes.
+#[derive(Debug)]
+pub struct Keys {
+    /// What connections show and judge.
+    pub credentials: Arc<Credentials>,
+    /// What proves entries.
+    pub notary: SharedNotary,
+}
+
 /// What every part of the wire needs.
 #[derive(Debug, Clone)]
 pub struct Net {
     me: Identity,
+    credentials: Arc<Credentials>,
     notary: SharedNotary,
     /// The random number of this process.
     session: u64,
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
     address: watch::Receiver<String>,
     incoming: mpsc::Sender<Incoming>,
+    refusals: Refusals,
     next_link: Arc<AtomicU64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Net {
-    /// `incoming` leads to the driver; `address` is where the others are told to find this peer; `shutdown` ends everything.
+    /// `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
-        notary: SharedNotary,
+        keys: Keys,
         session: u64,
         address: watch::Receiver<String>,
-        incoming: mpsc::Sender<Incoming>,
+        driver: ToDriver,
         shutdown: CancellationToken,
     ) -> Self {
+        let ToDriver { incoming, refusals } = driver;
+        let Keys { credentials, notary } = keys;
         Self {
             me,
+            credentials,
             notary,
             session,
             address,
             incoming,
+            refusals,
             next_link: Arc::new(AtomicU64::new(0)),
             tasks: TaskTracker::new(),
             shutdown,
@@ -82,6 +120,9 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        self.tasks.spawn(expiry::watch(self.clone()));
+        self.tasks.spawn(introducing::introduce_own(self.clone()));
+        let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Dial(device, address) => {
@@ -103,10 +144,18 @@ impl Net {
                         conversation,
                         heights,
                     };
-                    self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    let task = self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    pulls.retain(|_, task| !task.is_finished());
+                    pulls.insert(pull, task.abort_handle());
+                }
+                Order::StopPull(pull) => {
+                    if let Some(task) = pulls.remove(&pull) {
+                        task.abort();
+                    }
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,
+                Order::Account(ask, reply) => registry.account(ask, reply).await,
             }
         }
     }
@@ -119,22 +168,10 @@ impl Net {
         }
     }
 
-    fn hello(&self, expected: Option<&crate::node::types::DeviceId>) -> peerchat_proto::v1::Hello {
+    fn hello(&self) -> peerchat_proto::v1::Hello {
         peerchat_proto::v1::Hello {
-            user: self.me.user.shown().to_owned(),
-            device: self.me.device.0.to_vec().into(),
             session: self.session,
             address: self.address.borrow().clone(),
-            expected_device: expected.map(|device| device.0.to_vec().into()).unwrap_or_default(),
-        }
-    }
-
-    /// A device has proved whose it is, at the other end of a link or at the registry: its certificate is kept beside its entries, for
-    /// third parties.
-    pub async fn introduce(&self, certificate: bytes::Bytes) {
-        match seal::introduction(certificate, self.notary.as_ref()) {
-            Ok(introduction) => self.tell(crate::node::Input::Introduced(introduction)).await,
-            Err(error) => tracing::debug!(%error, "cannot introduce"),
         }
     }
 

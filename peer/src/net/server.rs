@@ -1,7 +1,8 @@
 //! What this peer hosts for the others.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
+use peerchat_identity::accept::{Caller, Limits, Refused, accept};
 use peerchat_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -9,35 +10,43 @@ use peerchat_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
     },
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use rustix::process::{Resource, getrlimit};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::TcpIncoming},
-};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
 
 use super::{
     CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
     STREAM_WINDOW_BYTES, convert, link,
+    parts::{Part, Parts, READER_WAIT},
+    passport::Passport,
+    refusing::{self, Counted},
 };
 use crate::{
     driver::ports::{self, Incoming, Wanted, link_queue},
     node::{
-        limits::LINK_QUEUE_MAX,
+        limits::{LINK_QUEUE_MAX, LINKS_MAX},
         link::LinkUp,
         types::{Conversation, DeviceId, EntryError, Heights, UserName},
     },
-    seal,
 };
 
-/// How many parts of a history are ready before the reader has taken them.
-const PARTS_AHEAD: usize = 2;
+/// What connections are bound by: a link to every device that may have one, and as many for calls beside them. A further one is
+/// closed at once, and its caller dials again later.
+const LIMITS: Limits = Limits {
+    connections_max: 2 * LINKS_MAX,
+    handshake_timeout: Duration::from_secs(5),
+    preface_timeout: Duration::from_secs(5),
+};
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
+
+/// The most connections where so many files may be open: half of these are left for the logs.
+fn connections_max(open_files: Option<u64>) -> usize {
+    let half = open_files.map_or(u64::MAX, |most| most / 2);
+    usize::try_from(half).map_or(LIMITS.connections_max, |half| half.min(LIMITS.connections_max))
+}
 
 /// The peer's server cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +59,20 @@ pub struct ServeError(#[from] Box<dyn std::error::Error + Send + Sync>);
 /// The server cannot be made of its parts, or accepting fails for good.
 pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let shutdown = net.shutdown.clone();
+    let credentials = net.credentials.clone();
+    let refusals = net.refusals.clone();
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let chat = Counted::new(chat, refusals.clone());
+    let limits = Limits {
+        connections_max: connections_max(getrlimit(Resource::Nofile).current),
+        ..LIMITS
+    };
+    // Whichever way this future ends, no connection outlives it.
+    let severed = CancellationToken::new();
+    let _sever = severed.clone().drop_guard();
+    let config = move || credentials.shown().map(|shown| shown.server.clone());
+    let refused = move |refused: Refused| refusals.unknown(&refused.to_string());
+    let connections = accept(listener, limits, config, refused, severed);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ChatServiceServer<Chat>>().await;
     let reflection = || {
@@ -69,10 +91,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(boxed)?)
         .add_service(reflection().build_v1alpha().map_err(boxed)?)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(connections, shutdown.cancelled_owned())
         .await
         .map_err(|error| ServeError(Box::new(error)))
 }
@@ -87,9 +106,10 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl ChatService for Chat {
     type LinkStream = Answers<wire::LinkResponse>;
-    type HistoryStream = ReceiverStream<Result<wire::HistoryResponse, Status>>;
+    type HistoryStream = ReceiverStream<Part>;
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
+        let passport = self.caller(&request)?;
         let mut frames = request.into_inner();
         let first = timeout(CALL_DEADLINE, frames.message())
             .await
@@ -98,32 +118,30 @@ impl ChatService for Chat {
             .and_then(|request| request.frame)
             .and_then(|frame| frame.hello)
             .ok_or_else(|| Status::invalid_argument("the first frame of a link must have a hello"))?;
-        let up = self.introduced(hello)?;
+        let up = self.introduced(&passport, hello)?;
         let net = self.net.clone();
         let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
         let closed = outlet.closed.clone();
         let link = up.link;
-        net.introduce(seal::uncertified::certificate(&up.device, &up.user))
-            .await;
-        let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link);
+        net.introduce(passport.der()).await;
+        let outgoing = link::FrameStream::new(&net, outlet, link);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
             .await
             .map_err(|_| ends())?;
         let frames = frames.map(|request| request.map(|request| request.frame.unwrap_or_default()));
-        net.tasks.spawn(link::pump(frames, link, net.incoming.clone(), closed));
+        net.tasks
+            .spawn(link::pump(frames, passport, link, net.incoming.clone(), closed));
         Ok(Response::new(Box::pin(
             outgoing.map(|frame| Ok(wire::LinkResponse { frame: Some(frame) })),
         )))
     }
 
     async fn version(&self, request: Request<wire::VersionRequest>) -> Result<Response<wire::VersionResponse>, Status> {
-        let wire::VersionRequest {
-            conversation,
-            user,
-            device,
-        } = request.into_inner();
-        let (conversation, user, device) = caller(conversation, &user, &device)?;
+        let caller = self.caller(&request)?;
+        let (user, device) = (caller.user().clone(), caller.device());
+        let wire::VersionRequest { conversation } = request.into_inner();
+        let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let (reply, answer) = oneshot::channel();
         let incoming = Incoming::Version {
             conversation,
@@ -139,37 +157,40 @@ impl ChatService for Chat {
     }
 
     async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
-        let wire::HistoryRequest {
-            conversation,
-            heights,
-            user,
-            device,
-        } = request.into_inner();
-        let (conversation, user, device) = caller(conversation, &user, &device)?;
+        let caller = self.caller(&request)?;
+        let reader = (caller.user().clone(), caller.device());
+        let wire::HistoryRequest { conversation, heights } = request.into_inner();
+        let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
-        let (parts, answer) = mpsc::channel(PARTS_AHEAD);
+        let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
         self.net
             .tasks
-            .spawn(async move { chat.send_parts(conversation, heights, (user, device), parts).await });
-        Ok(Response::new(ReceiverStream::new(answer)))
+            .spawn(async move { chat.send_parts(conversation, heights, reader, parts).await });
+        Ok(Response::new(answer))
     }
 }
 
 impl Chat {
-    fn introduced(&self, hello: wire::Hello) -> Result<LinkUp, Status> {
-        let device = convert::device_from_wire("device", &hello.device).map_err(invalid)?;
-        let expected = convert::device_from_wire("expected_device", &hello.expected_device).map_err(invalid)?;
-        if expected != self.net.me.device {
-            let me = self.net.me.device;
-            return Err(Status::failed_precondition(format!(
-                "this is device {me}, not {expected}"
-            )));
+    /// Who calls: what the certificate of his connection says, and nothing else. It may have ended, or been revoked, since the
+    /// connection was made.
+    fn caller<T>(&self, request: &Request<T>) -> Result<Passport, Status> {
+        let caller = request.extensions().get::<Caller>();
+        let certificate = caller.and_then(|caller| caller.certificate.as_deref());
+        let certificate =
+            certificate.ok_or_else(|| Status::unauthenticated("a caller shows a device's certificate"))?;
+        let passport = Passport::new(self.net.credentials.clone(), certificate.clone());
+        match passport.fault() {
+            None => Ok(passport),
+            Some(fault) => Err(Status::unauthenticated(fault.to_string())),
         }
+    }
+
+    fn introduced(&self, passport: &Passport, hello: wire::Hello) -> Result<LinkUp, Status> {
         Ok(LinkUp {
             link: self.net.new_link(),
-            device,
-            user: convert::user_name("user", &hello.user).map_err(invalid)?,
+            device: passport.device(),
+            user: passport.user().clone(),
             session: hello.session,
             address: convert::address("address", hello.address).map_err(invalid)?,
             dialed_by_us: false,
@@ -181,7 +202,7 @@ impl Chat {
         conversation: Conversation,
         heights: Heights,
         (user, device): (UserName, DeviceId),
-        parts: mpsc::Sender<Result<wire::HistoryResponse, Status>>,
+        mut parts: Parts,
     ) {
         let mut wanted = Wanted::Beyond(heights);
         loop {
@@ -197,13 +218,17 @@ impl Chat {
             match self.ask(incoming, answer).await {
                 Ok((part, Some(next))) if !part.entries.is_empty() => {
                     wanted = Wanted::Next(next);
-                    if parts.send(Ok(convert::part_to_wire(part))).await.is_err() {
+                    let Some(on) = parts.send(convert::part_to_wire(part)).await else {
                         return;
-                    }
+                    };
+                    parts = on;
                 }
                 Ok(_) => return,
                 Err(status) => {
-                    let _gone = parts.send(Err(status)).await;
+                    if status.code() == Code::PermissionDenied {
+                        refusing::count(&self.net.refusals, &status);
+                    }
+                    parts.fail(status);
                     return;
                 }
             }
@@ -223,21 +248,22 @@ impl Chat {
     }
 }
 
-fn caller(
-    conversation: Option<wire::Conversation>,
-    user: &str,
-    device: &[u8],
-) -> Result<(Conversation, UserName, DeviceId), Status> {
-    let device = convert::device_from_wire("device", device).map_err(invalid)?;
-    let user = convert::user_name("user", user).map_err(invalid)?;
-    let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
-    Ok((conversation, user, device))
-}
-
 fn invalid(error: EntryError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
 fn ends() -> Status {
     Status::unavailable("this peer ends")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_logs() {
+        assert_eq!(connections_max(Some(256)), 128);
+        assert_eq!(connections_max(Some(1 << 20)), LIMITS.connections_max);
+        assert_eq!(connections_max(None), LIMITS.connections_max);
+    }
 }

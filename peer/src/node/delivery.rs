@@ -54,6 +54,17 @@ impl Deliveries {
         self.floors.insert(device, own.map(floor).collect());
     }
 
+    /// Of how many devices something is remembered.
+    pub fn devices(&self) -> usize {
+        self.floors.len()
+    }
+
+    /// Forgets what the devices have that are not to be kept.
+    pub fn retain(&mut self, mut kept: impl FnMut(&DeviceId) -> bool) {
+        self.acked.retain(|device, _| kept(device));
+        self.floors.retain(|device, _| kept(device));
+    }
+
     /// Takes in an ack for one of the own authors, whose height is `height`; returns what is newly stored and newly durable.
     /// An ack beyond the height or below an earlier one says nothing new: acks are cumulative.
     pub fn take(&mut self, device: DeviceId, author: Author, ack: Acked, height: Seq) -> (NewlyAcked, NewlyAcked) {

@@ -1,7 +1,13 @@
 //! What a peer tells its user. The screen, the JSON mode and the page show these; nothing below them prints.
 
-use super::types::{
-    Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+use std::collections::BTreeMap;
+
+use super::{
+    account::AccountNews,
+    people::{News, Trust},
+    types::{
+        Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+    },
 };
 
 /// One thing to tell the user.
@@ -11,9 +17,9 @@ pub enum Event {
     Ready(Ready),
     /// The user is in a conversation: the answer to a request to join or open it. `replay` holds its last entries.
     Joined(Joined),
-    /// An entry of somebody else came in.
+    /// An entry of somebody else came in, or one that the user wrote at another device.
     Message(Line),
-    /// An own entry is in the own log.
+    /// An entry that the user wrote here is in the own log.
     Sent(Line),
     /// A member has an own entry in its log.
     Delivered(Delivered),
@@ -27,6 +33,8 @@ pub enum Event {
         conversation: Conversation,
         /// How much is held, per author.
         heights: Heights,
+        /// Whose these authors are.
+        users: BTreeMap<Author, UserName>,
     },
     /// History arrives.
     Progress {
@@ -50,14 +58,37 @@ pub enum Event {
         /// How many entries were pulled.
         pulled: u64,
     },
+    /// The answer to a request about the account.
+    Account(AccountNews),
     /// The user is in a room no longer, by his own will.
-    Left(Conversation),
+    Left {
+        /// Which.
+        conversation: Conversation,
+        /// He has left it at another device.
+        by_other_device: bool,
+    },
+    /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
+    NotEntered {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Why.
+        notice: Notice,
+    },
+    /// Who is in a conversation that was entered, or taken up again at a start, so that the screen can say it. Scripts ask.
+    Members {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Its members, sorted by name.
+        members: Vec<Member>,
+    },
     /// The answer to a question who is there.
     Who {
         /// Of which conversation.
         conversation: Conversation,
         /// Its members, sorted by name.
         members: Vec<Member>,
+        /// How often something was refused for which no member can be named.
+        refused_unknown: u64,
     },
     /// The answer to a question what there is.
     List {
@@ -66,6 +97,8 @@ pub enum Event {
         /// The rooms at the registry with their numbers of members; none if it cannot be reached.
         rooms: Option<Vec<(RoomName, u32)>>,
     },
+    /// Something about somebody: a new device, or an answer.
+    People(News),
     /// The way to the registry changed.
     Registry(RegistryState),
     /// A request failed, or something happened that the user should know.
@@ -106,6 +139,8 @@ pub struct Joined {
     pub members: Vec<UserName>,
     /// The last entries in canonical order.
     pub replay: Vec<Line>,
+    /// The user has joined it at another device.
+    pub by_other_device: bool,
 }
 
 /// An entry as it is shown.
@@ -179,7 +214,7 @@ pub struct Presence {
     pub online: bool,
     /// The room that he came into or left; the direct conversation if he is one's partner.
     pub conversation: Conversation,
-    /// He left by his own will, where `online` is false; otherwise he was lost.
+    /// He left the room, where `online` is false; otherwise he is still one of it, and gets what is said when he is back.
     pub left: bool,
 }
 
@@ -205,6 +240,9 @@ pub enum ReplayReason {
     Search(String),
     /// A newcomer's log was filled: these are the last ones.
     Synced,
+    /// The user is back in the conversation that was current: these are the last ones from before. For the screen only: a script
+    /// is told an entry when it comes, and has had these.
+    Start,
 }
 
 /// Somebody in a conversation.
@@ -216,10 +254,14 @@ pub struct Member {
     pub me: bool,
     /// Has a live link (or is the own user).
     pub online: bool,
+    /// How many of his devices are there, this one included.
+    pub devices: usize,
     /// How many entries the member is known to hold, where that is known.
     pub version: Option<u64>,
     /// How often what the member sent broke the protocol and was refused.
     pub refused: u64,
+    /// How far the user is trusted.
+    pub trust: Trust,
 }
 
 /// The way to the registry.
@@ -274,15 +316,58 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A device that is none of the user's wanted to be.
+    AccountAttempt,
+    /// The registry is not the one that was met at its address before, or is not known yet.
+    RegistryUntrusted,
+    /// The own certificate ends soon, or has ended.
+    CertificateEnds,
+    /// A member sends more than is taken at once; the rest is pulled later.
+    Flooding,
+    /// The user was never met, or not with that device.
+    NotMet,
+    /// Whom the user had met and trusted is not known any longer.
+    TrustLost,
     /// Anything else the registry or the network says no to.
     Refused,
     /// A member serves a history that cannot be genuine; it is pulled from another.
     BadHistory,
     /// A device has written two different entries with one number.
     Fork,
+    /// The registry says no later to what it had allowed. For scripts it is the same.
+    RefusedLater,
 }
 
 impl Code {
+    /// Whether it refuses what the user typed, and does not tell of something that happened.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::NoSuchUser
+            | Self::BadName
+            | Self::NoSuchCommand
+            | Self::Usage
+            | Self::NoConversation
+            | Self::TextTooLong
+            | Self::NotJoined
+            | Self::NotMet
+            | Self::Refused => true,
+            Self::RegistryUnavailable
+            | Self::NameInUse
+            | Self::DataInUse
+            | Self::LogDamaged
+            | Self::DiskFailed
+            | Self::PeerMisbehaved
+            | Self::AccountAttempt
+            | Self::RegistryUntrusted
+            | Self::CertificateEnds
+            | Self::Flooding
+            | Self::TrustLost
+            | Self::BadHistory
+            | Self::Fork
+            | Self::RefusedLater => false,
+        }
+    }
+
     /// The code as scripts see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -299,7 +384,13 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
-            Self::Refused => "refused",
+            Self::AccountAttempt => "account_attempt",
+            Self::RegistryUntrusted => "registry_untrusted",
+            Self::CertificateEnds => "certificate_ends",
+            Self::Flooding => "flooding",
+            Self::NotMet => "not_met",
+            Self::TrustLost => "trust_lost",
+            Self::Refused | Self::RefusedLater => "refused",
             Self::BadHistory => "bad_history",
             Self::Fork => "fork",
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    DeliveryNews, Effect, Node, Now,
+    Ask, DeliveryNews, Effect, Node, Now,
     delivery::{Acked, NewlyAcked},
     event::Event,
     holdback::Held,
@@ -34,6 +34,9 @@ impl Node {
         for news in frame.heights {
             self.heights_news(device, news);
         }
+        if !frame.memberships.is_empty() {
+            self.memberships_told(device, frame.memberships);
+        }
         if let Some(reason) = frame.bye
             && let Some(peer) = self.peers.get_mut(&device)
         {
@@ -52,6 +55,11 @@ impl Node {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
         }
+        if !self.admits(&conversation) && !self.is_own(&device) {
+            self.not_admitted(device);
+            return Ok(());
+        }
+        self.begin_direct(&conversation);
         if let (Some(found), Some(held)) = (&entry.user, user)
             && *found != held
         {
@@ -71,7 +79,7 @@ impl Node {
             live: true,
             since: now.mono,
         };
-        let mut offered = self.talk(&conversation).replica.offer(held);
+        let mut offered = self.offer(held, false, now);
         if let Some(known) = offered.known.take() {
             self.known_entry(&conversation, known);
         }
@@ -98,7 +106,8 @@ impl Node {
             taken: entries,
             refused,
             overflow,
-            ..
+            passed: _,
+            known: _,
         } = offered;
         if overflow {
             self.talk(conversation).replica.drop_held(|_| true);
@@ -110,12 +119,18 @@ impl Node {
         let first = last + 1 - entries.len() as u64;
         let now = self.now;
         let mut is_sealed = false;
+        if let Some(partner) = self.partner(conversation).filter(|_| first == 1 && last > 0) {
+            // One that was begun with nothing but a greeting is not worth it.
+            self.effect(Effect::Registry(Ask::Watch(partner)));
+        }
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
             let seal = talk.sealing.take(&held.entry, now);
+            let entering = talk.entering().is_some();
             match &mut talk.quiet {
-                Some(live) => *live += usize::from(held.live),
-                None => {
+                // Once the user is in, what is said now does not wait for the end of a long history.
+                Some(live) if entering || !held.live => *live += usize::from(held.live),
+                _ => {
                     let line = self.line(&held.entry, &self.talks[conversation].replica, version);
                     self.tell(Event::Message(line));
                 }
@@ -203,8 +218,18 @@ impl Node {
         if to == self.me.user {
             return;
         }
-        for ((after, upto), durable) in [(stored, false), (durable, true)] {
-            self.tell_delivered(conversation, *author, &to, (after, upto), durable);
+        // What another of his devices has, he has already.
+        let others = talk
+            .members
+            .iter()
+            .filter(|(other, member)| **other != device && member.user == to);
+        let others = others.map(|(other, _)| talk.deliveries.of(other, author));
+        let had = others.fold(Acked::default(), |had, other| Acked {
+            stored: had.stored.max(other.stored),
+            durable: had.durable.max(other.durable),
+        });
+        for ((after, upto), had, durable) in [(stored, had.stored, false), (durable, had.durable, true)] {
+            self.tell_delivered(conversation, *author, &to, (after.max(had), upto), durable);
         }
     }
 

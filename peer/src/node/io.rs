@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    event::{Event, ReplayReason},
+    event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    memberships::Memberships,
+    people::{Deed, Wish},
     sealing::{Introduction, Seal},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
@@ -22,22 +24,22 @@ pub struct PeerAddress {
     pub address: String,
 }
 
-/// Whether a device came, left by its own will, or was lost.
+/// Whether a device came, left, or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It is there.
     Here,
-    /// It left.
+    /// It left by its own will: a room for good, the registry until it is back.
     Left,
-    /// Its lease ended.
+    /// Its lease ended. It has left no room.
     Lost,
 }
 
 /// Everything that can happen to a node.
 #[derive(Debug)]
 pub enum Input {
-    /// The process starts, and these rooms had not been left when the last one ended.
-    Start(Vec<RoomName>),
+    /// The process starts, and this was remembered of the rooms that the user is in.
+    Start(Memberships),
     /// The user wants to be in a room.
     Join(RoomName),
     /// The user opens the direct conversation with a user.
@@ -46,6 +48,8 @@ pub enum Input {
     Leave(Conversation),
     /// The user says something.
     Write(Conversation, String),
+    /// The user asks about somebody.
+    People(Wish),
     /// The process is about to end: what waits is written.
     LastWords,
     /// The process ends: the links say goodbye.
@@ -101,6 +105,8 @@ pub enum Input {
     VersionAnswer(DeviceId, Conversation, Heights),
     /// A member could not be asked what it holds.
     VersionFailed(DeviceId, Conversation),
+    /// What a device answered breaks a rule, this one.
+    BadAnswer(DeviceId, String),
     /// A part of a history came in, as far as it is proved to be its authors'.
     History(PullId, Pulled),
     /// A pull is over; all came, or it failed for this reason.
@@ -109,8 +115,8 @@ pub enum Input {
     Introduced(Introduction),
     /// Own entries have been sealed.
     Sealed(Conversation, Vec<Seal>),
-    /// Of seals that came over their authors' own links, these are good, and these are not.
-    Judged(Conversation, Vec<Seal>, Vec<Seal>),
+    /// Of seals that came over links, these are good, and these, with whoever sent them, are not.
+    Judged(Conversation, Vec<Seal>, Vec<(Seal, DeviceId)>),
     /// An entry that had been there under the same author and seq is another one, as [`Effect::Compare`] has shown; it came over
     /// the author's own link.
     Forked(Author, Seq),
@@ -118,6 +124,10 @@ pub enum Input {
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
     Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// Something that the user must know and that changes nothing here.
+    Notice(Notice),
+    /// The process has stood still for a while, such as for a user who does not read: what came meanwhile is still to be handed over.
+    Stalled,
     /// Nothing but that time has passed.
     Tick,
 }
@@ -148,6 +158,8 @@ pub enum Effect {
         /// What is held already.
         heights: Heights,
     },
+    /// Send over a link the last seal of an own author up to an entry.
+    SendSeal(LinkId, Conversation, Author, Seq),
     /// Compare an entry that came with the one that is in the log under its author and seq. If it is another one, keep both as a
     /// proof and tell the user; where it came over its author's own link, answer with `Forked`.
     Compare {
@@ -156,6 +168,8 @@ pub enum Effect {
         /// Over its author's own link.
         live: bool,
     },
+    /// Stop a pull: nothing that it still brings is wanted. Not answered.
+    StopPull(PullId),
     /// Tell the user.
     Tell(Event),
     /// Tell the user that he is in a conversation, with its last entries.
@@ -166,6 +180,8 @@ pub enum Effect {
         created: bool,
         /// Who is in it.
         members: Vec<UserName>,
+        /// The user has joined it at another device.
+        by_other_device: bool,
         /// What is held: what comes later is told by itself.
         held: Heights,
     },
@@ -174,8 +190,12 @@ pub enum Effect {
     TellLast(Conversation, usize, Heights, ReplayReason),
     /// Tell the user that a member has own entries.
     TellDelivered(DeliveryNews),
-    /// Remember for the next start that these are the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.
+    Refused(Option<(UserName, DeviceId)>, String),
+    /// Do something about people.
+    People(Deed),
+    /// Remember for the next start in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// A question to the registry.
@@ -221,8 +241,8 @@ pub struct Step {
     pub introductions: Vec<Introduction>,
     /// Good seals to keep beside the logs, after the entries have been appended.
     pub seals: Vec<(Conversation, Seal)>,
-    /// Seals to judge. Answered by `Judged`.
-    pub judge: Vec<(Conversation, Seal)>,
+    /// Seals to judge, with whoever sent them. Answered by `Judged`.
+    pub judge: Vec<(Conversation, Seal, DeviceId)>,
     /// What happens after all of them have been appended.
     pub then: Vec<Effect>,
 }

@@ -13,8 +13,12 @@ pub const ENTRY_BYTES_MAX: usize = 160 * 1024;
 /// The most entries of one frame, and of one part of a history.
 pub const BATCH_ENTRIES_MAX: usize = 256;
 
-/// The most bytes of entries in one frame or part of a history, unless a single entry is longer.
+/// The most bytes of entries in one frame, unless a single entry is longer.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// The most bytes of entries in one part of a history, unless a single entry is longer: few enough to come over a slow link before its
+/// pull is judged.
+pub const PART_BYTES_MAX: usize = 64 * 1024;
 
 /// The most entries that wait for one link. When it is reached, the peer behind the link is left to pull from the log.
 pub const LINK_QUEUE_MAX: usize = 1_024;
@@ -26,10 +30,42 @@ pub const HOLD_BACK_MAX: usize = 65_536;
 /// The most bytes of a conversation's entries that are held back, with the same decision.
 pub const HOLD_BACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The most live links. A further one is refused with a reason.
+/// The most direct conversations that others have begun and in which the user never said anything. A further one is refused, with a
+/// reason, until he opens it himself. Each has two open files.
+pub const OPENED_BY_OTHERS_MAX: usize = 1_000;
+
+/// The most devices in a room, which is more than a registry has leases. When it is reached, those that are not there and never
+/// wrote are forgotten; where all are there or have written, a further one is not taken in.
+pub const MEMBERS_MAX: usize = 16_384;
+
+/// The most devices in a direct conversation, with the same decision.
+pub const DIRECT_MEMBERS_MAX: usize = 64;
+
+/// The most devices of a user, which is also what a registry admits: of the own ones, and half of what a direct conversation has. When
+/// it is reached, an own device that is not there is forgotten; where all are there, a further one is turned away.
+pub const OWN_DEVICES_MAX: usize = 32;
+
+/// The most rooms of which it is remembered whether the user is in them: more than a registry lets one device be in. When it is reached,
+/// those that he has left are forgotten, the least often changed first; where he is in all of them, a further one is his until the
+/// process ends and at this device alone.
+pub const MEMBERSHIPS_MAX: usize = 1_024;
+
+/// The greatest stamp of a membership, which nobody reaches by coming and going. A greater one is refused as misbehaviour.
+pub const STAMP_MAX: u64 = 1 << 48;
+
+/// Of so many conversations a link is told the heights at once. The rest follows, so many each time, and not faster than
+/// [`TELL_PAUSE_MS`]: all at once could be more than the link's queue takes, each time again.
+pub const TELL_AT_ONCE_MAX: usize = 128;
+
+/// The pause before the heights of further conversations are told, in milliseconds.
+pub const TELL_PAUSE_MS: u64 = 50;
+
+/// The most live links. A member's takes the place of one with whom no conversation is shared; any other further one is refused
+/// with a reason.
 pub const LINKS_MAX: usize = 1_024;
 
-/// The most authors of a conversation. Heights and hold-back of more are refused as misbehaviour.
+/// The most authors of a conversation. Heights and entries of more are refused as misbehaviour; an own text that would need one is
+/// not sent.
 pub const AUTHORS_MAX: usize = 65_536;
 
 /// The most conversations of which one link may tell heights. More are ignored.
@@ -127,3 +163,70 @@ pub const BAD_HISTORY_AGAIN_MS: u64 = 60_000;
 /// How long an entry may have no seal before own entries name it no longer as seen, in milliseconds: its author may never come back
 /// to make one, and whatever names it cannot be served either.
 pub const SEAL_GRACE_MS: u64 = 500;
+
+/// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
+/// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of
+/// [`FLOOD_BYTES_PER_MS`].
+pub const FLOOD_BURST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What a device's entries may cost in the long run, in bytes a millisecond: more than 2,000 short messages a second.
+pub const FLOOD_BYTES_PER_MS: u64 = 1_024;
+
+/// What an entry costs beside its bytes: its places in the index and in memory.
+pub const FLOOD_ENTRY_BYTES: u64 = 256;
+
+/// What the first entry of an author costs beside that where its device has another one in the conversation. That takes
+/// [`AUTHORS_MAX`] authors and a device makes a new one after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device
+/// in 12 days.
+pub const FLOOD_AUTHOR_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of its allowance a device that went over it must have back before anything is taken again, so that the rest comes in
+/// few pulls and not in many. More than the dearest entry costs.
+pub const FLOOD_BACK_BYTES: u64 = 32 * 1024 * 1024;
+
+/// So many entries of devices over their allowance are passed over in one pull. Then it ends, and those devices are left out of
+/// the next one.
+pub const FLOOD_PASSED_MAX: u64 = 4_096;
+
+/// How long live entries of such a device are gathered before what is lacking of it is pulled, in milliseconds.
+pub const FLOOD_LIVE_MS: u64 = 250;
+
+/// How long a newcomer's log is filled without anybody being charged, in milliseconds.
+pub const FILLING_FREE_MS: u64 = 600_000;
+
+/// Of so many devices the use of the allowance is known. When it is reached, those that have used less than half of it begin anew.
+pub const FLOOD_ACCOUNTS_MAX: usize = 65_536;
+
+/// How long a pull may take, in milliseconds. Then it is planned anew, so that every member that holds something has its turn.
+pub const PULL_MS_MAX: u64 = 30_000;
+
+/// In so many milliseconds a pull must bring half a part, [`PULL_WINDOW_ENTRIES`] or [`PULL_WINDOW_BYTES`]. A slower pull is ended, and
+/// others are asked.
+pub const PULL_WINDOW_MS: u64 = 10_000;
+
+/// So many entries are enough in that time.
+pub const PULL_WINDOW_ENTRIES: usize = BATCH_ENTRIES_MAX / 2;
+
+/// So many bytes are enough in that time. Half of [`PART_BYTES_MAX`], since a part ends before an entry that has no room in it.
+pub const PULL_WINDOW_BYTES: usize = PART_BYTES_MAX / 2;
+
+/// How long a pull may be without its first part, in milliseconds: connecting and calling have deadlines of their own.
+pub const PULL_FIRST_MS: u64 = 2 * CALL_MS_MAX + PULL_WINDOW_MS;
+
+/// So many conversations are pulled from one member at a time, since they share the way to it. A further one waits for its turn.
+pub const PULLS_OF_MEMBER_MAX: usize = 2;
+
+/// The longest time that a member whose history was too slow is not asked again, in milliseconds. It begins with [`PULL_AGAIN_MS`]
+/// and doubles.
+pub const PULL_SLOW_MS_MAX: u64 = 300_000;
+
+/// How long joining pulls what the members hold, in milliseconds, while own texts wait. Then they go out, and pulling goes on.
+pub const JOIN_PATIENCE_MS: u64 = 60_000;
+
+/// The most users of whose devices anything is remembered. When it is reached, the one is forgotten who was met the longest ago and is
+/// not trusted; where all are trusted, a further one is not remembered.
+pub const PEOPLE_MAX: usize = 4_096;
+
+/// The most devices of a user that are remembered. When it is reached, the one is forgotten that was met the longest ago, a trusted one
+/// only where all are; it is announced when it is back.
+pub const DEVICES_OF_USER_MAX: usize = 64;

@@ -1,12 +1,13 @@
 //! What a peer knows of another device, and the state of the link to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Millis,
     limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    memberships::Membership,
     sealing::Seal,
-    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
 };
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Frame {
     pub acks: Vec<Ack>,
     /// What the other side holds.
     pub heights: Vec<HeightsNews>,
+    /// In which rooms the user is, as another own device says.
+    pub memberships: Vec<(RoomName, Membership)>,
     /// The other side closes the link.
     pub bye: Option<ByeReason>,
 }
@@ -40,6 +43,8 @@ pub enum Outgoing {
     Ack(Ack),
     /// What we hold.
     Heights(HeightsNews),
+    /// In which rooms the user is; to own devices only.
+    Memberships(Vec<(RoomName, Membership)>),
 }
 
 /// How far one author's entries are in the log of the one who says so.
@@ -79,6 +84,8 @@ pub enum ByeReason {
     Misbehaved,
     /// There are as many links as are taken.
     TooManyLinks,
+    /// Others have begun as many conversations as they may.
+    TooManyConversations,
     /// Not said.
     Unspecified,
 }
@@ -138,12 +145,18 @@ pub struct Peer {
     pub session: Option<(u64, Millis)>,
     /// Why it closed the link, as far as it has said.
     pub bye: Option<ByeReason>,
-    /// How often what it sent broke the protocol and was refused. The user is told of the first time.
+    /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
+    /// The conversations of which its link is still to be told the heights.
+    pub to_tell: BTreeSet<Conversation>,
+    /// Where telling goes on: the first one that may not have been told.
+    pub tell_from: Option<Conversation>,
+    /// When it goes on.
+    pub tell_at: Option<Millis>,
 }
 
 impl Peer {
@@ -159,6 +172,9 @@ impl Peer {
             refused: 0,
             failures: 0,
             heights: BTreeMap::new(),
+            to_tell: BTreeSet::new(),
+            tell_from: None,
+            tell_at: None,
         }
     }
 

@@ -3,9 +3,11 @@
 use super::{
     Effect, Millis, Node, Now,
     event::Code,
-    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
+    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, OWN_DEVICES_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState, LinkUp, Peer, redial_ms, replaces},
-    types::DeviceId,
+    pulling,
+    talk::Talk,
+    types::{Conversation, DeviceId},
 };
 
 impl Node {
@@ -18,19 +20,26 @@ impl Node {
             ..
         } = up;
         if device == self.me.device {
-            return self.effect(Effect::Close(
-                link,
-                ByeReason::Misbehaved,
-                "a device has no link to itself".into(),
-            ));
+            let message = "a device has no link to itself";
+            self.effect(Effect::Refused(None, message.into()));
+            return self.effect(Effect::Close(link, ByeReason::Misbehaved, message.into()));
         }
-        if self.links.len() >= LINKS_MAX {
+        let has_room = self.links.len() < LINKS_MAX || self.is_member(&device) && self.drop_stranger();
+        if !has_room {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
+            return self.turn_away(&up, ByeReason::TooManyLinks, message);
+        }
+        if !self.has_room_for_own(&up.user, &device) {
+            let message = format!(
+                "{} has {OWN_DEVICES_MAX} other devices here, which is the limit",
+                up.user
+            );
             return self.turn_away(&up, ByeReason::TooManyLinks, message);
         }
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         if peer.user != up.user {
             let message = format!("device {device} is {}'s, not {}'s", peer.user, up.user);
+            self.effect(Effect::Refused(None, message.clone()));
             return self.turn_away(&up, ByeReason::Misbehaved, message);
         }
         if let LinkState::Up {
@@ -56,6 +65,8 @@ impl Node {
                 return;
             }
         }
+        // Before the link counts, so that of all conversations it is told below, and not of each here.
+        self.join_directs(&up.user);
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         peer.user = up.user.clone();
         peer.address = Some(up.address);
@@ -76,9 +87,10 @@ impl Node {
         };
         self.links.insert(link, device);
         self.forget_told(device);
-        self.join_partner(&up.user);
-        self.presence_changed(device, false);
-        self.tell_all_heights(device);
+        self.meet(device);
+        self.presence_changed(device);
+        self.tell_all(device);
+        self.ask_for_seals(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
 
@@ -103,21 +115,23 @@ impl Node {
         };
         let bye = peer.bye.take();
         let retry_ms = match bye {
-            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks) => REDIAL_MS_MAX,
+            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => REDIAL_MS_MAX,
             _ => retry_ms,
         };
-        let left = bye == Some(ByeReason::Quit);
-        self.unlinked(device, (!left).then(|| now.mono.plus(retry_ms)), left);
+        let quit = bye == Some(ByeReason::Quit);
+        self.unlinked(device, (!quit).then(|| now.mono.plus(retry_ms)));
     }
 
     /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>, left: bool) {
+    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
         peer.link = LinkState::Down { retry_at };
         peer.heights.clear();
+        peer.to_tell.clear();
+        peer.tell_at = None;
         self.forget_told(device);
         for talk in self
             .talks
@@ -127,7 +141,8 @@ impl Node {
             talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
         self.retime = true;
-        self.without_link(device, left);
+        self.without_link(device);
+        self.forget_stranger(device);
     }
 
     pub(super) fn dial_failed(&mut self, device: DeviceId, now: Now) {
@@ -142,23 +157,27 @@ impl Node {
         peer.link = LinkState::Down {
             retry_at: Some(now.mono.plus(wait)),
         };
-        self.without_link(device, false);
+        self.without_link(device);
+        self.forget_stranger(device);
     }
 
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
-    fn without_link(&mut self, device: DeviceId, left: bool) {
+    fn without_link(&mut self, device: DeviceId) {
         if self.registry_up != Some(true)
             && let Some(peer) = self.peers.get_mut(&device)
         {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
+        self.presence_changed(device);
     }
 
     pub(super) fn link_full(&mut self, link: LinkId) {
         let peer = self.links.get(&link).and_then(|device| self.peers.get_mut(device));
-        if let Some(LinkState::Up { full, .. }) = peer.map(|peer| &mut peer.link) {
+        if let Some(peer) = peer
+            && let LinkState::Up { full, .. } = &mut peer.link
+        {
             *full = true;
+            peer.tell_at = None;
         }
     }
 
@@ -168,16 +187,20 @@ impl Node {
             *full = false;
         }
         // What was not sent meanwhile is for the other side to pull.
-        self.tell_all_heights(device);
+        self.tell_all(device);
     }
 
-    /// A device broke a rule: the user is told once, and the link is closed.
+    /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
+    /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
+        let is_member = self.is_member(&device);
         let Some(peer) = self.peers.get_mut(&device) else {
-            return;
+            return self.effect(Effect::Refused(None, why.into()));
         };
-        peer.refused += 1;
-        let (user, first, link) = (peer.user.clone(), peer.refused == 1, peer.link());
+        peer.refused = peer.refused.saturating_add(u64::from(is_member));
+        let (user, first, link) = (peer.user.clone(), is_member && peer.refused == 1, peer.link());
+        let member = is_member.then(|| (user.clone(), device));
+        self.effect(Effect::Refused(member, why.into()));
         if first {
             self.notice(
                 Code::PeerMisbehaved,
@@ -185,10 +208,7 @@ impl Node {
             );
         }
         if let Some(link) = link {
-            self.effect(Effect::Close(link, ByeReason::Misbehaved, why.into()));
-            // From now on nothing is heard of it, and it is long until it is dialled again.
-            self.links.remove(&link);
-            self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)), false);
+            self.shut(device, link, ByeReason::Misbehaved, why.into());
         }
     }
 
@@ -211,8 +231,8 @@ impl Node {
             if now_due {
                 talk.tell_at = None;
             }
-            if talk.sync.look_at.is_some_and(|at| at <= now.mono) {
-                talk.sync.look_at = None;
+            if pulling::next_due(talk).is_some_and(|at| at <= now.mono) {
+                talk.sync.look_at.take_if(|at| *at <= now.mono);
                 self.unsettled.insert(conversation.clone());
             }
             if (now_due || every) && talk.takes_part(conversation) {
@@ -227,6 +247,14 @@ impl Node {
         for (conversation, device) in tell {
             self.tell_heights(&conversation, device, false);
         }
+        let more = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.tell_at.is_some_and(|at| at <= now.mono));
+        let more: Vec<DeviceId> = more.map(|(device, _)| *device).collect();
+        for device in more {
+            self.tell_next_heights(device);
+        }
     }
 
     fn dial_due(&mut self, now: Now) {
@@ -238,11 +266,8 @@ impl Node {
             if at > now.mono {
                 continue;
             }
-            let wanted = !self.quitting
-                && self
-                    .talks
-                    .iter()
-                    .any(|(id, talk)| talk.takes_part(id) && talk.members.contains_key(device));
+            let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.members.contains_key(device);
+            let wanted = !self.quitting && (peer.user == self.me.user || self.talks.iter().any(shares));
             match &peer.address {
                 Some(address) if wanted => {
                     peer.link = LinkState::Dialing;

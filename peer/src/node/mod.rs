@@ -17,32 +17,55 @@
 //! | `heights` | who holds how much |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
+//! | `strangers` | what those may cost with whom the user has nothing to do |
+//! | `own`, `memberships` | the user's other devices, and the rooms that all of them hold |
 //! | `presence` | what the registry says |
-//! | `pulling` | comparing heights and pulling |
+//! | `people` | which devices users have, and whether they are trusted |
+//! | `who` | the members of a conversation |
+//! | `pulling` | whether to pull, and from whom |
+//! | `history` | what a pull brings, and how it ends |
+//! | `flood`, `allowance` | how much of a device's entries is taken |
 //! | `sealing`, `window` | what third parties can be given, and what is taken of what they give |
 //! | `vouching` | seals and introductions as they come |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+pub mod account;
+mod allowance;
 pub mod clock;
 pub mod delivery;
 pub mod event;
+pub mod flood;
+#[cfg(test)]
+mod flood_tests;
 mod frames;
 mod heights;
+mod history;
 pub mod holdback;
 mod io;
 pub mod limits;
 pub mod link;
 mod links;
+pub mod memberships;
+mod own;
+#[cfg(test)]
+mod own_tests;
+#[cfg(test)]
+mod pace_tests;
+pub mod people;
 mod presence;
 mod pulling;
 pub mod replica;
 mod rooms;
 pub mod sealing;
+mod strangers;
 pub mod sync;
 pub mod talk;
+#[cfg(test)]
+mod testing;
 pub mod types;
 mod vouching;
+mod who;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -50,11 +73,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
 use event::{Event, Line};
+use flood::Flood;
 use link::{LinkId, LinkState, Peer};
+use memberships::Memberships;
+use people::People;
 use replica::Replica;
 use sealing::Sealing;
 use sync::PullId;
-use talk::{Stage, Talk};
+use talk::Talk;
 use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
 
 /// Milliseconds by a clock that never goes back. Only differences mean something.
@@ -122,6 +148,8 @@ pub struct Node {
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
     talks: BTreeMap<Conversation, Talk>,
+    /// In which rooms the user is, at whichever device he has joined them.
+    memberships: Memberships,
     /// Direct conversations that wait for the registry's word on a user, with what was written meanwhile.
     opening: BTreeMap<UserName, VecDeque<String>>,
     /// Whose the devices are, as the registry has certified.
@@ -129,8 +157,12 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    turns: pulling::Turns,
+    flood: Flood,
+    people: People,
     /// The time of the input that is being handled.
     now: Millis,
+    wall: WallTime,
     next_heights_at: Millis,
     next_pull: u64,
     /// When something is due, computed anew after something has changed that could change it.
@@ -143,6 +175,7 @@ impl Node {
     /// A node that holds nothing yet. `encode` makes entries of drafts; `seed` drives what is left to chance.
     pub fn new(me: Identity, encode: Encode, seed: u64) -> Self {
         Self {
+            people: People::new(me.clone()),
             me,
             encode,
             rng: fastrand::Rng::with_seed(seed),
@@ -151,11 +184,15 @@ impl Node {
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
             talks: BTreeMap::new(),
+            memberships: Memberships::default(),
             opening: BTreeMap::new(),
             introduced: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            turns: pulling::Turns::default(),
+            flood: Flood::default(),
             now: Millis::default(),
+            wall: WallTime::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,
             due: None,
@@ -180,7 +217,7 @@ impl Node {
 
     /// Decides what an input leads to.
     pub fn handle(&mut self, input: Input, now: Now) -> Step {
-        self.now = now.mono;
+        (self.now, self.wall) = (now.mono, now.wall);
         // On the path of a message no timer changes, unless the code that changes it says so.
         self.retime |= !matches!(
             input,
@@ -193,14 +230,16 @@ impl Node {
                 | Input::Tick
         );
         match input {
-            Input::Start(rooms) => self.start(rooms, now),
+            Input::Start(memberships) => self.start(memberships, now),
             Input::Join(room) => self.join(room, now),
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
+            Input::People(wish) => self.wish(wish),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::LastWords => self.last_words(now),
             Input::Quit => self.quit(),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
             Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),
@@ -222,6 +261,7 @@ impl Node {
             Input::LinkDrained(link) => self.link_drained(link, now),
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
             Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
+            Input::BadAnswer(device, why) => self.misbehaved(device, &why),
             Input::History(pull, pulled) => self.history(pull, pulled, now),
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Introduced(introduction) => self.introduce(introduction),
@@ -230,6 +270,7 @@ impl Node {
             Input::Forked(author, seq) => self.forked(author, seq),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
+            Input::Stalled => self.stalled(now),
             Input::Tick => {}
         }
         self.on_time(now);
@@ -245,7 +286,7 @@ impl Node {
     fn compute_due(&self) -> Option<Millis> {
         let dials = self.peers.values().filter_map(|peer| match peer.link {
             LinkState::Down { retry_at } => retry_at,
-            _ => None,
+            _ => peer.tell_at,
         });
         let talks = self.talks.values().filter_map(|talk| {
             let pulls = pulling::next_due(talk);
@@ -263,6 +304,11 @@ impl Node {
     /// The conversations that are known, with the state of each.
     pub fn talks(&self) -> &BTreeMap<Conversation, Talk> {
         &self.talks
+    }
+
+    /// In which rooms the user is.
+    pub fn memberships(&self) -> &Memberships {
+        &self.memberships
     }
 
     /// The other devices that are known.
@@ -293,61 +339,9 @@ impl Node {
         }
     }
 
-    /// The members of a conversation with what is known of each, sorted by name.
-    pub fn who(&self, conversation: &Conversation) -> Vec<event::Member> {
-        let Some(talk) = self.talks.get(conversation) else {
-            return Vec::new();
-        };
-        let member = |user: UserName| event::Member {
-            me: user == self.me.user,
-            user,
-            online: false,
-            version: None,
-            refused: 0,
-        };
-        let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
-        let mut me = member(self.me.user.clone());
-        (me.online, me.version) = (true, Some(talk.replica.version()));
-        members.insert(me.user.clone(), me);
-        if let Conversation::Direct(pair) = conversation {
-            let user = pair.other(&self.me.user);
-            members
-                .entry(user.clone())
-                .or_insert_with(|| member(self.shown_name(user)));
-        }
-        for (device, known) in &talk.members {
-            let version = self.known_version(conversation, talk, device);
-            let entry = members
-                .entry(known.user.clone())
-                .or_insert_with(|| member(known.user.clone()));
-            entry.online |= self.is_online(device);
-            entry.version = entry.version.max(version);
-            entry.refused += self.peers.get(device).map_or(0, |peer| peer.refused);
-        }
-        members.into_values().collect()
-    }
-
-    /// How many entries a device is known to hold: those that it has told of, that it has acked, and that it wrote.
-    fn known_version(&self, conversation: &Conversation, talk: &Talk, device: &DeviceId) -> Option<u64> {
-        let mut heights = self.peers.get(device)?.heights.get(conversation)?.clone();
-        for (author, log) in talk.replica.authors() {
-            let known = if author.device == *device {
-                log.height()
-            } else {
-                talk.deliveries.of(device, author).stored
-            };
-            if known > heights.of(author) {
-                heights.0.insert(*author, known);
-            }
-        }
-        Some(heights.version())
-    }
-
-    fn shown_name(&self, user: &UserName) -> UserName {
-        self.peers
-            .values()
-            .find(|peer| peer.user == *user)
-            .map_or_else(|| user.clone(), |peer| peer.user.clone())
+    /// Whether a device is in any conversation that is known, or is another one of this user.
+    fn is_member(&self, device: &DeviceId) -> bool {
+        self.is_own(device) || self.talks.values().any(|talk| talk.members.contains_key(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {
@@ -375,14 +369,5 @@ impl Node {
             .get(&entry.author)
             .map_or_else(|| self.me.user.clone(), |log| log.user.clone());
         Line::of(entry, user, version)
-    }
-
-    fn remember_rooms(&mut self) {
-        let rooms = self.talks.iter().filter_map(|(conversation, talk)| match conversation {
-            Conversation::Room(room) if talk.stage != Stage::Closed => Some(room.clone()),
-            _ => None,
-        });
-        let rooms = rooms.collect();
-        self.effect(Effect::RememberRooms(rooms));
     }
 }

@@ -23,10 +23,7 @@ impl Node {
                 self.effect(Effect::Registry(Ask::Join(room)));
             }
         }
-        let partners: Vec<_> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
-        for user in partners {
-            self.effect(Effect::Registry(Ask::Watch(user)));
-        }
+        self.watch_users();
     }
 
     pub(super) fn registry_down(&mut self, reason: String) {
@@ -37,7 +34,7 @@ impl Node {
         // Nobody tells any longer who is gone: from now on a link decides.
         let all: Vec<_> = self.peers.keys().copied().collect();
         for device in all {
-            self.unlist(device, false);
+            self.unlist(device);
         }
     }
 
@@ -70,18 +67,18 @@ impl Node {
             .is_some_and(|talk| matches!(talk.stage, Stage::Asking(_)));
         match refused {
             Some(reason) if asking => {
-                // A room that an earlier run was in is not forgotten: it may be full today and not tomorrow.
-                let asked = self
-                    .talk(&conversation)
-                    .entering()
-                    .is_some_and(|entering| entering.announce);
-                self.talk(&conversation).stage = Stage::Closed;
-                if asked {
-                    self.remember_rooms();
-                }
-                self.notice(Code::Refused, format!("cannot join {title}: {reason}"));
+                // A room that the user was in before is not forgotten: it may be full today and not tomorrow.
+                let talk = self.talk(&conversation);
+                talk.stage = Stage::Closed;
+                let unsent = std::mem::take(&mut talk.waiting_texts).len();
+                self.not_entered(
+                    conversation,
+                    Code::Refused,
+                    &format!("cannot join {title}: {reason}"),
+                    unsent,
+                );
             }
-            Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),
+            Some(reason) => self.notice(Code::RefusedLater, format!("{title} at the registry: {reason}")),
             None if asking => {
                 let message = format!(
                     "the registry does not answer: you are in {title} with those you can reach, and the others follow when it is back"
@@ -97,7 +94,7 @@ impl Node {
         for peer in peers {
             self.learn(peer, now);
         }
-        self.join_partner(user);
+        self.join_directs(user);
         self.opened(user, now);
     }
 
@@ -122,10 +119,10 @@ impl Node {
         let device = peer.device;
         if liveness == Liveness::Here {
             if self.learn(peer, now) {
-                self.join_partner(user);
+                self.join_directs(user);
             }
         } else {
-            self.unlist(device, liveness == Liveness::Left);
+            self.unlist(device);
         }
     }
 
@@ -146,7 +143,8 @@ impl Node {
                 }
             }
             Liveness::Left => self.remove_member(&conversation, device),
-            Liveness::Lost => self.unlist(device, false),
+            // A member still, who is owed what is said, and back at his next start.
+            Liveness::Lost => self.unlist(device),
         }
     }
 
@@ -164,7 +162,7 @@ impl Node {
     /// Takes in where a device is; false for the own one, and for a device that is known to be another user's.
     fn learn(&mut self, peer: PeerAddress, now: Now) -> bool {
         let PeerAddress { user, device, address } = peer;
-        if device == self.me.device {
+        if device == self.me.device || !self.has_room_for_own(&user, &device) {
             return false;
         }
         let known = self.peers.entry(device).or_insert_with(|| Peer::new(user.clone()));
@@ -183,32 +181,20 @@ impl Node {
     }
 
     /// The registry no longer says that a device is there.
-    pub(super) fn unlist(&mut self, device: DeviceId, left: bool) {
+    pub(super) fn unlist(&mut self, device: DeviceId) {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.listed = false;
         }
-        self.presence_changed(device, left);
-    }
-
-    /// Puts the devices of a user into the direct conversation with him, if there is one.
-    pub(super) fn join_partner(&mut self, user: &UserName) {
-        let conversation = Conversation::direct(&self.me.user, user);
-        if *user == self.me.user || !(self.talks.contains_key(&conversation) || self.opening.contains_key(user)) {
-            return;
-        }
-        let devices: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.user == *user)
-            .map(|(device, _)| *device)
-            .collect();
-        for device in devices {
-            self.add_member(&conversation, device, true);
-        }
+        self.presence_changed(device);
+        self.forget_stranger(device);
     }
 
     /// Puts a device into a conversation, and says so if it is news and `announce`.
     pub(super) fn add_member(&mut self, conversation: &Conversation, device: DeviceId, announce: bool) {
+        let is_in = |node: &Self| node.talks.get(conversation)?.members.get(&device).map(drop);
+        if is_in(self).is_none() && !self.has_room_for_member(conversation) {
+            return self.forget_stranger(device);
+        }
         let Some(peer) = self.peers.get(&device) else { return };
         let (user, online, link) = (
             peer.user.clone(),
@@ -231,7 +217,10 @@ impl Node {
             );
         }
         if announce {
-            self.presence_changed(device, false);
+            self.presence_changed(device);
+        }
+        if new {
+            self.meet(device);
         }
         if new && link.is_some() {
             self.tell_heights(conversation, device, true);
@@ -242,7 +231,9 @@ impl Node {
 
     /// Takes a device out of a conversation that it has left.
     pub(super) fn remove_member(&mut self, conversation: &Conversation, device: DeviceId) {
-        let talk = self.talk(conversation);
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
         talk.told.remove(&device);
         let Some(member) = talk.members.remove(&device) else {
             return;
@@ -250,24 +241,26 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }
-        let elsewhere = self
-            .talk(conversation)
-            .members
-            .values()
-            .any(|other| other.user == member.user);
-        if member.told_online && !elsewhere {
-            let conversation = conversation.clone();
+        self.ask_for_seals(device);
+        self.forget_stranger(device);
+        let members = self.talk(conversation).members.values();
+        let others: Vec<bool> = members
+            .filter(|other| other.user == member.user)
+            .map(|other| other.told_online)
+            .collect();
+        // He goes with the last of his devices that is there, and has left with the last one of all.
+        if member.told_online && !others.contains(&true) && member.user != self.me.user {
             self.tell(Event::Presence(Presence {
                 user: member.user,
                 online: false,
-                conversation,
-                left: true,
+                conversation: conversation.clone(),
+                left: others.is_empty(),
             }));
         }
     }
 
-    /// Tells the user if a device came or went, once per conversation that it is in.
-    pub(super) fn presence_changed(&mut self, device: DeviceId, left: bool) {
+    /// Tells the user if a device came or went, once per conversation that it is in. Who goes like that has left none of them.
+    pub(super) fn presence_changed(&mut self, device: DeviceId) {
         let online = self.is_online(&device);
         let mut events = Vec::new();
         for (conversation, talk) in &mut self.talks {
@@ -289,7 +282,7 @@ impl Node {
                     user,
                     online,
                     conversation,
-                    left: left && !online,
+                    left: false,
                 }));
             }
         }
@@ -311,5 +304,26 @@ impl Node {
             *retry_at = Some(now.plus(yields));
             self.retime = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::{
+        Input,
+        event::Code,
+        testing::{Alice, room},
+        types::Conversation,
+    };
+
+    #[test]
+    fn a_room_that_the_registry_refuses_later_was_not_refused_to_a_line() {
+        let mut alice = Alice::joins(&[]);
+        let Conversation::Room(room) = room() else { return };
+        let refused = Some("full".into());
+        alice.input(Input::RoomRefused { room, refused });
+        assert_eq!(alice.notices(Code::RefusedLater), 1);
+        assert!(!Code::RefusedLater.is_refusal());
+        assert_eq!(Code::RefusedLater.as_str(), Code::Refused.as_str());
     }
 }

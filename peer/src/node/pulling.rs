@@ -1,28 +1,34 @@
-//! Comparing heights, and pulling what is missing.
+//! Comparing heights: whether to pull what is missing, and from whom.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Effect, Millis, Node, Now,
-    event::{Code, Event},
-    holdback::Held,
     limits::{
-        BAD_HISTORY_AGAIN_MS, HOLD_BACK_GRACE_MS, JOIN_RETRIES_MAX, JOIN_RETRY_MS, LAG_GRACE_MS, PULL_AGAIN_MS,
-        REPLAY_LAST,
+        AUTHORS_MAX, FILLING_FREE_MS, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST,
     },
-    replica::Refusal,
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId, Entry, Heights},
-    window::{BadHistory, PullFailure, Pulled},
+    types::{Author, Conversation, DeviceId, Heights, Seq},
 };
-
-/// How many entries a pull must promise for its progress to be told.
-const PROGRESS_FROM: u64 = 1_000;
 
 /// When a conversation must be looked at again.
 pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
-    talk.sync.look_at
+    let judge_at = talk.sync.pull.as_ref().map(|pull| pull.judge_at);
+    let patience = match &talk.stage {
+        Stage::Syncing(entering) => entering.until,
+        _ => None,
+    };
+    talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
+}
+
+/// The conversations that wait until fewer pulls run from the member that they are to be pulled from.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// Whoever waits longest comes first.
+    waiting: Vec<Conversation>,
+    /// A pull has ended since.
+    pub(super) is_due: bool,
 }
 
 impl Node {
@@ -41,6 +47,11 @@ impl Node {
 
     /// Decides for every conversation where something has changed whether to pull.
     pub(super) fn settle(&mut self, now: Now) {
+        if std::mem::take(&mut self.turns.is_due) {
+            for conversation in std::mem::take(&mut self.turns.waiting) {
+                self.consider(&conversation, now);
+            }
+        }
         while let Some(conversation) = self.unsettled.pop_first() {
             self.consider(&conversation, now);
         }
@@ -52,33 +63,48 @@ impl Node {
 
     fn consider(&mut self, conversation: &Conversation, now: Now) {
         self.retime = true;
-        let Self { talks, introduced, .. } = self;
-        let Some(talk) = talks.get_mut(conversation) else {
+        if !self.talks.contains_key(conversation) {
             return;
-        };
+        }
+        self.talk(conversation).sync.flood_at.take_if(|at| *at <= now.mono);
+        let until = self.talk(conversation).entering().and_then(|entering| entering.until);
+        if until.is_some_and(|until| until <= now.mono) {
+            self.settled_in(conversation, now);
+        }
+        self.judge_pull(conversation, now);
+        let quitting = self.quitting;
+        let talk = self.talk(conversation);
         let syncing = match &talk.stage {
             Stage::Asking(_) => return,
             Stage::Syncing(entering) if !entering.waiting.is_empty() => return,
             stage => matches!(stage, Stage::Syncing(_)),
         };
-        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || self.quitting {
+        if talk.sync.pull.is_some() || !talk.takes_part(conversation) || quitting {
             return;
         }
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
-        let mine = talk.needs_no_more(&self.me.device, |device| introduced.contains_key(device));
-        if let Some((device, lacking)) = self.whom_to_ask(conversation, &mine, syncing, now) {
-            return self.pull(conversation, device, lacking, mine, now);
+        let mine = self.needs_no_more(conversation);
+        let causes = self.who_has_causes(conversation, now).map(|device| (device, 0));
+        let found = self.whom_to_ask(conversation, &mine, syncing, now).or(causes);
+        if let Some((device, lacking)) = found {
+            if !self.busy().contains(&device) {
+                return self.pull(conversation, device, lacking, mine, now);
+            }
+            if !self.turns.waiting.contains(conversation) {
+                self.turns.waiting.push(conversation.clone());
+            }
+            return;
         }
-        if let Some(device) = self.who_has_causes(conversation, now) {
-            return self.pull(conversation, device, 0, mine, now);
-        }
+        let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
-        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).min();
-        let broken = talk.entering().and_then(|entering| entering.again);
-        if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
+        again.into_iter().chain(allowed).for_each(|at| talk.sync.look_by(at));
+        let again = talk.entering().and_then(|entering| entering.again);
+        if syncing && !again.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             self.settled_in(conversation, now);
+        } else if let Some(live) = talk.quiet.take_if(|_| !syncing) {
+            self.show_last(conversation, live);
         }
     }
 
@@ -86,80 +112,137 @@ impl Node {
     ///
     /// Whoever holds more than we do of an author whose link to us is up is a moment ahead in the ordinary course of things, so
     /// that counts only after a time; the author himself is different: what he says he holds and has not sent before saying so
-    /// was left out, since our queue was full.
-    fn whom_to_ask(
+    /// was left out, since our queue was full. While a device is over its allowance, its entries are no reason to pull.
+    pub(super) fn whom_to_ask(
         &mut self,
         conversation: &Conversation,
         mine: &Heights,
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
-        let Self { talks, peers, .. } = self;
-        let sync = &mut talks.get_mut(conversation)?.sync;
+        let (busy, Self { peers, flood, .. }) = (self.busy(), &*self);
+        let talk = self.talks.get(conversation)?;
+        let (sync, free) = (&talk.sync, talk.is_free(now.mono));
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
-                Some((*device, heights))
+                // Whoever is free comes first.
+                let stopped = if busy.contains(device) {
+                    u32::MAX
+                } else {
+                    sync.stopped(device)
+                };
+                Some((*device, stopped, heights))
             })
         };
-        let of_use = |author: &Author| !sync.forked.contains(author);
+        let too_soon = |author: &Author| sync.flood_at.is_some() && flood.is_flooding(&author.device);
+        let wanted = |author: &Author| {
+            !sync.forked.contains(author) && (free || !too_soon(author) && !self.is_unwanted(talk, author, now))
+        };
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
         let at_once = |device: DeviceId, author: &Author| {
-            of_use(author) && (syncing || author.device == device || !linked(author))
+            wanted(author) && (syncing || author.device == device || !linked(author))
         };
         if let Some(found) = plan(mine, members(), at_once) {
             return Some(found);
         }
-        let found = plan(mine, members(), |_, author| of_use(author));
-        let since = match found {
-            None => {
-                sync.lag_since = None;
-                return None;
-            }
-            Some(_) => *sync.lag_since.get_or_insert(now.mono),
-        };
-        let due = since.plus(LAG_GRACE_MS);
-        if due <= now.mono {
+        let found = plan(mine, members(), |_, author| wanted(author));
+        let sync = &mut self.talk(conversation).sync;
+        if found.is_none() {
             sync.lag_since = None;
+            return None;
+        }
+        let due = sync.lag_since.get_or_insert(now.mono).plus(LAG_GRACE_MS);
+        if due <= now.mono {
             return found;
         }
-        sync.look_at = Some(due);
+        sync.look_by(due);
         None
     }
 
-    /// Whoever sent what has been held back for too long; its causes are there.
+    /// Whoever sent what has been held back for too long; its causes are there. What waits for an entry of a device over its allowance
+    /// waits in vain for now, and so does what waits for that.
     fn who_has_causes(&mut self, conversation: &Conversation, now: Now) -> Option<DeviceId> {
-        let Self { talks, peers, .. } = self;
+        let Self {
+            talks, peers, flood, ..
+        } = self;
         let talk = talks.get_mut(conversation)?;
-        let oldest = talk.replica.held().oldest()?;
-        let due = oldest.since.plus(HOLD_BACK_GRACE_MS);
+        let free = talk.is_free(now.mono);
+        let Talk { replica, sync, .. } = talk;
+        if replica.held().is_empty() {
+            (sync.held_at, sync.in_vain) = (None, BTreeMap::new());
+            return None;
+        }
+        let held_at = *sync.held_at.get_or_insert(now.mono.plus(HOLD_BACK_GRACE_MS));
+        if held_at > now.mono {
+            sync.look_by(held_at);
+            return None;
+        }
+        let over = |author: &Author| !free && flood.is_over(&author.device, now.mono);
+        let lacks = |author: &Author, seq: Seq| replica.height(author) < seq && over(author);
+        let in_vain = replica.held().depends_on(|held| {
+            over(&held.entry.author) || held.entry.seen.iter().any(|cause| lacks(&cause.author, cause.seq))
+        });
+        let oldest = replica
+            .held()
+            .oldest(|held| !in_vain.contains(&(held.entry.author, held.entry.seq)));
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
             peer.is_some_and(|peer| peer.link().is_some() && peer.address.is_some())
-                && !talk.sync.not_before.contains_key(device)
+                && !sync.not_before.contains_key(device)
         };
-        let someone = oldest
-            .from
-            .filter(usable)
-            .or_else(|| talk.members.keys().copied().find(usable));
+        let due = oldest.map_or(now.mono, |held| held.since).plus(HOLD_BACK_GRACE_MS);
+        let someone = oldest.and_then(|held| {
+            let sender = held.from.filter(usable);
+            sender.or_else(|| talk.members.keys().copied().find(usable))
+        });
+        let nexts = in_vain.into_iter();
+        sync.in_vain = nexts
+            .filter(|(author, seq)| *seq == replica.height(author).next())
+            .collect();
         if due <= now.mono && someone.is_some() {
             return someone;
         }
-        let look_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
-        talk.sync.look_at = Some(talk.sync.look_at.map_or(look_at, |at| at.min(look_at)));
+        let held_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
+        sync.held_at = Some(held_at);
+        sync.look_by(held_at);
         None
     }
 
-    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, heights: Heights, now: Now) {
+    /// The devices from which as many conversations are pulled as may be at a time.
+    fn busy(&self) -> BTreeSet<DeviceId> {
+        let pulls = self
+            .pulls
+            .values()
+            .filter_map(|id| self.talks.get(id)?.sync.pull.as_ref());
+        let mut running: BTreeMap<DeviceId, usize> = BTreeMap::new();
+        for pull in pulls {
+            *running.entry(pull.from).or_default() += 1;
+        }
+        running.retain(|_, count| *count >= PULLS_OF_MEMBER_MAX);
+        running.into_keys().collect()
+    }
+
+    fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
         let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.clone()) else {
             return;
         };
         let id = PullId(self.next_pull);
         self.next_pull += 1;
+        let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
-        let newcomer = talk.replica.version() == 0;
-        if newcomer && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
+        if let Some(entering) = talk.entering() {
+            entering.again.take_if(|again| *again == device);
+        }
+        talk.sync
+            .lag_since
+            .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);
+        if talk.replica.version() == 0 {
+            let free_ms = talk.entering().map_or(0, |_| FILLING_FREE_MS);
+            talk.filling.get_or_insert(now.mono.plus(free_ms));
+        }
+        if talk.filling.is_some() && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
         }
         talk.sync.pull = Some(Pull {
@@ -171,6 +254,12 @@ impl Node {
             told: 0,
             sealed: false,
             bad: false,
+            began: false,
+            judge_at: now.mono.plus(PULL_FIRST_MS),
+            came: 0,
+            came_bytes: 0,
+            passed: 0,
+            partial,
         });
         self.pulls.insert(id, conversation.clone());
         let conversation = conversation.clone();
@@ -183,170 +272,34 @@ impl Node {
         });
     }
 
-    pub(super) fn history(&mut self, pull: PullId, pulled: Pulled, now: Now) {
-        let Some(conversation) = self.pulls.get(&pull).cloned() else {
-            return;
+    /// Beyond which heights a device's history is wanted, and whether it has more that is not: nothing is asked for of authors whose
+    /// entries are of no use now, so that the others' come without theirs.
+    fn wanted_beyond(
+        &self,
+        conversation: &Conversation,
+        device: DeviceId,
+        mut mine: Heights,
+        now: Now,
+    ) -> (Heights, bool) {
+        let Some(talk) = self.talks.get(conversation) else {
+            return (mine, false);
         };
-        let Some(from) = self
-            .talk(&conversation)
-            .sync
-            .pull
-            .as_ref()
-            .filter(|p| p.id == pull)
-            .map(|p| p.from)
-        else {
-            return;
-        };
-        let Pulled {
-            entries,
-            seals,
-            introductions,
-        } = pulled;
-        for introduction in introductions {
-            self.introduce(introduction);
+        if talk.is_free(now.mono) || self.flood.next_end(now.mono).is_none() {
+            return (mine, false);
         }
-        let mut taken = BTreeMap::new();
-        let mut count = 0;
-        let mut bad = None;
-        for entry in entries {
-            if self.talk(&conversation).sync.forked.contains(&entry.author) {
-                continue;
-            }
-            let held = Held {
-                entry,
-                from: Some(from),
-                live: false,
-                since: now.mono,
-            };
-            let mut offered = self.talk(&conversation).replica.offer(held);
-            count += offered.taken.len() as u64;
-            if let Some(known) = offered.known.take() {
-                self.known_entry(&conversation, known);
-            }
-            self.leave_forks(&conversation, &mut offered.refused);
-            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
-        }
-        let mut sealed = false;
-        for seal in seals {
-            sealed |= self.keep_seal(&conversation, seal);
-        }
-        self.advance(&conversation);
-        self.send_acks(taken);
-        if let Some(why) = &bad {
-            self.misbehaved(from, why);
-        }
-        let talk = self.talk(&conversation);
-        let Some(pull) = &mut talk.sync.pull else { return };
-        pull.taken += count;
-        pull.sealed |= sealed;
-        pull.bad |= bad.is_some();
-        let step = (pull.of / 50).max(1);
-        if pull.of >= PROGRESS_FROM && pull.taken >= pull.told + step {
-            pull.told = pull.taken;
-            let (have, of) = (pull.taken, pull.of.max(pull.taken));
-            if let Some(from) = self.peers.get(&from).map(|peer| peer.user.clone()) {
-                self.tell(Event::Progress {
-                    conversation,
-                    from,
-                    have,
-                    of,
-                });
+        let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
+        let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
+        let over: Vec<Author> = known
+            .copied()
+            .filter(|author| self.is_unwanted(talk, author, now))
+            .collect();
+        let partial = !over.is_empty();
+        for author in over {
+            // What has no room among the heights comes, and is passed over.
+            if mine.0.len() < AUTHORS_MAX || mine.0.contains_key(&author) {
+                mine.0.insert(author, Seq(u64::MAX));
             }
         }
-    }
-
-    /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
-    /// from what is held of that author. What is held stays, and no more is wanted of him here.
-    fn leave_forks(&mut self, conversation: &Conversation, refused: &mut Vec<(Held, Refusal)>) {
-        let is_fork =
-            |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
-        let forks: Vec<_> = refused.extract_if(.., is_fork).collect();
-        for (held, _) in forks {
-            self.talk(conversation).sync.forked.insert(held.entry.author);
-            let entry = held.entry;
-            self.effect(Effect::Compare { entry, live: false });
-        }
-    }
-
-    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), PullFailure>, now: Now) {
-        let Some(conversation) = self.pulls.remove(&id) else {
-            return;
-        };
-        let user = |node: &Self, device| node.peers.get(&device).map(|peer| peer.user.clone());
-        let talk = self.talk(&conversation);
-        let Some(pull) = talk.sync.pull.take_if(|pull| pull.id == id) else {
-            return;
-        };
-        let forged = match &end {
-            Err(PullFailure::Bad(why)) => Some(why),
-            _ => None,
-        };
-        let useless = end.is_err() || pull.bad || (pull.taken == 0 && !pull.sealed);
-        let broken = end.is_err() && forged.is_none() && !pull.bad && pull.taken > 0;
-        let mut wait_ms = if forged.is_some() {
-            BAD_HISTORY_AGAIN_MS
-        } else {
-            PULL_AGAIN_MS
-        };
-        if let Some(entering) = talk.entering() {
-            let again = broken && entering.broken < JOIN_RETRIES_MAX;
-            entering.again = again.then_some(pull.from);
-            if again {
-                entering.broken += 1;
-                wait_ms = JOIN_RETRY_MS;
-            }
-        }
-        if useless {
-            talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
-        }
-        if end.is_ok() && !pull.bad {
-            // All that this device can serve is here. What it sent before and still waits for a cause names one that it does not
-            // hold, or that its author never sealed; if that is ever servable, this comes again with it.
-            let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            talk.replica.drop_held(left_over);
-        }
-        if let Some(why) = forged {
-            self.bad_history(&conversation, pull.from, why);
-        }
-        let from = user(self, pull.from);
-        let talk = self.talk(&conversation);
-        if let Some(entering) = talk.entering() {
-            entering.pulled += pull.taken;
-            let news = from.filter(|user| pull.taken > 0 && !entering.from.contains(user));
-            entering.from.extend(news);
-        } else if let Some(live) = talk.quiet.take() {
-            self.show_last(&conversation, live);
-        }
-        self.unsettled.insert(conversation);
-    }
-
-    /// A member served what nobody wrote, or what it cannot prove: the user is told who.
-    fn bad_history(&mut self, conversation: &Conversation, from: DeviceId, why: &BadHistory) {
-        let Some(peer) = self.peers.get_mut(&from) else {
-            return;
-        };
-        peer.refused += 1;
-        let (user, title) = (peer.user.clone(), conversation.title(&self.me.user));
-        let message = format!(
-            "{user} served a history of {title} that is not proved to be its authors' own: {why}; what was not proved was left \
-             out, and is pulled from others"
-        );
-        self.notice(Code::BadHistory, message);
-    }
-
-    pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {
-        let mut taken = BTreeMap::new();
-        for entry in entries {
-            let held = Held {
-                entry,
-                from: None,
-                live: false,
-                since: now.mono,
-            };
-            let offered = self.talk(conversation).replica.offer(held);
-            // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
-            let _refused = self.take_offered(conversation, offered, &mut taken);
-        }
-        self.send_acks(taken);
+        (mine, partial)
     }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use super::{
     Ask, Effect, Node, Now,
-    event::{Code, Event, ReplayReason},
-    limits::{REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    event::{Code, Event, Notice, ReplayReason},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
+    memberships::Memberships,
     replica::Replica,
     sealing::Sealing,
     talk::{Entering, Stage, Talk},
@@ -14,16 +15,26 @@ use super::{
 };
 
 impl Node {
-    pub(super) fn start(&mut self, rooms: Vec<RoomName>, now: Now) {
+    pub(super) fn start(&mut self, memberships: Memberships, now: Now) {
+        let rooms: Vec<_> = memberships.rooms().cloned().collect();
+        self.memberships = memberships;
         for room in rooms {
-            self.enter(Conversation::Room(room.clone()), false);
+            self.enter(Conversation::Room(room.clone()), false, false);
             self.effect(Effect::Registry(Ask::Join(room)));
         }
-        let partners: Vec<UserName> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
-        for user in partners {
+        self.watch_users();
+        self.next_heights_at = now.mono;
+    }
+
+    /// Asks the registry to tell of the user's other devices, and of all with whom there is a direct conversation, unless it is one
+    /// that was begun and in which nothing was said.
+    pub(super) fn watch_users(&mut self) {
+        let used = self.talks.iter().filter(|(_, talk)| !talk.is_unused());
+        let partners = used.filter_map(|(id, _)| self.partner(id));
+        let users: Vec<UserName> = std::iter::once(self.me.user.clone()).chain(partners).collect();
+        for user in users {
             self.effect(Effect::Registry(Ask::Watch(user)));
         }
-        self.next_heights_at = now.mono;
     }
 
     /// The user with whom a direct conversation is; none in a room and in notes.
@@ -35,15 +46,14 @@ impl Node {
     }
 
     pub(super) fn join(&mut self, room: RoomName, _now: Now) {
-        self.enter(Conversation::Room(room.clone()), true);
-        self.remember_rooms();
+        self.enter(Conversation::Room(room.clone()), true, false);
         self.effect(Effect::Registry(Ask::Join(room)));
     }
 
     pub(super) fn open(&mut self, user: UserName, now: Now) {
         if user == self.me.user {
             let conversation = Conversation::direct(&user, &user);
-            self.enter(conversation.clone(), true);
+            self.enter(conversation.clone(), true, false);
             return self.entered(&conversation, false, now);
         }
         self.opening.entry(user.clone()).or_default();
@@ -54,8 +64,7 @@ impl Node {
     pub(super) fn opened(&mut self, user: &UserName, now: Now) {
         let Some(texts) = self.opening.remove(user) else { return };
         let conversation = Conversation::direct(&self.me.user, user);
-        self.effect(Effect::Registry(Ask::Watch(user.clone())));
-        self.enter(conversation.clone(), true);
+        self.enter(conversation.clone(), true, false);
         self.talk(&conversation).waiting_texts.extend(texts);
         self.entered(&conversation, false, now);
     }
@@ -63,12 +72,22 @@ impl Node {
     /// The direct conversation cannot be opened.
     pub(super) fn not_opened(&mut self, user: &UserName, code: Code, why: &str) {
         let Some(texts) = self.opening.remove(user) else { return };
-        let unsent = match texts.len() {
+        let conversation = Conversation::direct(&self.me.user, user);
+        self.not_entered(conversation, code, why, texts.len());
+    }
+
+    /// A conversation cannot be entered, nor can what waits for it be sent.
+    pub(super) fn not_entered(&mut self, conversation: Conversation, code: Code, why: &str, unsent: usize) {
+        let unsent = match unsent {
             0 => String::new(),
             1 => "; the message was not sent".into(),
             n => format!("; {n} messages were not sent"),
         };
-        self.notice(code, format!("{why}{unsent}"));
+        let message = format!("{why}{unsent}");
+        self.tell(Event::NotEntered {
+            conversation,
+            notice: Notice { code, message },
+        });
     }
 
     /// The conversation, which is made where it is not there.
@@ -79,18 +98,24 @@ impl Node {
             .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), Sealing::default(), me, None))
     }
 
-    fn enter(&mut self, conversation: Conversation, announce: bool) {
+    pub(super) fn enter(&mut self, conversation: Conversation, announce: bool, by_other_device: bool) {
+        self.begin_direct(&conversation);
         let talk = self.talk(&conversation);
         // Entering again starts over, without forgetting what a first attempt still owes the user.
         let announce = announce || talk.entering().is_some_and(|entering| entering.announce);
         talk.stage = Stage::Asking(Entering {
             announce,
+            by_other_device,
             ..Entering::default()
         });
     }
 
     /// Who else is there is known as far as it can be: says so, and asks them what they hold.
-    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, _now: Now) {
+    pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, now: Now) {
+        if let Conversation::Room(room) = conversation {
+            // Not before: a room that the registry refuses is none of the user's, at no device.
+            self.membership_changed(room, true);
+        }
         let devices: Vec<_> = self.talk(conversation).members.keys().copied().collect();
         let reachable = devices.into_iter().filter_map(|device| {
             let peer = self.peers.get(&device)?;
@@ -101,7 +126,8 @@ impl Node {
         let talk = self.talk(conversation);
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
         entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
-        let announce = entering.announce;
+        entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
+        let (announce, by_other_device) = (entering.announce, entering.by_other_device);
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
         if announce {
@@ -118,23 +144,37 @@ impl Node {
                 conversation: conversation.clone(),
                 created,
                 members,
+                by_other_device,
                 held,
             });
         }
+        let members = self.who(conversation);
+        self.tell(Event::Members {
+            conversation: conversation.clone(),
+            members,
+        });
         for (device, address) in reachable {
             self.effect(Effect::AskVersion(device, address, conversation.clone()));
         }
         self.unsettled.insert(conversation.clone());
     }
 
-    /// All that the members hold has been pulled, as far as they can be reached: the user is in.
+    /// All that the members hold has been pulled, as far as they can be reached, or it takes too long: the user is in.
     pub(super) fn settled_in(&mut self, conversation: &Conversation, now: Now) {
+        let running = self.talk(conversation).sync.pull.as_ref();
+        let running = running.map(|pull| (pull.from, pull.taken));
+        let from = running
+            .and_then(|(from, _)| self.peers.get(&from))
+            .map(|peer| peer.user.clone());
         let talk = self.talk(conversation);
-        let entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
+        entering.brought(from, running.map_or(0, |(_, taken)| taken));
         talk.stage = Stage::Open;
         let version = talk.replica.version();
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
+            // What a pull that goes on still brings is history as well.
+            talk.quiet = (talk.filling.is_some() && running.is_some()).then_some(0);
             self.show_last(conversation, live);
         }
         if entering.announce || entering.pulled > 0 {
@@ -152,17 +192,23 @@ impl Node {
     }
 
     pub(super) fn leave(&mut self, conversation: &Conversation) {
-        let entered = self
-            .talks
-            .get(conversation)
-            .is_some_and(|talk| talk.stage != Stage::Closed);
-        if !entered {
+        let talk = self.talks.get(conversation);
+        if !talk.is_some_and(|talk| talk.takes_part(conversation)) {
             let title = conversation.title(&self.me.user);
-            return self.notice(
-                Code::NotJoined,
-                format!("you are not in {title}; /list shows where you are"),
-            );
+            return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
+        self.go_out(conversation, false);
+        if let Conversation::Room(room) = conversation {
+            self.membership_changed(room, false);
+        }
+    }
+
+    /// The user is in a conversation no longer.
+    pub(super) fn go_out(&mut self, conversation: &Conversation, by_other_device: bool) {
+        let left = Event::Left {
+            conversation: conversation.clone(),
+            by_other_device,
+        };
         let talk = self.talk(conversation);
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
@@ -175,15 +221,21 @@ impl Node {
         }
         let Conversation::Room(room) = conversation else {
             self.talk(conversation).stage = Stage::Closed;
-            return self.tell(Event::Left(conversation.clone()));
+            return self.tell(left);
         };
+        self.forget_pull(conversation);
+        let me = self.me.device;
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
+        talk.filling = None;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();
         let heights = talk.sealing.servable().clone();
         let members = std::mem::take(&mut talk.members);
+        if talk.sealing.lacks_seals_of(&me) {
+            talk.owed_seals.extend(members.keys());
+        }
         for device in members.keys() {
             if let Some(link) = self.peers.get(device).and_then(super::Peer::link_with_room) {
                 let news = HeightsNews {
@@ -198,9 +250,11 @@ impl Node {
         for peer in self.peers.values_mut() {
             peer.heights.remove(conversation);
         }
+        for device in members.into_keys() {
+            self.forget_stranger(device);
+        }
         self.effect(Effect::Registry(Ask::Leave(room.clone())));
-        self.tell(Event::Left(conversation.clone()));
-        self.remember_rooms();
+        self.tell(left);
     }
 
     pub(super) fn write(&mut self, conversation: &Conversation, text: String, now: Now) {
@@ -220,7 +274,11 @@ impl Node {
                 Some(talk) if talk.takes_part(conversation) => None,
                 _ => {
                     let title = conversation.title(&self.me.user);
-                    return self.notice(Code::NotJoined, format!("you are not in {title}: /join it first"));
+                    let first = match conversation {
+                        Conversation::Room(room) => format!("/join {room}"),
+                        Conversation::Direct(pair) => format!("/msg {}", pair.other(&self.me.user)),
+                    };
+                    return self.notice(Code::NotJoined, format!("you are not in {title}: {first} comes first"));
                 }
             },
         };
@@ -239,20 +297,26 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let mut resume = talk.resume.take();
+        let (mut author, mut resume) = (talk.author, talk.resume);
         // What may never be served is named no longer, and an author whose entries named it writes as a new one: nothing else could
         // be served either.
         let overdue = talk.sealing.is_overdue(now.mono);
         if overdue {
-            let sealing = &talk.sealing;
-            let goes_on = |author: &Author| !sealing.is_author_overdue(author, now.mono);
-            talk.author = talk.author.filter(goes_on);
+            let goes_on = |author: &Author| !talk.sealing.is_author_overdue(author, now.mono);
+            author = author.filter(goes_on);
             resume = resume.filter(|&incarnation| goes_on(&Author { device, incarnation }));
         }
-        let author = *talk.author.get_or_insert_with(|| Author {
-            device,
-            incarnation: resume.unwrap_or(incarnation),
-        });
+        let incarnation = resume.unwrap_or(incarnation);
+        let author = author.unwrap_or(Author { device, incarnation });
+        let authors = talk.replica.authors();
+        if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
+            let title = conversation.title(&user);
+            let message = format!(
+                "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
+            );
+            return self.notice(Code::Refused, message);
+        }
+        (talk.author, talk.resume) = (Some(author), None);
         let frontier = if overdue {
             talk.sealing.frontier()
         } else {

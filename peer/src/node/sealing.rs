@@ -239,6 +239,18 @@ impl Sealing {
         servable
     }
 
+    /// The authors of whom something has no seal; some more than once.
+    pub fn unsealed(&self) -> impl Iterator<Item = &Author> {
+        let waiting = self.waiting.values();
+        let unsealed = waiting.filter(|entry| self.sealed(&entry.author) < entry.seq);
+        unsealed.map(|entry| &entry.author)
+    }
+
+    /// Whether something of a device has no seal.
+    pub fn lacks_seals_of(&self, device: &DeviceId) -> bool {
+        self.unsealed().any(|author| author.device == *device)
+    }
+
     /// Whether everything can be served.
     pub fn is_settled(&self) -> bool {
         self.waiting.is_empty()

@@ -8,7 +8,7 @@ use super::{
     replica::Replica,
     sealing::Sealing,
     sync::Sync,
-    types::{Author, Conversation, DeviceId, Heights, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Seq, UserName},
 };
 
 /// How far the user is in a conversation.
@@ -29,16 +29,29 @@ pub enum Stage {
 pub struct Entering {
     /// The user asked for it and is told; otherwise it is taken up again where the last run left it.
     pub announce: bool,
+    /// The user has joined it at another device, and this one follows.
+    pub by_other_device: bool,
     /// Members that have not answered what they hold.
     pub waiting: BTreeSet<DeviceId>,
     /// From whom entries were pulled.
     pub from: Vec<UserName>,
     /// How many.
     pub pulled: u64,
-    /// A pull from this member broke half-way, and it is asked again before joining ends.
+    /// The last pull from this member failed, and it is asked again before joining ends.
     pub again: Option<DeviceId>,
     /// How often that has happened.
-    pub broken: u32,
+    pub retries: u32,
+    /// When joining ends, whatever is still to be pulled.
+    pub until: Option<Millis>,
+}
+
+impl Entering {
+    /// A pull from a user has brought so many entries.
+    pub fn brought(&mut self, from: Option<UserName>, taken: u64) {
+        self.pulled += taken;
+        let news = from.filter(|user| taken > 0 && !self.from.contains(user));
+        self.from.extend(news);
+    }
 }
 
 /// One of the others in a conversation.
@@ -72,12 +85,17 @@ pub struct Talk {
     /// Up to which entries of each author the disk has been synced.
     pub durable: BTreeMap<Author, Seq>,
     /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
-    /// as came live meanwhile, which is this number.
+    /// as came live while the user was not in yet, which is this number.
     pub quiet: Option<usize>,
+    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history. Until this time
+    /// nobody is charged for it.
+    pub filling: Option<Millis>,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
     /// The version at which each member was last told the heights, which are those of what it can be given.
     pub told: BTreeMap<DeviceId, u64>,
+    /// Whoever was there when the user left it, while own entries had no seal.
+    pub owed_seals: BTreeSet<DeviceId>,
     /// Somebody was told heights while there was more that had no seal yet.
     pub told_short: bool,
     /// When the heights are to be told to all, out of turn.
@@ -106,8 +124,10 @@ impl Talk {
             deliveries,
             durable,
             quiet: None,
+            filling: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
+            owed_seals: BTreeSet::new(),
             told_short: false,
             tell_at: None,
         }
@@ -119,9 +139,9 @@ impl Talk {
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
     }
 
-    /// What need not be pulled.
-    pub fn needs_no_more(&self, me: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
-        self.sealing.needed(self.replica.heights(), me, introduced)
+    /// Nothing is held of it, and the user is not in it.
+    pub fn is_unused(&self) -> bool {
+        self.stage == Stage::Closed && self.replica.version() == 0
     }
 
     /// What joining has brought so far, while it lasts.
@@ -130,6 +150,13 @@ impl Talk {
             Stage::Asking(entering) | Stage::Syncing(entering) => Some(entering),
             Stage::Closed | Stage::Open => None,
         }
+    }
+
+    /// Whether nobody is charged for what a pull brings: what a newcomer is given may be more than anybody writes at once. That
+    /// has an end, or who gives without end would fill his disk.
+    pub fn is_free(&self, now: Millis) -> bool {
+        let entering = matches!(self.stage, Stage::Asking(_) | Stage::Syncing(_));
+        entering || self.filling.is_some_and(|until| now < until)
     }
 
     /// The other users, sorted, each once.

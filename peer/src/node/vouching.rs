@@ -1,10 +1,12 @@
 //! Seals and introductions as they come, and devices that contradict themselves.
 
+use std::collections::BTreeMap;
+
 use super::{
     Effect, Node,
     holdback::Held,
     limits::HEIGHTS_AFTER_LOSS_MS,
-    link::{Outgoing, Peer},
+    link::{HeightsNews, Outgoing, Peer},
     sealing::{Fit, Introduction, Seal},
     types::{Author, Conversation, DeviceId, Heights, Seq},
 };
@@ -38,6 +40,14 @@ impl Node {
             .unwrap_or_default()
     }
 
+    /// What need not be pulled of a conversation.
+    pub(super) fn needs_no_more(&self, conversation: &Conversation) -> Heights {
+        let introduced = |device: &DeviceId| self.introduced.contains_key(device);
+        let talk = self.talks.get(conversation);
+        talk.map(|talk| talk.sealing.needed(talk.replica.heights(), &self.me.device, introduced))
+            .unwrap_or_default()
+    }
+
     /// Keeps a good seal, if it covers what had none.
     pub(super) fn keep_seal(&mut self, conversation: &Conversation, seal: Seal) -> bool {
         let talk = self.talk(conversation);
@@ -54,8 +64,10 @@ impl Node {
         for seal in &seals {
             self.keep_seal(conversation, seal.clone());
         }
-        let members: Vec<_> = self.talk(conversation).members.keys().copied().collect();
-        for device in members {
+        let talk = self.talk(conversation);
+        let mut devices = std::mem::take(&mut talk.owed_seals);
+        devices.extend(talk.members.keys());
+        for device in devices {
             let Some(link) = self.peers.get(&device).and_then(Peer::link_with_room) else {
                 continue;
             };
@@ -67,43 +79,99 @@ impl Node {
         self.serve_more(conversation, false);
     }
 
-    /// A seal came over a link. It is the author's as the link is; whether it can be shown to others is judged later.
+    /// A link to a device is up, or it has left a conversation: where it is in no longer, it is told which entries of its user are
+    /// held without a seal, since nobody else who is there may have one.
+    pub(super) fn ask_for_seals(&mut self, device: DeviceId) {
+        let peer = self.peers.get(&device);
+        let Some((peer, link)) = peer.and_then(|peer| Some((peer, peer.link_with_room()?))) else {
+            return;
+        };
+        let mut news = Vec::new();
+        for (conversation, talk) in &self.talks {
+            if !talk.takes_part(conversation) || talk.members.contains_key(&device) {
+                continue;
+            }
+            let theirs = |author: &Author| {
+                let held = talk.replica.authors().get(author)?;
+                (held.user == peer.user).then_some((*author, held.height()))
+            };
+            let lacking: BTreeMap<_, _> = talk.sealing.unsealed().filter_map(|author| theirs(author)).collect();
+            if !lacking.is_empty() {
+                news.push(HeightsNews {
+                    conversation: conversation.clone(),
+                    heights: Heights(lacking),
+                    reply_wanted: false,
+                    left: false,
+                });
+            }
+        }
+        for news in news {
+            self.effect(Effect::Send(link, Outgoing::Heights(news)));
+        }
+    }
+
+    /// Somebody holds entries of this user in a conversation in which he is no longer. He knows their authors, which nobody guesses,
+    /// so he may have their seals.
+    pub(super) fn seals_wanted(&mut self, device: DeviceId, conversation: &Conversation, heights: &Heights) {
+        let link = self.peers.get(&device).and_then(Peer::link_with_room);
+        let (Some(link), Some(talk)) = (link, self.talks.get_mut(conversation)) else {
+            return;
+        };
+        let mut held = heights.0.clone();
+        held.retain(|author, seq| {
+            let own = talk.replica.authors().get(author);
+            own.is_some_and(|own| own.user == self.me.user && own.height() >= *seq)
+        });
+        if !held.is_empty() && talk.sealing.lacks_seals_of(&self.me.device) {
+            talk.owed_seals.insert(device);
+        }
+        for (author, seq) in held {
+            self.effect(Effect::SendSeal(link, conversation.clone(), author, seq));
+        }
+    }
+
+    /// A seal came over a link. Of the device's own entries it is good as the link is; whether it can be shown to others is judged
+    /// later. A device may also have seals of its user's other devices, and these are only as good as they are judged.
     ///
     /// # Errors
     /// What the device has done wrong.
     pub(super) fn live_seal(&mut self, device: DeviceId, conversation: Conversation, seal: Seal) -> Result<(), String> {
-        if seal.author.device != device {
+        let user = self.peers.get(&device).map(|peer| peer.user.clone());
+        let shares = self.shares(&conversation, user.as_ref());
+        let Some(talk) = self.talks.get_mut(&conversation).filter(|_| shares) else {
+            return Ok(());
+        };
+        let is_own = seal.author.device == device;
+        let author = talk.replica.authors().get(&seal.author);
+        if !is_own && author.is_some_and(|author| Some(&author.user) != user.as_ref()) {
             return Err(format!("it sent a seal of device {} as its own", seal.author.device));
         }
-        let user = self.peers.get(&device).map(|peer| peer.user.clone());
-        if !self.shares(&conversation, user.as_ref()) || !self.talks.contains_key(&conversation) {
-            return Ok(());
-        }
-        let sealing = &mut self.talk(&conversation).sealing;
-        match sealing.fits(&seal) {
-            Fit::Old => Ok(()),
-            Fit::Other(held) => Err(format!(
+        match talk.sealing.fits(&seal) {
+            Fit::Other(held) if is_own => Err(format!(
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
+            Fit::Old | Fit::Other(_) => Ok(()),
             Fit::New => {
-                sealing.claim(seal.author, seal.seq);
-                self.step.judge.push((conversation, seal));
+                if is_own {
+                    talk.sealing.claim(seal.author, seal.seq);
+                }
+                self.step.judge.push((conversation, seal, device));
                 Ok(())
             }
         }
     }
 
-    pub(super) fn judged(&mut self, conversation: &Conversation, good: Vec<Seal>, bad: Vec<Seal>) {
+    pub(super) fn judged(&mut self, conversation: &Conversation, good: Vec<Seal>, bad: Vec<(Seal, DeviceId)>) {
         let mut is_late = false;
         for seal in good {
             let linked = self.peers.get(&seal.author.device).and_then(Peer::link).is_some();
             is_late |= self.keep_seal(conversation, seal) && !linked;
         }
-        for seal in bad {
+        for (seal, from) in bad {
             self.talk(conversation).sealing.disclaim(&seal.author);
             self.unsettled.insert(conversation.clone());
-            self.misbehaved(seal.author.device, "it sent a seal that its key did not make");
+            self.misbehaved(from, "it sent a seal that its author's key did not make");
         }
         self.serve_more(conversation, is_late);
     }

@@ -10,6 +10,9 @@ use crate::node::types::{DeviceId, UserName};
 /// Says whose a device is by its certificate: by who signed that and by the names in it, whatever the time.
 pub type Introduced = dyn Fn(&[u8]) -> Result<(DeviceId, UserName), String> + Send + Sync;
 
+/// Makes the signatures of a device.
+pub type Sign = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
+
 /// A judge of devices' signatures.
 pub struct DeviceJudge {
     introduced: Box<Introduced>,
@@ -42,7 +45,7 @@ impl Judge for DeviceJudge {
 
 /// The notary of a device.
 pub struct DeviceNotary {
-    key: DeviceKey,
+    sign: Box<Sign>,
     judge: DeviceJudge,
     tags: TagKey,
 }
@@ -54,10 +57,11 @@ impl fmt::Debug for DeviceNotary {
 }
 
 impl DeviceNotary {
-    /// The notary of the device with this key.
-    pub fn shared(key: DeviceKey, judge: DeviceJudge) -> SharedNotary {
-        let tags = TagKey::of_device(|message| key.sign(message));
-        Arc::new(Self { key, judge, tags })
+    /// The notary of the device that signs like this.
+    pub fn shared(sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static, judge: DeviceJudge) -> SharedNotary {
+        let tags = TagKey::of_device(&sign);
+        let sign = Box::new(sign);
+        Arc::new(Self { sign, judge, tags })
     }
 }
 
@@ -73,7 +77,7 @@ impl Judge for DeviceNotary {
 
 impl Notary for DeviceNotary {
     fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message)
+        (self.sign)(message)
     }
 
     fn tag_key(&self) -> &TagKey {
@@ -98,7 +102,7 @@ mod tests {
             incarnation: 1,
         };
         let nobody = || DeviceJudge::new(|_| Err("nobody is certified".into()));
-        let notary = DeviceNotary::shared(key, nobody());
+        let notary = DeviceNotary::shared(move |message| key.sign(message), nobody());
         let users = ["alice", "bob", "carol"].map(|name| UserName::new(name).unwrap());
         let conversation = Conversation::direct(&users[0], &users[1]);
         let seal = make(notary.as_ref(), &conversation, author, Seq(7), EntryId([3; 32]));

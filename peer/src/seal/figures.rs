@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use peerchat_identity::DeviceKey;
 
-use super::{DeviceJudge, DeviceNotary, Part, Reader, make, testing::room, uncertified};
+use super::{
+    DeviceJudge, DeviceNotary, Part, Reader, make,
+    testing::{HashNotary, introduced, room},
+};
 use crate::{
     net::convert,
     node::{
@@ -32,7 +35,7 @@ fn a_bulk_pull() {
         device: me.device,
         incarnation: 1,
     };
-    let notary = DeviceNotary::shared(key, DeviceJudge::new(uncertified::introduced));
+    let notary = DeviceNotary::shared(move |message| key.sign(message), DeviceJudge::new(introduced));
     let mut parts: Vec<(Vec<Bytes>, Seal)> = Vec::new();
     let mut previous: Option<EntryId> = None;
     let mut bytes = Vec::new();
@@ -73,7 +76,7 @@ fn a_bulk_pull() {
         let mut window = Reader::new(notary.clone(), &reader, room(), Heights::default());
         let mut count = 0;
         for (nth, (entries, seal)) in parts.iter().enumerate() {
-            let introduction = uncertified::certificate(&me.device, &me.user);
+            let introduction = HashNotary::certificate(me.device, "alice");
             let part = Part {
                 entries: decoded(entries),
                 seals: vec![seal.clone()],

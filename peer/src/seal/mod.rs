@@ -10,14 +10,13 @@
 mod device;
 mod reader;
 mod tag;
-pub mod uncertified;
 
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 pub use self::{
-    device::{DeviceJudge, DeviceNotary, Introduced},
+    device::{DeviceJudge, DeviceNotary, Introduced, Sign},
     reader::{Part, Reader},
     tag::TagKey,
 };

@@ -36,6 +36,18 @@ impl HashNotary {
     }
 }
 
+/// What a certificate of [`HashNotary::certificate`] says.
+pub fn introduced(certificate: &[u8]) -> Result<(DeviceId, UserName), String> {
+    let (content, hash) = certificate.split_last_chunk::<32>().ok_or("too short")?;
+    let (device, user) = content.split_first_chunk::<32>().ok_or("too short")?;
+    let user = std::str::from_utf8(user).map_err(|error| error.to_string())?;
+    if blake3::hash(content).as_bytes() != hash {
+        return Err("not certified".into());
+    }
+    let user = UserName::new(user).map_err(|error| error.to_string())?;
+    Ok((DeviceId(*device), user))
+}
+
 fn signed(device: &DeviceId, message: &[u8]) -> [u8; 64] {
     let mut signature = [0; 64];
     blake3::Hasher::new_keyed(&device.0)
@@ -51,16 +63,7 @@ impl Judge for HashNotary {
     }
 
     fn introduced(&self, certificate: &[u8]) -> Result<(DeviceId, UserName), String> {
-        let (content, hash) = certificate.split_last_chunk::<32>().ok_or("too short")?;
-        let (device, user) = content.split_first_chunk::<32>().ok_or("too short")?;
-        let user = std::str::from_utf8(user).map_err(|error| error.to_string())?;
-        if blake3::hash(content).as_bytes() != hash {
-            return Err("not certified".into());
-        }
-        Ok((
-            DeviceId(*device),
-            UserName::new(user).map_err(|error| error.to_string())?,
-        ))
+        introduced(certificate)
     }
 }
 

@@ -3,9 +3,11 @@
 mod table;
 
 pub use self::table::COMMANDS;
+use crate::driver::request::AccountAsk;
 use crate::node::{
     event::{Code, Notice},
     limits::TEXT_BYTES_MAX,
+    people::Wish,
     types::{NameError, RoomName, UserName},
 };
 
@@ -48,6 +50,10 @@ pub enum Command {
     Search(String),
     /// Show how much is held.
     Version,
+    /// Something about the own account.
+    Account(AccountAsk),
+    /// Ask something about somebody.
+    People(Wish),
     /// Explain one command, or all.
     Help(Option<&'static Spec>),
     /// End.
@@ -166,9 +172,31 @@ fn read_msg(spec: &Spec, rest: &str) -> Result<Command, Notice> {
     Ok(Command::Msg { user, text })
 }
 
+/// A user, and nothing else.
+fn only_user(spec: &Spec, rest: &str) -> Result<UserName, Notice> {
+    let name = one_word(rest).ok_or_else(|| spec.misused())?;
+    user(name.strip_prefix('@').unwrap_or(name))
+}
+
+fn read_untrust(spec: &Spec, rest: &str) -> Result<Command, Notice> {
+    let wish = match rest.split_once(char::is_whitespace) {
+        None => Wish::Untrust(only_user(spec, rest)?),
+        Some((name, device)) => {
+            let device = one_word(device.trim_start()).ok_or_else(|| spec.misused())?;
+            // The … is how the screen shortens an id, and may have been copied with it.
+            let device = device.trim_end_matches('…');
+            if device.is_empty() || !device.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(spec.misused());
+            }
+            Wish::Forget(only_user(spec, name)?, device.to_owned())
+        }
+    };
+    Ok(Command::People(wish))
+}
+
 fn find(name: &str) -> Result<&'static Spec, Notice> {
-    let lower = name.to_lowercase();
-    if let Some(spec) = COMMANDS.iter().find(|spec| spec.name == lower) {
+    let nearest = nearest(name);
+    if let Some(spec) = nearest.filter(|spec| spec.name == name.to_lowercase()) {
         return Ok(spec);
     }
     if name.is_empty() {
@@ -176,12 +204,6 @@ fn find(name: &str) -> Result<&'static Spec, Notice> {
             "a command follows the /, such as /join lobby; /help lists all; // sends a text that starts with /";
         return Err(notice(Code::NoSuchCommand, message.to_owned()));
     }
-    // Beyond so many characters nothing is near, and comparing takes the product of the lengths.
-    let near = |spec: &&Spec| strsim::jaro_winkler(spec.name, &lower);
-    let nearest = COMMANDS
-        .iter()
-        .filter(|spec| lower.len() < QUOTED_CHARS_MAX && near(spec) > 0.7)
-        .max_by(|a, b| near(a).total_cmp(&near(b)));
     let advice = match nearest {
         Some(spec) => format!("did you mean {}?", spec.usage()),
         None => "/help lists all; // sends a text that starts with /".to_owned(),
@@ -190,6 +212,25 @@ fn find(name: &str) -> Result<&'static Spec, Notice> {
         Code::NoSuchCommand,
         format!("there is no command /{}; {advice}", shortened(name)),
     ))
+}
+
+/// The command of this name, or the one that was most likely meant.
+fn nearest(name: &str) -> Option<&'static Spec> {
+    let lower = name.to_lowercase();
+    // Beyond so many characters nothing is near, and comparing takes the product of the lengths.
+    let near = |spec: &&Spec| strsim::jaro_winkler(spec.name, &lower);
+    COMMANDS
+        .iter()
+        .filter(|spec| lower.len() < QUOTED_CHARS_MAX && near(spec) > 0.7)
+        .max_by(|a, b| near(a).total_cmp(&near(b)))
+}
+
+/// Whether a line, right or wrong, is meant to make another conversation current.
+pub fn goes_elsewhere(line: &str) -> bool {
+    let name = line.strip_prefix('/').filter(|rest| !rest.starts_with('/'));
+    let name = name.and_then(|rest| rest.split(char::is_whitespace).next());
+    let spec = name.and_then(nearest);
+    spec.is_some_and(|spec| matches!(spec.name, "join" | "msg" | "switch"))
 }
 
 fn target(name: &str) -> Result<Target, Notice> {
@@ -237,7 +278,8 @@ fn one_word(rest: &str) -> Option<&str> {
     (!rest.is_empty() && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
-fn shortened(name: &str) -> String {
+/// The beginning of what was typed, to be quoted.
+pub fn shortened(name: &str) -> String {
     let mut short: String = name.chars().take(QUOTED_CHARS_MAX).collect();
     if short.len() < name.len() {
         short.push('…');

@@ -1,10 +1,15 @@
 //! The user interface for people: what a line leads to, and what an event prints. Without threads and without a terminal; the
 //! prompt adds those.
 
+mod printed;
+
+use std::collections::BTreeSet;
+
 use chrono::{Local, TimeZone};
 
+use self::printed::Printed;
 use super::{
-    Front,
+    Ending, Front,
     colour::Paint,
     current_if_joined, help,
     input::Input,
@@ -15,7 +20,7 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
-        event::{Event, Joined, Line, RegistryState, Replay},
+        event::{Event, Joined, Line, RegistryState, Replay, ReplayReason},
         types::{Conversation, UserName},
     },
 };
@@ -29,15 +34,23 @@ pub(super) struct TextFront<Z> {
     pub(super) session: Session,
     pub(super) render: Renderer<Z>,
     pub(super) registry_lost: bool,
+    /// Something that was typed was refused.
+    refused: bool,
     /// The conversations whose latest entries were printed since the start.
-    shown: std::collections::BTreeSet<Conversation>,
+    shown: BTreeSet<Conversation>,
+    printed: Printed,
     out: String,
 }
 
 impl TextFront<Local> {
-    /// Plain lines, for a terminal that cannot move its cursor and for what is no terminal.
-    pub(super) fn plain(me: UserName, is_terminal: bool) -> Self {
-        Self::new(me, Paint::detect(is_terminal), Local)
+    /// Plain lines, for a terminal that cannot move its cursor and for what is no terminal. `is_typed` where a person types, and
+    /// `is_read` where what is printed goes to a terminal.
+    pub(super) fn plain(me: UserName, is_typed: bool, is_read: bool) -> Self {
+        let mut front = Self::new(me.clone(), Paint::detect(is_read), Local);
+        if !is_typed {
+            front.session = Session::unattended(me);
+        }
+        front
     }
 }
 
@@ -48,7 +61,9 @@ impl<Z: TimeZone> TextFront<Z> {
             session: Session::new(me.clone()),
             render: Renderer::new(me, paint, zone),
             registry_lost: false,
-            shown: std::collections::BTreeSet::new(),
+            refused: false,
+            shown: BTreeSet::new(),
+            printed: Printed::default(),
             out: String::new(),
         }
     }
@@ -62,7 +77,10 @@ impl<Z: TimeZone> TextFront<Z> {
         let mut requests = typed.requests;
         match typed.show {
             None => {}
-            Some(Show::Notice(notice)) => self.out += &self.render.notice(&notice),
+            Some(Show::Notice(notice)) => {
+                self.refused = true;
+                self.out += &self.render.notice(&notice);
+            }
             Some(Show::Help(spec)) => self.out += &help::help(spec, self.render.paint()),
             Some(Show::Switched(conversation, unread)) => requests.extend(self.switched(conversation, &unread)),
         }
@@ -79,6 +97,7 @@ impl<Z: TimeZone> TextFront<Z> {
             });
             if unread.is_whole() {
                 for line in &unread.lines {
+                    self.printed.insert(line);
                     self.out += &self.render.message(line, Message::default());
                 }
                 return None;
@@ -95,7 +114,9 @@ impl<Z: TimeZone> TextFront<Z> {
         if self.session.is_current(&joined.conversation) {
             self.shown.insert(joined.conversation.clone());
             for line in &joined.replay {
-                self.out += &self.render.message(line, Message::default());
+                if self.printed.insert(line) {
+                    self.out += &self.render.message(line, Message::default());
+                }
             }
         }
     }
@@ -106,7 +127,11 @@ impl<Z: TimeZone> TextFront<Z> {
                 live: true,
                 ..Message::default()
             };
+            self.printed.insert(line);
             self.out += &self.render.message(line, show);
+            return;
+        }
+        if line.user == *self.session.me() {
             return;
         }
         let first = self
@@ -127,13 +152,17 @@ impl<Z: TimeZone> TextFront<Z> {
             tag: (!is_current).then_some(title.as_str()),
             ..Message::default()
         };
+        self.printed.insert(line);
         self.out += &self.render.message(line, show);
     }
 
-    fn replay(&mut self, replay: &Replay) {
+    fn replay(&mut self, mut replay: Replay) {
         if self.session.is_current(&replay.conversation) {
             self.shown.insert(replay.conversation.clone());
-            self.out += &self.render.replay(replay);
+            // What the user asked for is shown whether or not it was printed before.
+            let asked = matches!(replay.why, ReplayReason::History | ReplayReason::Search(_));
+            replay.lines.retain(|line| self.printed.insert(line) || asked);
+            self.out += &self.render.replay(&replay);
         }
     }
 
@@ -153,10 +182,14 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::Message(line) => self.message(line),
             Event::Sent(line) => self.sent(line),
             // The line above the prompt tells it.
-            Event::Delivered(_) => {}
+            Event::Delivered(_) | Event::Members { .. } => {}
             Event::Presence(presence) => self.out += &self.render.presence(presence),
-            Event::Replay(replay) => self.replay(replay),
-            Event::Version { conversation, heights } => self.out += &self.render.version(conversation, heights),
+            Event::Replay(replay) => self.replay(replay.clone()),
+            Event::Version {
+                conversation,
+                heights,
+                users,
+            } => self.out += &self.render.version(conversation, heights, users),
             Event::Progress {
                 conversation,
                 from,
@@ -171,16 +204,29 @@ impl<Z: TimeZone> TextFront<Z> {
             } => self
                 .out
                 .extend(self.render.synced(conversation, *version, from, *pulled)),
-            Event::Left(conversation) => {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => {
                 self.shown.remove(conversation);
-                self.out += &self.render.left(conversation);
+                self.out += &self.render.left(conversation, *by_other_device);
             }
-            Event::Who { conversation, members } => self.out += &self.render.who(conversation, members),
+            Event::Who {
+                conversation,
+                members,
+                refused_unknown,
+            } => self.out += &self.render.who(conversation, members, *refused_unknown),
             Event::List { own, rooms } => {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }
+            Event::Account(news) => self.out += &self.render.account(news),
+            Event::People(news) => self.out += &self.render.people(news),
             Event::Registry(state) => self.registry(state),
-            Event::Notice(notice) => self.out += &self.render.notice(notice),
+            Event::Notice(notice) => {
+                self.refused |= notice.code.is_refusal();
+                self.out += &self.render.notice(notice);
+            }
+            Event::NotEntered { notice, .. } => self.out += &self.render.notice(notice),
             Event::Bye => {}
         }
     }
@@ -193,9 +239,9 @@ impl<Z: TimeZone> Front for TextFront<Z> {
                 let typed = self.session.typed(&line);
                 self.typed(typed)
             }
-            Input::Unreadable(notice) => {
-                self.out += &self.render.notice(&notice);
-                Vec::new()
+            Input::Unreadable(start, notice) => {
+                let typed = self.session.mistaken(&start, notice);
+                self.typed(typed)
             }
             Input::Join(room) => {
                 let typed = self.session.join(room);
@@ -205,10 +251,29 @@ impl<Z: TimeZone> Front for TextFront<Z> {
         }
     }
 
-    fn event(&mut self, event: Event) -> Vec<Request> {
+    fn event(&mut self, mut event: Event) -> Vec<Request> {
+        // The prompt still names the conversation while the next line is being typed.
+        if let Event::NotEntered { conversation, notice } = &mut event
+            && self.session.is_current(conversation)
+        {
+            notice.message += "; no conversation is current now";
+        }
+        if let Event::NotEntered { conversation, .. } = &event {
+            // One that an earlier run was in was not asked for by any line of this one.
+            self.refused |= self.session.awaits(conversation);
+        }
         self.session.learn(&event, true);
         self.print(&event);
         current_if_joined(&self.session, &event)
+    }
+
+    fn ending(&self) -> Ending {
+        // What still waits has not become an entry, whatever the reason.
+        let lost = self.refused || self.session.waiting() > 0;
+        match self.session.is_unattended() && lost {
+            true => Ending::Refused,
+            false => Ending::Clean,
+        }
     }
 
     fn take_output(&mut self) -> Option<Output> {

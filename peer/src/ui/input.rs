@@ -21,13 +21,16 @@ pub const LINE_BYTES_MAX: usize = TEXT_BYTES_MAX + 4 * 1024;
 /// How many lines wait between the thread and the user interface. When it is reached, stdin is not read.
 pub const INPUT_QUEUE_MAX: usize = 64;
 
+/// How much is kept of a line that cannot be read.
+const START_BYTES: usize = 80;
+
 /// Something that the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A line.
     Line(String),
-    /// A line that cannot be read, and why.
-    Unreadable(Notice),
+    /// A line that cannot be read: how it begins, and why.
+    Unreadable(String, Notice),
     /// A room was named on the command line.
     Join(RoomName),
     /// There will be no more lines.
@@ -66,18 +69,27 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Input> {
         line.pop_if(|last| *last == b'\r');
     } else if read > LINE_BYTES_MAX {
         let rest = reader.skip_until(b'\n')?;
-        return Ok(Input::Unreadable(command::text_too_long(read + rest)));
+        let start = start_of(&line);
+        return Ok(Input::Unreadable(start, command::text_too_long(read + rest)));
     }
     Ok(match String::from_utf8(line) {
         Ok(line) => Input::Line(line),
-        Err(error) => Input::Unreadable(Notice {
-            code: Code::Usage,
-            message: format!(
-                "the line is not UTF-8 from byte {} on",
-                error.utf8_error().valid_up_to() + 1
-            ),
-        }),
+        Err(error) => {
+            let notice = Notice {
+                code: Code::Usage,
+                message: format!(
+                    "the line is not UTF-8 from byte {} on",
+                    error.utf8_error().valid_up_to() + 1
+                ),
+            };
+            Input::Unreadable(start_of(error.as_bytes()), notice)
+        }
     })
+}
+
+/// As much of an unreadable line as a command may take.
+fn start_of(line: &[u8]) -> String {
+    String::from_utf8_lossy(&line[..line.len().min(START_BYTES)]).into_owned()
 }
 
 #[cfg(test)]
@@ -111,7 +123,7 @@ mod tests {
     fn what_is_no_text_is_told_and_skipped() {
         let read = all(b"ok\n\xff\xfe\nafter\n");
         assert!(
-            matches!(&read[1], Input::Unreadable(notice) if notice.message == "the line is not UTF-8 from byte 1 on")
+            matches!(&read[1], Input::Unreadable(start, notice) if start == "\u{fffd}\u{fffd}" && notice.message == "the line is not UTF-8 from byte 1 on")
         );
         assert_eq!(read[2], line("after"));
     }
@@ -123,7 +135,7 @@ mod tests {
         let read = all(text.as_bytes());
         assert_eq!(read[0], line(&long));
         for bad in &read[1..3] {
-            assert!(matches!(bad, Input::Unreadable(notice) if notice.code == Code::TextTooLong));
+            assert!(matches!(bad, Input::Unreadable(_, notice) if notice.code == Code::TextTooLong));
         }
         assert_eq!(read[3..], [line("after"), Input::End]);
     }

@@ -1,10 +1,11 @@
 //! The JSON mode: one object per line. Scripts rely on names, fields and order: add kinds, and fields at the end; change nothing.
 
 mod object;
+mod people;
 
 use std::io::{self, Write};
 
-use self::object::{Message, Object, Own, Person, Room};
+use self::object::{Device, Message, Object, Own, Person, Room};
 use super::{
     Front,
     command::COMMANDS,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
+        account::AccountNews,
         event::{
             Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason,
         },
@@ -36,7 +38,19 @@ pub fn print_error(code: Code, message: &str, out: &mut dyn Write) -> io::Result
             message,
         },
     );
-    out.write_all(line.as_bytes())
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+/// Writes news of the account before the chat has begun, as one object.
+///
+/// # Errors
+/// Writing fails.
+pub fn print_account(news: &AccountNews, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    JsonFront::write(&mut line, &account(news));
+    out.write_all(line.as_bytes())?;
+    out.flush()
 }
 
 /// The JSON mode: turns lines into requests and events into lines.
@@ -50,7 +64,7 @@ impl JsonFront {
     /// The state of a start, for the user `me`.
     pub(super) fn new(me: UserName) -> Self {
         Self {
-            session: Session::new(me),
+            session: Session::unattended(me),
             out: String::new(),
         }
     }
@@ -136,18 +150,20 @@ impl JsonFront {
             version: joined.version,
             members: joined.members.iter().map(UserName::shown).collect(),
             created: joined.created,
+            by_other_device: joined.by_other_device,
         };
         self.put(&object);
         self.put_replayed(&joined.replay);
     }
 
     fn put_replay(&mut self, replay: &Replay) {
-        self.put_replayed(&replay.lines);
         let why = match replay.why {
             ReplayReason::History => "history",
             ReplayReason::Search(_) => "search",
             ReplayReason::Synced => "synced",
+            ReplayReason::Start => return,
         };
+        self.put_replayed(&replay.lines);
         let conversation = self.title(&replay.conversation);
         self.put(&Object::Replayed {
             conversation,
@@ -162,18 +178,27 @@ impl JsonFront {
             Event::Ready(ready) => return self.put_ready(ready),
             Event::Joined(joined) => return self.put_joined(joined),
             Event::Replay(replay) => return self.put_replay(replay),
-            Event::Notice(notice) => return self.put_notice(notice),
+            Event::Members { .. } => return,
+            Event::Notice(notice) | Event::NotEntered { notice, .. } => return self.put_notice(notice),
             Event::Message(line) => Object::Message(self.message(line, false)),
             Event::Sent(line) => Object::Sent(self.message(line, false)),
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Presence(presence) => self.presence(presence),
-            Event::Version { conversation, heights } => Object::Version {
+            Event::Version {
+                conversation,
+                heights,
+                users,
+            } => Object::Version {
                 conversation: self.title(conversation),
                 version: heights.version(),
                 heights: heights
                     .0
                     .iter()
                     .map(|(author, seq)| (author.to_string(), seq.0))
+                    .collect(),
+                users: users
+                    .iter()
+                    .map(|(author, user)| (author.to_string(), user.shown()))
                     .collect(),
             },
             Event::Progress {
@@ -198,10 +223,18 @@ impl JsonFront {
                 from: from.iter().map(UserName::shown).collect(),
                 pulled: *pulled,
             },
-            Event::Left(conversation) => Object::Left {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => Object::Left {
                 conversation: self.title(conversation),
+                by_other_device: *by_other_device,
             },
-            Event::Who { conversation, members } => self.who(conversation, members),
+            Event::Who {
+                conversation,
+                members,
+                refused_unknown,
+            } => self.who(conversation, members, *refused_unknown),
             Event::List { own, rooms } => {
                 let own = own.iter().map(|(conversation, version)| Own {
                     conversation: self.title(conversation),
@@ -219,6 +252,8 @@ impl JsonFront {
                     rooms,
                 }
             }
+            Event::Account(news) => account(news),
+            Event::People(news) => people::object(news),
             Event::Registry(state) => registry(state),
             Event::Bye => Object::Bye,
         };
@@ -245,16 +280,19 @@ impl JsonFront {
         }
     }
 
-    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member]) -> Object<'e> {
+    fn who<'e>(&self, conversation: &Conversation, members: &'e [Member], refused_unknown: u64) -> Object<'e> {
         let person = |member: &'e Member| Person {
             user: member.user.shown(),
             online: member.online,
             version: member.version,
             refused: member.refused,
+            devices: member.devices,
+            trust: people::trust(member.trust),
         };
         Object::Who {
             conversation: self.title(conversation),
             members: members.iter().map(person).collect(),
+            refused_unknown,
         }
     }
 }
@@ -268,6 +306,37 @@ fn registry(state: &RegistryState) -> Object<'_> {
     Object::Registry { state, reason }
 }
 
+fn account(news: &AccountNews) -> Object<'_> {
+    match news {
+        AccountNews::Devices { devices, has_password } => Object::Devices {
+            devices: devices
+                .iter()
+                .map(|device| Device {
+                    device: device.device.to_string(),
+                    label: &device.label,
+                    added_at: time::rfc3339(device.added),
+                    seen_at: time::rfc3339(device.seen),
+                    online: device.online,
+                    here: device.here,
+                })
+                .collect(),
+            has_password: *has_password,
+        },
+        AccountNews::Approved { device, label } => Object::Approved {
+            device: device.to_string(),
+            label,
+        },
+        AccountNews::Revoked(device) => Object::Revoked {
+            device: device.to_string(),
+        },
+        AccountNews::PasswordSet => Object::PasswordSet,
+        AccountNews::Code { code, valid_s } => Object::Link {
+            code,
+            valid_s: *valid_s,
+        },
+    }
+}
+
 impl Front for JsonFront {
     fn input(&mut self, input: Input) -> Vec<Request> {
         match input {
@@ -275,9 +344,9 @@ impl Front for JsonFront {
                 let typed = self.session.typed(&line);
                 self.typed(typed)
             }
-            Input::Unreadable(notice) => {
-                self.put_notice(&notice);
-                Vec::new()
+            Input::Unreadable(start, notice) => {
+                let typed = self.session.mistaken(&start, notice);
+                self.typed(typed)
             }
             Input::Join(room) => {
                 let typed = self.session.join(room);

@@ -8,6 +8,7 @@ pub mod colour;
 pub mod command;
 mod complete;
 mod editor;
+pub mod entrance;
 pub mod find;
 mod front;
 mod help;
@@ -66,6 +67,8 @@ pub struct Options {
 pub enum Ending {
     /// As the user wished, and all was told to him.
     Clean,
+    /// As the user wished, but something that a pipe typed was refused. Nobody was there to read it and type it anew.
+    Refused,
     /// The peer had to end, or ended without a word.
     Failed,
 }
@@ -75,7 +78,7 @@ impl Ending {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Failed => 1,
+            Self::Refused | Self::Failed => 1,
         }
     }
 }
@@ -88,17 +91,24 @@ trait Front {
     /// What follows from something that the peer tells.
     fn event(&mut self, event: Event) -> Vec<Request>;
 
+    /// How it ends, where the peer ends in order. Where every refusal is an event that a script reads, all is well.
+    fn ending(&self) -> Ending {
+        Ending::Clean
+    }
+
     /// What is to be written since the last call.
     fn take_output(&mut self) -> Option<Output>;
 }
 
-/// Runs the user interface until the peer says bye: with a prompt on a terminal, with plain lines elsewhere, or with JSON.
+/// Runs the user interface until the peer says bye: with a prompt on a terminal, with plain lines elsewhere, or with JSON. `lines`
+/// are those of a pipe that is read already.
 ///
 /// # Errors
 /// The threads for input and output cannot be started.
 pub async fn run(
     requests: mpsc::Sender<Request>,
     events: mpsc::Receiver<Event>,
+    lines: Option<mpsc::Receiver<Input>>,
     options: Options,
 ) -> io::Result<Ending> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -106,7 +116,10 @@ pub async fn run(
     if !options.json && is_terminal && !dumb {
         return repl::run(requests, events, options).await;
     }
-    let lines = input::read_stdin()?;
+    let lines = match lines {
+        Some(lines) => lines,
+        None => input::read_stdin()?,
+    };
     let (output, writer) = output::write_stdout()?;
     let ending = if options.json {
         pump(
@@ -119,7 +132,8 @@ pub async fn run(
         )
         .await
     } else {
-        let front = front::TextFront::plain(options.user, io::stdout().is_terminal());
+        let (is_typed, is_read) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+        let front = front::TextFront::plain(options.user, is_typed, is_read);
         pump(requests, events, lines, output, front, options.join).await
     };
     // The sender is gone, so this waits only until the last line is written.
@@ -174,7 +188,7 @@ async fn pump(
             let _ = output.send(text).await;
         }
         if bye {
-            return if failed { Ending::Failed } else { Ending::Clean };
+            return if failed { Ending::Failed } else { front.ending() };
         }
     }
 }

@@ -2,14 +2,15 @@
 //! prompt, the plain mode and the JSON mode share it.
 
 mod learn;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::command::{self, Command, Spec, Target};
+use super::command::{self, Command, Spec};
 use crate::{
     driver::request::Request,
     node::{
-        event::{Code, Line, Notice},
+        event::{Line, Notice},
         types::{Conversation, EntryId, RoomName, UserName},
     },
 };
@@ -31,11 +32,15 @@ const NAMES_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Session {
     me: UserName,
+    /// Lines come from a script or a file: nobody looks at the prompt before he types the next one.
+    unattended: bool,
     current: Option<Conversation>,
+    /// What has failed, where for that reason no conversation is current.
+    failed: Option<String>,
     /// Asked for and not answered yet; what is written there meanwhile waits at the driver.
     opening: BTreeSet<Conversation>,
     open: BTreeSet<Conversation>,
-    /// Direct conversations that are not open, in which the other user has written.
+    /// Direct conversations that are not open, in which there is something: from the other user, or from another own device.
     heard: BTreeSet<Conversation>,
     unread: BTreeMap<Conversation, Unread>,
     members: BTreeMap<Conversation, BTreeMap<UserName, Standing>>,
@@ -52,15 +57,17 @@ pub struct Session {
 pub struct Unread {
     /// How many lines.
     pub count: usize,
-    /// The lines, unless there are too many.
+    /// The lines, unless there are too many. Those that the user wrote at another device are among them, and are not counted.
     pub lines: VecDeque<Line>,
     bytes: usize,
+    /// There were too many.
+    is_cut: bool,
 }
 
 impl Unread {
     /// Whether `lines` holds all of them.
     pub fn is_whole(&self) -> bool {
-        self.lines.len() == self.count
+        !self.is_cut
     }
 }
 
@@ -69,7 +76,7 @@ impl Unread {
 pub enum Standing {
     /// Not known to be away.
     Here,
-    /// Lost: he gets what he missed when he is back.
+    /// Gone, and has not left: he gets what he missed when he is back.
     Away,
 }
 
@@ -124,7 +131,9 @@ impl Session {
     pub fn new(me: UserName) -> Self {
         Self {
             me,
+            unattended: false,
             current: None,
+            failed: None,
             opening: BTreeSet::new(),
             open: BTreeSet::new(),
             heard: BTreeSet::new(),
@@ -136,6 +145,19 @@ impl Session {
             names_changed: 0,
             delivery: BTreeMap::new(),
         }
+    }
+
+    /// The same where lines do not come from a person.
+    pub fn unattended(me: UserName) -> Self {
+        Self {
+            unattended: true,
+            ..Self::new(me)
+        }
+    }
+
+    /// Whether lines do not come from a person.
+    pub fn is_unattended(&self) -> bool {
+        self.unattended
     }
 
     /// The own user.
@@ -172,6 +194,7 @@ impl Session {
     pub fn unread(&self) -> impl Iterator<Item = (&Conversation, usize)> {
         self.unread
             .iter()
+            .filter(|(_, unread)| unread.count > 0)
             .map(|(conversation, unread)| (conversation, unread.count))
     }
 
@@ -201,10 +224,7 @@ impl Session {
     pub fn typed(&mut self, line: &str) -> Typed {
         match command::read(line).and_then(|command| self.act(command)) {
             Ok(typed) => typed,
-            Err(notice) => Typed {
-                requests: Vec::new(),
-                show: Some(Show::Notice(notice)),
-            },
+            Err(notice) => self.mistaken(line, notice),
         }
     }
 
@@ -227,7 +247,7 @@ impl Session {
             Command::Msg { user, text } => self.msg(user, text),
             Command::Leave(target) => {
                 let conversation = match target {
-                    Some(target) => self.find(target)?,
+                    Some(target) => self.find_open(target)?,
                     None => self.needs_current()?,
                 };
                 self.forget(&conversation);
@@ -246,6 +266,7 @@ impl Session {
                 }
             }
             Command::List => asks([Request::List]),
+            Command::Account(ask) => asks([Request::Account(ask)]),
             Command::Who => asks([Request::Who(self.needs_current()?)]),
             Command::History(last) => asks([Request::History {
                 conversation: self.needs_current()?,
@@ -256,6 +277,7 @@ impl Session {
                 text,
                 last: SEARCH_HITS_MAX,
             }]),
+            Command::People(wish) => asks([Request::People(wish)]),
             Command::Version => asks([Request::Version(self.needs_current()?)]),
             Command::Help(spec) => Typed {
                 requests: Vec::new(),
@@ -311,6 +333,12 @@ impl Session {
         }
     }
 
+    /// Whether a line asked for a conversation, or a text for it waits.
+    pub(super) fn awaits(&self, conversation: &Conversation) -> bool {
+        let waiting = self.waiting.get(conversation).copied().unwrap_or_default();
+        self.opening.contains(conversation) || waiting > 0
+    }
+
     fn is_in(&self, conversation: &Conversation) -> bool {
         self.open.contains(conversation) || self.opening.contains(conversation)
     }
@@ -327,48 +355,7 @@ impl Session {
         // No other conversation takes its place by itself: what is typed next would go to people whom it was not meant for.
         if self.is_current(conversation) {
             self.current = None;
-        }
-    }
-
-    fn needs_current(&self) -> Result<Conversation, Notice> {
-        self.current.clone().ok_or_else(|| Notice {
-            code: Code::NoConversation,
-            message: "no conversation is current; /join ROOM, /msg USER or /switch CONVERSATION comes first".to_owned(),
-        })
-    }
-
-    fn find(&self, target: Target) -> Result<Conversation, Notice> {
-        let is_in = |conversation: &Conversation| self.is_in(conversation) || self.heard.contains(conversation);
-        let not_in = |message| Notice {
-            code: Code::NotJoined,
-            message,
-        };
-        match target {
-            Target::Room(room) => Some(Conversation::Room(room.clone()))
-                .filter(is_in)
-                .ok_or_else(|| not_in(format!("you are not in #{room}; /join {room} takes you there"))),
-            Target::User(user) => Some(Conversation::direct(&self.me, &user))
-                .filter(is_in)
-                .ok_or_else(|| {
-                    not_in(format!(
-                        "you have no open conversation with {user}; /msg {user} opens one"
-                    ))
-                }),
-            Target::Either { room, user } => {
-                let direct = Conversation::direct(&self.me, &user);
-                let as_room = Conversation::Room(room.clone());
-                match (is_in(&as_room), is_in(&direct)) {
-                    (true, false) => Ok(as_room),
-                    (false, true) => Ok(direct),
-                    (true, true) => Err(Notice {
-                        code: Code::Usage,
-                        message: format!("you are in both; say #{room} or @{user}"),
-                    }),
-                    (false, false) => Err(not_in(format!(
-                        "you are not in #{room} and have not opened @{user}; /join {room} or /msg {user} takes you there"
-                    ))),
-                }
-            }
+            self.failed = None;
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Members that answer nothing when they are asked what they hold, or something that they should not.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
+use peerchat_identity::DeviceKey;
 use peerchat_proto::v1::{Entry, HistoryRequest, HistoryResponse, Seen, VersionRequest};
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
@@ -11,7 +19,7 @@ use tonic::Status;
 use crate::{
     harness::{Peer, Site},
     wire::{Fake, Pen, author, encoded, room, seen},
-    wire_server::{Parts, Script, Server},
+    wire_server::{Parts, Script, Server, bare, sealed},
 };
 
 /// How many entries the honest member has.
@@ -31,17 +39,12 @@ fn site() -> (Site, Peer) {
 /// What bob serves and says that he holds.
 fn of_bob(fake: &Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
     let mut client = fake.client(bob);
-    let (user, device) = (fake.user.clone(), fake.device.clone());
     let version = VersionRequest {
         conversation: Some(room("lobby")),
-        user: user.clone(),
-        device: device.clone(),
     };
     let request = HistoryRequest {
         conversation: Some(room("lobby")),
         heights: Vec::new(),
-        user,
-        device,
     };
     fake.block_on(async {
         let heights = client.version(version).await.unwrap().into_inner().heights;
@@ -89,6 +92,7 @@ fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
     });
     let addresses = [("stopped", stopped.local_addr().unwrap()), ("silent", silent.address)];
     let mut fakes = addresses.map(|(name, address)| Fake::log_in_at(&site, name, address));
+    silent.serve_as(&fakes[1]);
     for fake in &mut fakes {
         fake.join("lobby");
         bob.see("#lobby", &fake.user);
@@ -104,32 +108,56 @@ fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more
     let asker = Fake::log_in(&site, "asker");
     let (history, mut heights) = of_bob(&asker, &bob);
     heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
-    let start = HistoryResponse {
-        entries: history.entries[..3].to_vec(),
-        ..HistoryResponse::default()
-    };
+    let start = bare(history.entries[..3].to_vec());
     let server = Server::start(Script {
         takes_links: false,
         heights: Some(heights),
         history: Arc::new(move || Box::pin(tokio_stream::once(Ok(start.clone())).chain(silence()))),
     });
     let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+    server.serve_as(&fake);
     fake.join("lobby");
     joins_all_the_same(&site, &mut bob, "it stops").quit();
     bob.quit();
+}
+
+#[test]
+fn a_history_over_a_slow_link_is_asked_for_once() {
+    let site = Site::new();
+    let key = DeviceKey::generate().unwrap();
+    let device = Bytes::copy_from_slice(&key.public());
+    let mut pen = Pen::new("bob", author(&device, 1), room("lobby"));
+    let long = "slow ".repeat(8_000);
+    let all: Vec<_> = (0..3).map(|_| sealed(&key, &pen.write(&long))).collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = Server::start(Script {
+        takes_links: false,
+        heights: Some(vec![seen(pen.author.clone(), 3)]),
+        history: Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            let parts = tokio_stream::iter(all.clone()).then(|part| async {
+                // Longer than a call that is answered once may take.
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                Ok(part)
+            });
+            Box::pin(parts)
+        }),
+    });
+    let mut fake = Fake::log_in_with(&site, "bob", server.address, key);
+    server.serve_as(&fake);
+    fake.join("lobby");
+    let mut alice = site.peer("alice");
+    assert_eq!(alice.join("lobby")["version"], 3);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    alice.quit();
 }
 
 /// What is made of the honest member's entries.
 type Make = fn(Vec<Bytes>) -> Parts;
 
 fn parts(parts: impl IntoIterator<Item = Result<Vec<Bytes>, Status>, IntoIter: Send + 'static>) -> Parts {
-    let part = |entries| HistoryResponse {
-        entries,
-        ..HistoryResponse::default()
-    };
-    Box::pin(tokio_stream::iter(
-        parts.into_iter().map(move |entries| entries.map(part)),
-    ))
+    Box::pin(tokio_stream::iter(parts.into_iter().map(|part| part.map(bare))))
 }
 
 fn altered(entry: &Bytes, change: impl FnOnce(&mut Entry)) -> Bytes {
@@ -204,6 +232,7 @@ fn a_bad_history_is_left_and_the_rest_comes_from_others() {
             history: Arc::new(move || make(entries.clone())),
         });
         let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+        server.serve_as(&fake);
         fake.join("lobby");
         bob.see("#lobby", "mallory");
         let alice = joins_all_the_same(&site, &mut bob, what);
@@ -233,9 +262,8 @@ fn a_history_with_any_byte_altered_is_refused_and_who_served_it_is_told() {
     let (site, mut bob) = site();
     let asker = Fake::log_in(&site, "asker");
     for round in 0..ROUNDS {
-        let (good, mut heights) = of_bob(&asker, &bob);
+        let (mut altered, mut heights) = of_bob(&asker, &bob);
         heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
-        let mut altered = good.clone();
         let seal = altered.seals.len() - 1;
         let seal = &mut altered.seals[seal];
         // At the start, in the middle and at the end of what is proved, and of what proves it.
@@ -258,6 +286,7 @@ fn a_history_with_any_byte_altered_is_refused_and_who_served_it_is_told() {
         });
         let user = format!("mallory-{round}");
         let mut fake = Fake::log_in_at(&site, &user, server.address);
+        server.serve_as(&fake);
         fake.join("lobby");
         bob.see("#lobby", &user);
         let mut alice = site.peer(&format!("alice-{round}"));

@@ -309,11 +309,17 @@ fn a_damaged_log_is_there_as_far_as_it_can_be_read_when_nobody_else_is() {
     let mut alice = site.peer("alice");
     let told = alice.error("log_damaged");
     assert!(told.contains("log.damaged-1"), "{told}");
+    let waiting = format!("{} entries are not in the log", ENTRIES - before - 1);
+    let told = alice.error("log_damaged");
+    assert!(told.contains(&waiting) && told.contains("log.damaged-1"), "{told}");
     alice.join("diary");
     assert_eq!(alice.version(), before as u64);
     alice.quit();
-    // What lies behind the damage waits for what is missing, and new entries do not.
+    // What lies behind the damage waits for what is missing, and new entries do not. That is told at every start.
     let mut alice = site.peer("alice");
+    let told = alice.error("log_damaged");
+    assert!(told.starts_with("#diary: ") && told.contains(&waiting), "{told}");
+    assert!(told.contains("the next one of this author is"), "{told}");
     alice.join("diary");
     alice.say("a new day");
     alice.type_line("/version");
@@ -328,5 +334,14 @@ fn a_damaged_log_is_there_as_far_as_it_can_be_read_when_nobody_else_is() {
     );
     alice.quit();
     assert_eq!(site.texts("alice", "#diary").len(), before + 1);
+    let verified = peerchat(site.data.path(), &["verify", "--user", "alice"]);
+    let said = String::from_utf8(verified.stdout).unwrap();
+    assert_eq!(verified.status.code(), Some(1), "the conversation is not whole: {said}");
+    let aside = said.lines().find(|line| line.starts_with("#diary  waiting: ")).unwrap();
+    assert!(aside.contains("log.damaged-1"), "{said}");
+    // Whoever does not want these entries deletes the file.
+    fs::remove_file(site.folder("alice").join("rooms/diary/log.damaged-1")).unwrap();
     site.assert_sound("alice");
+    let alice = site.peer("alice");
+    assert!(!alice.events().iter().any(|event| event["event"] == "error"));
 }

@@ -11,11 +11,18 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::{
     harness::{DEADLINE, Peer, Site},
-    wire::{Fake, address_of, channel, device_of, direct, room},
+    wire::{Fake, address_of, channel, direct, name_of, room},
 };
 
 /// What a client of HTTP/2 says first: the preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// The first flight of a client that speaks TLS 1.2 at most.
+const HELLO_OF_TLS12: &[u8] = b"\x16\x03\x01\x00\x45\x01\x00\x00\x41\x03\x03\
+    \x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\
+    \x00\x00\x04\xc0\x2b\xc0\x2f\x01\x00\x00\x14\
+    \x00\x0a\x00\x04\x00\x02\x00\x1d\
+    \x00\x0d\x00\x08\x00\x06\x04\x03\x08\x04\x08\x07";
 
 /// Bytes that look random and are the same in every run.
 fn noise(len: usize) -> Vec<u8> {
@@ -32,6 +39,8 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
         ("zeros", vec![0; 100_000]),
         ("HTTP/1.1", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ("half a preface", PREFACE[..10].to_vec()),
+        ("TLS 1.2", HELLO_OF_TLS12.to_vec()),
+        ("half a hello of TLS", HELLO_OF_TLS12[..20].to_vec()),
         ("noise after the preface", after(&noise(100_000))),
         ("a frame cut off in its head", after(b"\0\0\x20\x01")),
         ("a frame cut off in its body", after(b"\0\x10\0\x01\x04\0\0\0\x01abc")),
@@ -107,7 +116,7 @@ fn a_link_that_does_not_start_with_a_good_hello_is_refused() {
         Code::InvalidArgument,
         "must have a hello",
     );
-    let good = fake.hello(alice);
+    let good = fake.hello();
     let with = |change: &dyn Fn(&mut peerchat_proto::v1::Hello)| {
         let mut hello = good.clone();
         change(&mut hello);
@@ -120,28 +129,6 @@ fn a_link_that_does_not_start_with_a_good_hello_is_refused() {
             },
         )
     };
-    let other = device_of(&peers[1]);
-    refused(
-        with(&|hello| hello.expected_device = other.clone()),
-        Code::FailedPrecondition,
-        "this is device",
-    );
-    for device in [vec![], vec![1; 31], vec![1; 33]] {
-        let device = bytes::Bytes::from(device);
-        refused(
-            with(&|hello| hello.device = device.clone()),
-            Code::InvalidArgument,
-            "32 bytes",
-        );
-        refused(
-            with(&|hello| hello.expected_device = device.clone()),
-            Code::InvalidArgument,
-            "32 bytes",
-        );
-    }
-    for user in ["", "a b", "a/b", "..", "\u{1b}", &"x".repeat(65)] {
-        refused(with(&|hello| hello.user = user.into()), Code::InvalidArgument, "user");
-    }
     for address in [
         "",
         "nowhere",
@@ -186,17 +173,12 @@ fn a_direct_conversation_is_read_by_its_two_users_only() {
     for peer in [&alice, &bob] {
         let mut client = fake.client(peer);
         for (conversation, allowed) in [(direct("alice", "bob"), false), (room("lobby"), true)] {
-            let (user, device) = (fake.user.clone(), fake.device.clone());
             let version = VersionRequest {
                 conversation: Some(conversation.clone()),
-                user: user.clone(),
-                device: device.clone(),
             };
             let history = HistoryRequest {
                 conversation: Some(conversation),
                 heights: Vec::new(),
-                user,
-                device,
             };
             let version = fake.block_on(client.version(version));
             let history = fake.block_on(async { client.history(history).await?.into_inner().message().await });
@@ -207,17 +189,10 @@ fn a_direct_conversation_is_read_by_its_two_users_only() {
                 refused(history, Code::PermissionDenied, "mallory");
             }
         }
-        // A name that breaks a rule is nobody's.
-        let bad = VersionRequest {
-            conversation: Some(direct("alice", "bob")),
-            user: String::new(),
-            device: fake.device.clone(),
-        };
-        refused(fake.block_on(client.version(bad)), Code::InvalidArgument, "user");
         refused(
             fake.block_on(client.version(VersionRequest::default())),
             Code::InvalidArgument,
-            "device",
+            "conversation",
         );
     }
     bob.type_line("/msg alice and back");
@@ -232,7 +207,7 @@ fn health_and_reflection_are_served_beside_the_chat() {
     let alice = site.peer("alice");
     let fake = Fake::log_in(&site, "asker");
     fake.block_on(async {
-        let channel = channel(address_of(&alice)).await;
+        let channel = channel(address_of(&alice), name_of(&alice), fake.tls()).await;
         let service = SERVICE.to_owned();
         let health = HealthClient::new(channel.clone())
             .check(HealthCheckRequest { service })

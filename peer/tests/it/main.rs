@@ -7,13 +7,17 @@
     reason = "this is a test"
 )]
 
+mod accounts;
 mod attack;
 mod bad_history;
 mod big_room;
 mod causes;
+mod certificates;
 mod damage;
+mod devices;
 mod direct;
 mod disk;
+mod flood;
 mod harness;
 mod hostile_bytes;
 mod hostile_claims;
@@ -24,10 +28,14 @@ mod lost_data;
 mod names;
 mod network;
 mod partition;
+mod people;
+mod plain;
+mod refusals;
 mod registry;
 mod rooms;
 mod signals;
 mod stopped;
+mod terminal;
 mod text;
 mod usage;
 mod wire;

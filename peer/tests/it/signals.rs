@@ -4,8 +4,9 @@ use rustix::process::Signal;
 
 use crate::harness::{Peer, Site};
 
-fn gone(peer: &mut Peer, user: &str) -> bool {
-    let gone = peer.wait("the leaving", |event| {
+/// Waits until somebody is gone; true if he left, false if he is away and still a member.
+fn left(peer: &mut Peer, user: &str) -> bool {
+    let gone = peer.wait("the going", |event| {
         event["event"] == "presence" && event["user"] == *user && event["online"] == false
     });
     gone["left"] == true
@@ -25,7 +26,7 @@ fn a_signal_ends_a_peer_in_order_and_the_others_see_it_at_once() {
         peer.say(&text);
         alice.hear(&text);
         peer.signal(signal);
-        assert!(gone(&mut alice, name), "{name} left, and was not lost");
+        assert!(!left(&mut alice, name), "{name} is away, and has not left");
         let status = peer.end();
         assert_eq!(status.code(), Some(0), "{name}");
         assert_eq!(peer.events().last().unwrap()["event"], "bye");
@@ -49,5 +50,32 @@ fn a_signal_while_the_registry_is_dead_ends_a_peer_as_well() {
     peers[0].signal(Signal::TERM);
     assert!(peers[0].end().success());
     peers[1].hear("before the end");
-    assert!(gone(&mut peers[1], "alice"));
+    assert!(!left(&mut peers[1], "alice"));
+}
+
+#[test]
+fn who_quits_is_offline_and_who_leaves_is_gone() {
+    let site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob", "carol"]);
+    let (mut carol, mut bob, mut alice) = (peers.remove(2), peers.remove(1), peers.remove(0));
+    carol.type_line("/leave");
+    assert!(left(&mut alice, "carol"));
+    bob.type_line("/quit");
+    assert!(!left(&mut alice, "bob"));
+    assert!(bob.end().success());
+    alice.type_line("/who");
+    let who = alice.wait("who", |event| event["event"] == "who");
+    let members: Vec<(&str, bool)> = who["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| (member["user"].as_str().unwrap(), member["online"] == true))
+        .collect();
+    assert_eq!(members, [("alice", true), ("bob", false)]);
+    alice.say("for bob");
+    let mut bob = site.peer("bob");
+    bob.hear("for bob");
+    for peer in [alice, bob, carol] {
+        peer.quit();
+    }
 }

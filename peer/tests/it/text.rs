@@ -19,6 +19,10 @@ fn a_text_of_64_kib_passes_and_one_byte_more_is_refused() {
     assert!(message.contains("65537") && message.contains("65536"), "{message}");
     alice.type_line(&format!("/msg bob {most}x"));
     alice.error("text_too_long");
+    // What follows such a line was most likely for bob as well.
+    alice.type_line("not for all");
+    alice.error("no_conversation");
+    alice.type_line("/switch #lobby");
     alice.say(&most);
     assert_eq!(bob.hear(&most)["version"], 1, "nothing else came");
     for peer in peers {

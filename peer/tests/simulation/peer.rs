@@ -14,8 +14,9 @@ use peerchat::{
     net::convert,
     node::{
         Identity, Input, Millis, Now,
-        event::Event,
-        types::{Author, Conversation, DeviceId, EntryId, RoomName, Seq, UserName, WallTime},
+        event::{Event, Joined},
+        memberships::Memberships,
+        types::{Author, Conversation, DeviceId, EntryId, Seq, UserName, WallTime},
     },
     seal::{self, SharedNotary},
 };
@@ -44,7 +45,8 @@ pub struct SimPeer {
     pub core: Option<Core<MemoryDisk>>,
     /// How many times it was started.
     pub lives: u64,
-    pub rooms: Vec<RoomName>,
+    /// What it remembers of the rooms that its user is in.
+    pub memberships: Memberships,
     /// Acked or sent as stored, and acked as durable.
     pub stored: Promises,
     pub durable: Promises,
@@ -62,17 +64,18 @@ pub struct SimPeer {
 }
 
 impl SimPeer {
-    pub fn new(who: Who, seed: u64) -> Self {
+    /// A device of one of the users, whom `user` counts.
+    pub fn new(user: usize, seed: u64) -> Self {
         let mut device = [0; 32];
         fastrand::Rng::with_seed(seed).fill(&mut device);
         let notary = SimNotary::shared(DeviceId(device));
         Self {
-            user: UserName::new(["alice", "bob", "carol", "dave", "eve"][who]).unwrap(),
+            user: UserName::new(["alice", "bob", "carol", "dave", "eve"][user]).unwrap(),
             device: DeviceId(device),
             disk: MemoryDisk::new(seed),
             core: None,
             lives: 0,
-            rooms: Vec::new(),
+            memberships: Memberships::default(),
             stored: Promises::new(),
             durable: Promises::new(),
             shown: BTreeSet::new(),
@@ -138,14 +141,15 @@ impl World {
         };
         // A loss of power may leave a hole before a whole frame in what was not synced; the end of a process never does.
         assert!(notices.is_empty() || peer.lost_power, "nothing is damaged: {notices:?}");
-        peer.lost_power = false;
+        // What waits in a log that was set aside is told at every start.
+        peer.lost_power = !notices.is_empty();
         peer.core = Some(core);
         self.check_promises(who);
-        let (life, rooms) = (self.peers[who].lives, self.peers[who].rooms.clone());
+        let (life, memberships) = (self.peers[who].lives, self.peers[who].memberships.clone());
         self.introduce(who, life, who);
-        self.input(who, life, Input::Start(rooms));
+        self.input(who, life, Input::Start(memberships));
         self.register(who);
-        if self.peers[who].rooms.is_empty() {
+        if !self.peers[who].memberships.is_in(&Self::room()) {
             self.input(who, life, Input::Join(Self::room()));
         }
     }
@@ -316,6 +320,9 @@ impl World {
             }
             Act::Tell(event) => {
                 self.check_event(who, &event);
+                if let Event::Joined(Joined { by_other_device, .. }) | Event::Left { by_other_device, .. } = &event {
+                    self.totals.followed += u64::from(*by_other_device);
+                }
                 if let Event::Sent(line) = event {
                     self.peers[who]
                         .stored
@@ -323,8 +330,11 @@ impl World {
                 }
                 None
             }
-            Act::RememberRooms(rooms) => {
-                self.peers[who].rooms = rooms;
+            Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
+            // What is remembered of people is not simulated: nobody is refused for it.
+            Act::People(_) => None,
+            Act::RememberRooms(memberships) => {
+                self.peers[who].memberships = memberships;
                 None
             }
             Act::Again(input) => Some(input),

@@ -143,8 +143,10 @@ impl World {
                 };
                 self.after(delay, Happening::ServePart(Box::new(serving)));
             }
+            // What is under way still comes, and must be passed over.
+            Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
-            Order::ListRooms(_) => {}
+            Order::ListRooms(_) | Order::Account(..) => {}
         }
     }
 
@@ -288,9 +290,10 @@ impl World {
             );
             return Some(Input::LinkFull(link));
         }
-        let (is_entry, is_heights) = (matches!(what, Outgoing::Entry(_)), matches!(what, Outgoing::Heights(_)));
-        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for heights.
-        let chance = if peace || is_heights { 99 } else { self.rng.u8(..100) };
+        let is_entry = matches!(what, Outgoing::Entry(_));
+        let is_state = matches!(what, Outgoing::Heights(_) | Outgoing::Memberships(_));
+        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for what says how things are.
+        let chance = if peace || is_state { 99 } else { self.rng.u8(..100) };
         if chance == 0 {
             self.totals.lost += 1;
             return None;
@@ -310,6 +313,10 @@ impl World {
             },
             Outgoing::Heights(news) => Frame {
                 heights: vec![news.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Memberships(news) => Frame {
+                memberships: news.clone(),
                 ..Frame::default()
             },
         };

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use peerchat::node::types::{Conversation, RoomName};
+use peerchat::node::types::{Conversation, RoomName, UserName};
 
 use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
 
@@ -81,6 +81,8 @@ pub struct Totals {
     pub pulls: u64,
     pub failed_pulls: u64,
     pub wiped: u64,
+    pub second_devices: u64,
+    pub followed: u64,
 }
 
 impl Totals {
@@ -99,6 +101,8 @@ impl Totals {
             pulls: self.pulls + other.pulls,
             failed_pulls: self.failed_pulls + other.failed_pulls,
             wiped: self.wiped + other.wiped,
+            second_devices: self.second_devices + other.second_devices,
+            followed: self.followed + other.followed,
         }
     }
 
@@ -120,6 +124,8 @@ impl Totals {
             pulls,
             failed_pulls,
             wiped,
+            second_devices,
+            followed,
             ..
         } = self;
         let all = [
@@ -132,7 +138,15 @@ impl Totals {
             lost,
             doubled,
         ];
-        let more = [swapped, full_links, pulls, failed_pulls, wiped];
+        let more = [
+            swapped,
+            full_links,
+            pulls,
+            failed_pulls,
+            wiped,
+            second_devices,
+            followed,
+        ];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),
             "something never happened: {self:?}"
@@ -158,16 +172,24 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let peers: Vec<_> = (0..rng.usize(3..=5))
-            .map(|who| SimPeer::new(who, rng.u64(..)))
-            .collect();
+        let users = rng.usize(3..=5);
+        let mut peers: Vec<_> = (0..users).map(|user| SimPeer::new(user, rng.u64(..))).collect();
+        // In every other world some of the users have two devices.
+        if seed % 2 == 1 {
+            let some = (0..users).filter(|_| rng.u8(..3) > 0).collect::<Vec<_>>();
+            peers.extend(some.into_iter().map(|user| SimPeer::new(user, rng.u64(..))));
+        }
+        let second_devices = (peers.len() - users) as u64;
         let mut world = Self {
             now: 0,
             wire: Wire::default(),
             registry: SimRegistry::default(),
             rng,
             peers,
-            totals: Totals::default(),
+            totals: Totals {
+                second_devices,
+                ..Totals::default()
+            },
             peace: false,
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),
@@ -190,6 +212,16 @@ impl World {
     /// The room that everybody is in.
     pub fn room() -> RoomName {
         RoomName::new("lobby").unwrap()
+    }
+
+    /// A room into which people come and from which they go.
+    pub fn other_room() -> RoomName {
+        RoomName::new("tea").unwrap()
+    }
+
+    /// The first two users: they talk to one another, and nobody else may see it.
+    pub fn two(&self) -> [UserName; 2] {
+        [0, 1].map(|who| self.peers[who].user.clone())
     }
 
     /// Lets something happen some milliseconds from now.
@@ -250,19 +282,26 @@ impl World {
         let Some(life) = self.peers[who].life() else { return };
         let text = format!("{} {}", self.peers[who].user, self.totals.entries);
         self.totals.entries += 1;
-        let input = match self.rng.u8(..10) {
-            0..7 => Input::Write(Conversation::Room(Self::room()), text),
-            7 => Input::Join(Self::room()),
-            // The first two talk to one another, and nobody else may see it.
-            _ if who < 2 => {
-                let other = self.peers[1 - who].user.clone();
+        let me = self.peers[who].user.clone();
+        let two = self.two();
+        let (room, other_room) = (Conversation::Room(Self::room()), Conversation::Room(Self::other_room()));
+        let input = match self.rng.u8(..20) {
+            0..12 => Input::Write(room, text),
+            12 => Input::Join(Self::room()),
+            13 => Input::Join(Self::other_room()),
+            14 => Input::Leave(other_room),
+            15 => Input::Write(other_room, text),
+            16 if self.rng.bool() => Input::Open(me),
+            16 => Input::Write(Conversation::direct(&me, &me), text),
+            _ if two.contains(&me) => {
+                let other = two.into_iter().find(|user| *user != me).unwrap();
                 if self.rng.bool() {
                     Input::Open(other)
                 } else {
-                    Input::Write(Conversation::direct(&self.peers[who].user, &other), text)
+                    Input::Write(Conversation::direct(&me, &other), text)
                 }
             }
-            _ => Input::Write(Conversation::Room(Self::room()), text),
+            _ => Input::Write(room, text),
         };
         self.input(who, life, input);
         if self.rng.u8(..4) == 0 {

@@ -43,6 +43,13 @@ fn told(effects: &[Effect]) -> Vec<String> {
             match change {
                 Change::Presence { peer, liveness } => format!("{to} {} {liveness:?}", who(peer)),
                 Change::Offline { user } => format!("{to} {user} offline"),
+                Change::Revoked { devices } => {
+                    let devices: Vec<u64> = devices.iter().map(|device| number(&device.0)).collect();
+                    format!("{to} revoked {devices:?}")
+                }
+                Change::Attempt { device, from, outcome } => {
+                    format!("{to} attempt {} {from} {outcome:?}", number(&device.0))
+                }
                 Change::Room { room, peer, liveness } => format!("{to} {room:?} {} {liveness:?}", who(peer)),
             }
         }
@@ -68,17 +75,94 @@ fn two_in_the_lobby() -> Routes {
 }
 
 #[test]
-fn a_name_belongs_to_the_device_that_holds_it_live() {
+fn several_devices_of_a_user_are_live() {
     let mut routes = two_in_the_lobby();
-    let refused = routes.log_in(peer("ALICE", 3, 3), token(3), T0).answer;
+    ok(routes.renew(token(2), &[user("alice")], T0));
+    let step = routes.log_in(peer("alice", 3, 3), token(3), T0);
+    assert_eq!(told(&step.effects), ["2 alice@3 Here"]);
+    ok(step);
+    let found = ok(routes.find(token(2), &user("ALICE"), T0));
+    assert_eq!(found.peers.len(), 2);
+    let step = routes.join_room(token(3), &room("lobby"), T0);
     assert_eq!(
-        refused,
-        Err(Refusal::NameTaken(user("alice"))),
-        "case makes no other name"
+        told(&step.effects),
+        ["1 #lobby alice@3 Here", "2 #lobby alice@3 Here"],
+        "the other device of the user is a member like any other"
     );
-    ok(routes.log_out(token(1), T0));
-    ok(routes.log_in(peer("ALICE", 3, 3), token(3), T0));
-    assert_eq!(ok(routes.find(token(2), &user("alice"), T0)).user.shown(), "ALICE");
+    assert_eq!(ok(step).members.len(), 3);
+
+    let step = routes.log_out(token(1), T0);
+    let expected = [
+        "1 ended LoggedOut",
+        "3 #lobby alice@1 Lost",
+        "2 #lobby alice@1 Lost",
+        "2 alice@1 Left",
+    ];
+    assert_eq!(told(&step.effects), expected);
+    let found = ok(routes.find(token(2), &user("alice"), T0));
+    assert_eq!(found.peers[0].device, device(3), "one of them is still there");
+}
+
+#[test]
+fn a_lease_tells_whose_it_is() {
+    let mut routes = two_in_the_lobby();
+    assert_eq!(routes.who(token(1)), Ok((device(1), user("alice"))));
+    assert!(routes.is_live(device(1)) && !routes.is_live(device(3)));
+    ok(routes.log_in(peer("alice", 1, 1), token(11), T0));
+    assert_eq!(
+        routes.who(token(1)),
+        Err(Refusal::UnknownLease),
+        "the newer lease counts"
+    );
+    assert_eq!(routes.who(token(11)), Ok((device(1), user("alice"))));
+    ok(routes.log_out(token(11), T0));
+    assert_eq!(routes.who(token(11)), Err(Refusal::UnknownLease));
+    assert!(!routes.is_live(device(1)));
+}
+
+#[test]
+fn a_revoked_device_is_gone_and_everybody_hears_of_it() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("carol", 3, 3), token(3), T0));
+    let effects = routes.revoke(device(1), T0);
+    let expected = [
+        "1 ended Revoked",
+        "2 #lobby alice@1 Lost",
+        "2 revoked [1]",
+        "3 revoked [1]",
+    ];
+    assert_eq!(told(&effects), expected, "carol has nothing to do with alice");
+    assert_eq!(routes.who(token(1)), Err(Refusal::UnknownLease));
+    let effects = routes.revoke(device(9), T0);
+    assert_eq!(
+        told(&effects),
+        ["2 revoked [9]", "3 revoked [9]"],
+        "a device may be revoked that is not there"
+    );
+    let effects = routes.revoke(device(2), T0 + limits::LEASE);
+    assert_eq!(
+        told(&effects),
+        ["2 ended Lost", "#lobby dismissed", "3 ended Lost"],
+        "time passes first, and then nobody is left to be told"
+    );
+}
+
+#[test]
+fn attempts_are_told_to_the_devices_of_the_user_alone() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("alice", 3, 3), token(3), T0));
+    let here = [192, 0, 2, 7].into();
+    let effects = routes.tell_attempt(&user("ALICE"), device(9), here, AttemptOutcome::Refused);
+    let expected = ["1 attempt 9 192.0.2.7 Refused", "3 attempt 9 192.0.2.7 Refused"];
+    assert_eq!(told(&effects), expected);
+    let effects = routes.tell_attempt(&user("alice"), device(3), here, AttemptOutcome::Added);
+    assert_eq!(
+        told(&effects),
+        ["1 attempt 3 192.0.2.7 Added"],
+        "nobody is told of himself"
+    );
+    let effects = routes.tell_attempt(&user("carol"), device(9), here, AttemptOutcome::Waits);
+    assert!(effects.is_empty());
 }
 
 #[test]
@@ -106,6 +190,16 @@ fn rooms_are_created_by_the_first_and_dismissed_after_the_last() {
     let step = routes.leave_room(token(2), &room("lobby"), T0);
     assert_eq!(told(&step.effects), ["#lobby dismissed"]);
     assert!(ok(step));
+}
+
+#[test]
+fn who_logs_out_has_not_left_his_rooms() {
+    let mut routes = two_in_the_lobby();
+    let step = routes.log_out(token(1), T0);
+    assert_eq!(told(&step.effects), ["1 ended LoggedOut", "2 #lobby alice@1 Lost"]);
+    ok(step);
+    let step = routes.log_out(token(2), T0);
+    assert_eq!(told(&step.effects), ["2 ended LoggedOut", "#lobby dismissed"]);
 }
 
 #[test]
@@ -215,7 +309,7 @@ fn a_device_that_comes_under_another_name_is_no_longer_the_former_user() {
     let step = routes.log_in(peer("carol", 1, 1), token(11), T0);
     let expected = [
         "1 ended Replaced",
-        "2 #lobby alice@1 Left",
+        "2 #lobby alice@1 Lost",
         "2 alice@1 Left",
         "2 carol@1 Here",
     ];

@@ -93,13 +93,9 @@ impl Routes {
             peer: peer.clone(),
             end,
         });
-        let liveness = if end == LeaseEnd::Lost {
-            Liveness::Lost
-        } else {
-            Liveness::Left
-        };
+        // Whoever logs out has not left his rooms: he is owed what is said there, and joins them again when he is back.
         for room in lease.rooms.union(&lease.kept) {
-            self.depart(&peer, room, liveness, effects);
+            self.depart(&peer, room, Liveness::Lost, effects);
         }
         if let Some(devices) = self.users.get_mut(&peer.user) {
             devices.remove(&device);
@@ -108,6 +104,11 @@ impl Routes {
                 self.offline.insert(peer.user.clone(), now);
             }
         }
+        let liveness = if end == LeaseEnd::Lost {
+            Liveness::Lost
+        } else {
+            Liveness::Left
+        };
         self.tell_watchers(&peer, liveness, effects);
     }
 

@@ -4,12 +4,13 @@ use peerchat_proto::v1 as wire;
 
 use super::{
     author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
-    heights_from_wire, heights_to_wire, invalid, seals::live_seal_from_wire,
+    heights_from_wire, heights_to_wire, invalid, name_error, seals::live_seal_from_wire,
 };
 use crate::node::{
-    limits::CONVERSATIONS_MAX,
+    limits::{CONVERSATIONS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews},
-    types::{EntryError, Seq},
+    memberships::Membership,
+    types::{EntryError, RoomName, Seq},
 };
 
 /// What came in over a link, apart from a hello.
@@ -17,14 +18,14 @@ use crate::node::{
 /// # Errors
 /// Something in it breaks a rule.
 pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
-    let parts = [
-        ("seals", frame.seals.len()),
-        ("acks", frame.acks.len()),
-        ("heights", frame.heights.len()),
-    ];
-    for (what, found) in parts {
-        if found > CONVERSATIONS_MAX {
-            return Err(invalid(what, &format!("at most {CONVERSATIONS_MAX}"), found));
+    for (what, found, most) in [
+        ("seals", frame.seals.len(), CONVERSATIONS_MAX),
+        ("acks", frame.acks.len(), CONVERSATIONS_MAX),
+        ("heights", frame.heights.len(), CONVERSATIONS_MAX),
+        ("memberships", frame.memberships.len(), MEMBERSHIPS_MAX),
+    ] {
+        if found > most {
+            return Err(invalid(what, &format!("at most {most}"), found));
         }
     }
     let bye = frame.bye.map(|bye| match bye.reason() {
@@ -32,6 +33,7 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         wire::ByeReason::Duplicate => ByeReason::Duplicate,
         wire::ByeReason::Misbehaved => ByeReason::Misbehaved,
         wire::ByeReason::TooManyLinks => ByeReason::TooManyLinks,
+        wire::ByeReason::TooManyConversations => ByeReason::TooManyConversations,
         wire::ByeReason::Unspecified => ByeReason::Unspecified,
     });
     Ok(Frame {
@@ -47,6 +49,11 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
             .into_iter()
             .map(heights_news_from_wire)
             .collect::<Result<_, _>>()?,
+        memberships: frame
+            .memberships
+            .into_iter()
+            .map(membership_from_wire)
+            .collect::<Result<_, _>>()?,
         bye,
     })
 }
@@ -58,6 +65,7 @@ pub(crate) fn bye_to_wire(reason: ByeReason, message: String) -> wire::Frame {
         ByeReason::Duplicate => wire::ByeReason::Duplicate,
         ByeReason::Misbehaved => wire::ByeReason::Misbehaved,
         ByeReason::TooManyLinks => wire::ByeReason::TooManyLinks,
+        ByeReason::TooManyConversations => wire::ByeReason::TooManyConversations,
         ByeReason::Unspecified => wire::ByeReason::Unspecified,
     };
     wire::Frame {
@@ -103,4 +111,21 @@ fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError
         reply_wanted: news.reply_wanted,
         left: news.left,
     })
+}
+
+pub(crate) fn membership_to_wire((room, known): &(RoomName, Membership)) -> wire::Membership {
+    wire::Membership {
+        room: room.as_str().to_owned(),
+        stamp: known.stamp,
+        is_in: known.is_in,
+    }
+}
+
+fn membership_from_wire(said: wire::Membership) -> Result<(RoomName, Membership), EntryError> {
+    let wire::Membership { room, stamp, is_in } = said;
+    let room = RoomName::new(&room).map_err(|error| name_error("membership", error))?;
+    if !(1..=STAMP_MAX).contains(&stamp) {
+        return Err(invalid("membership's stamp", &format!("from 1 to {STAMP_MAX}"), stamp));
+    }
+    Ok((room, Membership { stamp, is_in }))
 }

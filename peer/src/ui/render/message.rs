@@ -82,9 +82,10 @@ impl<Z: TimeZone> Renderer<Z> {
         let count = replay.lines.len();
         let (above, hit) = match (&replay.why, replay.more) {
             (ReplayReason::Synced, _) => (None, None),
+            (ReplayReason::Start, _) if count == 0 => return String::new(),
             (ReplayReason::History, _) if count == 0 => (Some(format!("nothing was said in {title} yet")), None),
-            (ReplayReason::History, true) => (Some(format!("the last {count} in {title}")), None),
-            (ReplayReason::History, false) => (Some(format!("all {count} in {title}")), None),
+            (ReplayReason::History | ReplayReason::Start, true) => (Some(format!("the last {count} in {title}")), None),
+            (ReplayReason::History | ReplayReason::Start, false) => (Some(format!("all {count} in {title}")), None),
             (ReplayReason::Search(text), more) => {
                 let latest = if more { "the latest " } else { "" };
                 let text = width::cut(&safe::visible_line(text), 40);
@@ -99,8 +100,11 @@ impl<Z: TimeZone> Renderer<Z> {
         for line in &replay.lines {
             out += &self.message(line, show);
         }
-        if !matches!(replay.why, ReplayReason::Synced) && count > 0 {
-            out += &self.rule("now");
+        match replay.why {
+            ReplayReason::History | ReplayReason::Search(_) if count > 0 => out += &self.rule("now"),
+            // What was missed is older than now.
+            ReplayReason::Start => out += &self.rule("new since then"),
+            _ => {}
         }
         out
     }
@@ -149,6 +153,6 @@ impl<Z: TimeZone> Renderer<Z> {
 fn replay_text(replay: &Replay) -> Option<&str> {
     match &replay.why {
         ReplayReason::Search(text) => Some(text),
-        ReplayReason::History | ReplayReason::Synced => None,
+        ReplayReason::History | ReplayReason::Synced | ReplayReason::Start => None,
     }
 }

@@ -1,12 +1,15 @@
 //! Answers that are tables: columns aligned by what a terminal shows.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeZone;
 
 use super::{Renderer, counted};
 use crate::{
     node::{
         event::Member,
-        types::{Conversation, Heights, RoomName},
+        people::Trust,
+        types::{Author, Conversation, DeviceId, Heights, RoomName, UserName},
     },
     ui::width,
 };
@@ -14,31 +17,55 @@ use crate::{
 /// The most rows of a table; further ones are counted.
 const ROWS_MAX: usize = 200;
 
+/// How much of a device's id is shown: enough to tell one from another.
+const DEVICE_CHARS: usize = 12;
+
+/// The beginning of a device's id.
+pub(super) fn short(device: &DeviceId) -> String {
+    let start: String = device.to_string().chars().take(DEVICE_CHARS).collect();
+    format!("{start}…")
+}
+
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
-    pub fn who(&self, conversation: &Conversation, members: &[Member]) -> String {
+    pub fn who(&self, conversation: &Conversation, members: &[Member], refused_unknown: u64) -> String {
         let rows = members.iter().map(|member| {
             let standing = match (member.me, member.online) {
                 (true, _) => "you",
                 (false, true) => "online",
                 (false, false) => "offline",
             };
-            let mut version = member
-                .version
-                .map_or("".to_owned(), |version| format!("version {version}"));
-            if member.refused > 0 {
-                version += &format!("  refused {} times", member.refused);
-            }
+            let standing = match member.devices {
+                0 | 1 => standing.to_owned(),
+                devices => format!("{standing} ({devices} devices)"),
+            };
+            let version = member.version.map(|version| format!("version {version}"));
+            let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
+            let trust = match member.trust {
+                Trust::None => None,
+                Trust::Whole => Some("✓ trusted".to_owned()),
+                Trust::NewDevice => Some("! has a new device".to_owned()),
+            };
+            let version = version
+                .into_iter()
+                .chain(trust)
+                .chain(refused)
+                .collect::<Vec<_>>()
+                .join("  ");
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
-            [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
+            [(name, Some(painted)), (standing, None), (version, None)]
         });
         let head = format!(
             "{}: {}",
             self.title(conversation),
             counted(members.len() as u64, "member")
         );
-        self.rule(&head) + &table(rows)
+        let mut out = self.rule(&head) + &table(rows);
+        if refused_unknown > 0 {
+            out += &self.quiet(&[&format!("  {refused_unknown} refused from unknown senders")]);
+        }
+        out
     }
 
     /// What there is.
@@ -74,17 +101,38 @@ impl<Z: TimeZone> Renderer<Z> {
         }))
     }
 
-    /// How much of a conversation is held, and whose.
-    pub fn version(&self, conversation: &Conversation, heights: &Heights) -> String {
-        let rows = heights.0.iter().map(|(author, seq)| {
-            let author = author.to_string();
-            let (device, incarnation) = author.split_once('-').unwrap_or((&author, ""));
-            let device = format!("{}…-{}", &device[..device.len().min(12)], incarnation);
-            [
-                (device, None),
-                (counted(seq.0, "entry").replace("entrys", "entries"), None),
-                (String::new(), None),
-            ]
+    /// How much of a conversation is held, and whose. Device and incarnation are told only where they tell one author of a user
+    /// from another.
+    pub fn version(
+        &self,
+        conversation: &Conversation,
+        heights: &Heights,
+        users: &BTreeMap<Author, UserName>,
+    ) -> String {
+        let mut authors: Vec<_> = heights
+            .0
+            .iter()
+            .map(|(author, seq)| (users.get(author), author, seq))
+            .collect();
+        authors.sort();
+        let mut counts: BTreeMap<Option<&UserName>, usize> = BTreeMap::new();
+        for (user, ..) in &authors {
+            *counts.entry(*user).or_default() += 1;
+        }
+        let rows = authors.iter().map(|(user, author, seq)| {
+            let name = user.map_or_else(|| "?".to_owned(), |user| self.name(user));
+            let painted = user.map(|user| self.paint.user(user, *user == self.me, &name));
+            let who = if counts[user] > 1 {
+                let device = short(&author.device);
+                format!("device {device}, incarnation {:016x}", author.incarnation)
+            } else {
+                String::new()
+            };
+            let entries = match seq.0 {
+                1 => "1 entry".to_owned(),
+                count => format!("{count} entries"),
+            };
+            [(name, painted), (entries, None), (who, None)]
         });
         let head = format!("{}: version {}", self.title(conversation), heights.version());
         self.rule(&head) + &table(rows)
@@ -92,9 +140,9 @@ impl<Z: TimeZone> Renderer<Z> {
 }
 
 /// A cell and, where it has colours, how it is written.
-type Cell = (String, Option<String>);
+pub(super) type Cell = (String, Option<String>);
 
-fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
+pub(super) fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
     let rows: Vec<_> = rows.collect();
     let widest = |column: usize| rows.iter().map(|row| width::columns(&row[column].0)).max().unwrap_or(0);
     let columns = [widest(0), widest(1)];

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    node::event::{Delivered, Event, Joined, Presence, Ready},
+    node::event::{Code, Delivered, Event, Joined, Presence, Ready, Replay, ReplayReason},
     ui::testing::{author, line, room, user},
 };
 
@@ -21,6 +21,7 @@ fn joined(conversation: Conversation) -> Event {
         version: 0,
         members: ["alice", "bob", "carol"].map(user).into(),
         replay: Vec::new(),
+        by_other_device: false,
     })
 }
 
@@ -56,6 +57,83 @@ fn refuses(session: &mut Session, line: &str, code: Code) {
         matches!(typed.show, Some(Show::Notice(notice)) if notice.code == code),
         "{line:?}"
     );
+}
+
+/// What a line is refused with.
+fn refusal(session: &mut Session, line: &str) -> String {
+    match session.typed(line).show {
+        Some(Show::Notice(notice)) => notice.message,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+const FAILING: [&str; 8] = [
+    "/switch nowhere",
+    "/switch",
+    "/switch @carol",
+    "/join two words",
+    "/join a:b",
+    "/msg",
+    "/msg b@b hi",
+    "/swich dev",
+];
+
+#[test]
+fn who_cannot_go_elsewhere_is_told_where_he_stays() {
+    let mut s = session();
+    s.learn(&ready(vec![room("dev"), direct("bob")], Some(room("dev"))), true);
+    for line in FAILING {
+        assert!(refusal(&mut s, line).ends_with("; #dev stays current"), "{line}");
+        asks(&mut s, "here", &[write(room("dev"), "here")]);
+    }
+    for line in ["/leave nowhere", "/zzz", "/history many"] {
+        assert!(!refusal(&mut s, line).contains("current"), "{line}");
+    }
+}
+
+#[test]
+fn what_a_script_types_after_it_failed_to_go_elsewhere_goes_nowhere() {
+    for line in FAILING {
+        let mut s = Session::unattended(user("alice"));
+        s.learn(&ready(vec![room("dev"), direct("bob")], Some(room("dev"))), false);
+        assert!(refusal(&mut s, line).contains("goes nowhere"), "{line}");
+        for follows in ["for somebody else", "/leave", "/who"] {
+            refuses(&mut s, follows, Code::NoConversation);
+            let why = refusal(&mut s, follows);
+            assert!(why.contains(&format!("since this failed: {line};")), "{why}");
+        }
+        asks(&mut s, "/switch dev", &[Request::Current(room("dev"))]);
+        asks(&mut s, "here", &[write(room("dev"), "here")]);
+        asks(&mut s, "/leave", &[Request::Leave(room("dev"))]);
+        assert!(!refusal(&mut s, "gone").contains("since"), "nothing failed this time");
+        // Other mistakes have no place.
+        asks(&mut s, "/msg bob hi", &[write(direct("bob"), "hi")]);
+        refuses(&mut s, "/history many", Code::Usage);
+        asks(&mut s, "still to bob", &[write(direct("bob"), "still to bob")]);
+    }
+}
+
+#[test]
+fn what_was_never_opened_cannot_be_left() {
+    let mut s = session();
+    s.learn(&joined(room("lobby")), true);
+    s.learn(&joined(direct("dave")), true);
+    let from_bob = Line {
+        conversation: direct("bob"),
+        ..line("bob", "lunch?")
+    };
+    s.learn(&Event::Message(from_bob), true);
+    for (line, message) in [
+        ("/leave @carol", "you are not in @carol"),
+        ("/leave @bob", "you are not in @bob"),
+        ("/leave #dev", "you are not in #dev"),
+        ("/leave bob", "you are neither in #bob nor in @bob"),
+    ] {
+        refuses(&mut s, line, Code::NotJoined);
+        assert_eq!(refusal(&mut s, line), message);
+    }
+    asks(&mut s, "/leave @dave", &[Request::Leave(direct("dave"))]);
+    asks(&mut s, "/switch @bob", &[Request::Open(user("bob"))]);
 }
 
 #[test]
@@ -124,12 +202,16 @@ fn a_user_who_is_not_there_leaves_nobody_to_talk_to() {
     s.typed("/join lobby");
     s.learn(&joined(room("lobby")), true);
     s.typed("/msg Nobody");
-    let notice = Notice {
-        code: Code::NoSuchUser,
-        message: "there is no user Nobody".into(),
+    let not_entered = |conversation| Event::NotEntered {
+        conversation,
+        notice: Notice {
+            code: Code::NoSuchUser,
+            message: "there is no user Nobody".into(),
+        },
     };
-    s.learn(&Event::Notice(notice), true);
+    s.learn(&not_entered(direct("nobody")), true);
     refuses(&mut s, "a secret", Code::NoConversation);
+    assert!(refusal(&mut s, "a secret").contains("since @nobody was not entered"));
     refuses(&mut s, "/switch @nobody", Code::NotJoined);
     asks(&mut s, "/switch #lobby", &[Request::Current(room("lobby"))]);
 }
@@ -235,8 +317,33 @@ fn a_conversation_that_the_other_one_began_can_be_switched_to() {
         asks(&mut session, "at noon", &[write(direct("bob"), "at noon")]);
         session.learn(&joined(direct("bob")), keep_unread);
         assert_eq!(session.unread().count(), 0, "shown by the answer");
-        session.learn(&Event::Left(direct("bob")), keep_unread);
+        let left = Event::Left {
+            conversation: direct("bob"),
+            by_other_device: false,
+        };
+        session.learn(&left, keep_unread);
         refuses(&mut session, "/switch bob", Code::NotJoined);
+    }
+}
+
+#[test]
+fn a_conversation_that_another_own_device_has_can_be_switched_to() {
+    for event in [
+        Event::Message(Line {
+            conversation: direct("bob"),
+            ..line("alice", "from elsewhere")
+        }),
+        Event::Replay(Replay {
+            conversation: direct("bob"),
+            why: ReplayReason::Synced,
+            lines: vec![line("alice", "from elsewhere")],
+            more: true,
+        }),
+    ] {
+        let mut session = session();
+        session.learn(&event, true);
+        assert_eq!(session.unread().count(), 0);
+        asks(&mut session, "/switch bob", &[Request::Open(user("bob"))]);
     }
 }
 
