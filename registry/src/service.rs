@@ -106,7 +106,7 @@ impl RoutingService for Service {
         let lease = lease_token(&request.lease)?;
         let after = match request.after.as_str() {
             "" => None,
-            after => Some(room_name(after)?),
+            after => Some(RoomName::new(after).map_err(|error| name_status("room", &error))?),
         };
         let page = match request.page_size {
             0 => limits::PAGE_MAX,
@@ -253,7 +253,7 @@ fn user_names(names: &[String]) -> Result<Vec<UserName>, Status> {
 }
 
 fn room_name(name: &str) -> Result<RoomName, Status> {
-    RoomName::new(name).map_err(|error| name_status("room", &error))
+    RoomName::at_registry(name).map_err(|error| name_status("room", &error))
 }
 
 fn name_status(what: &str, error: &NameError) -> Status {

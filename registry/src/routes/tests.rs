@@ -263,6 +263,12 @@ fn pages_of_rooms_follow_one_another() {
     for name in ["c", "a", "e", "b", "d"] {
         ok(routes.join_room(token(1), &room(name), T0));
     }
+    // Private rooms are there like others, for those who know what to ask for, and in no list.
+    for id in [0, 0x55, 0xff] {
+        let hidden = RoomName::unlisted(&[id; 32]);
+        assert!(ok(routes.join_room(token(1), &hidden, T0)).created);
+        assert_eq!(ok(routes.join_room(token(1), &hidden, T0)).members.len(), 1);
+    }
     let mut names = Vec::new();
     let mut after = None;
     loop {
