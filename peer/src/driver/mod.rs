@@ -12,6 +12,7 @@ pub mod refusals;
 mod replay;
 pub mod request;
 mod serve;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,6 +27,7 @@ use self::{
     ports::{Incoming, LinkQueue, Order, Wanted},
     refusals::Refusals,
     request::Request,
+    waiting::{VersionCall, WaitingCalls},
 };
 use crate::{
     log::{Disk, LogError, Scan, SyncOutcome},
@@ -73,6 +75,7 @@ pub struct Driver<D: Disk> {
     sync_at: Option<Instant>,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
     searches: VecDeque<Search>,
+    waiting: WaitingCalls,
     state: State,
     disk: D,
     /// The user's data folder.
@@ -111,6 +114,7 @@ impl<D: Disk> Driver<D> {
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
             searches: VecDeque::new(),
+            waiting: WaitingCalls::default(),
             state,
             disk,
             folder,
@@ -140,6 +144,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
+            self.answer_waiting();
         }
         self.feed([Input::Quit]).await?;
         Ok(self.core)
@@ -158,6 +163,7 @@ impl<D: Disk> Driver<D> {
             .next_due()
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
+        let waited = self.waiting.next_end();
         let mut batch = Vec::new();
         let Self { channels, synced, .. } = self;
         tokio::select! {
@@ -172,6 +178,7 @@ impl<D: Disk> Driver<D> {
             }
             () = until(due) => Turn::Tick,
             () = until(quit_at) => Turn::Tick,
+            () = until(waited) => Turn::Tick,
             () = tokio::task::yield_now(), if searching => Turn::Search,
         }
     }
@@ -269,6 +276,7 @@ impl<D: Disk> Driver<D> {
                     if let Input::LinkDown(link, _) = &input {
                         self.links.remove(link);
                     }
+                    self.waiting.hear(&input);
                     inputs.push(input);
                 }
                 Incoming::LinkUp(up, queue) => inputs.push(self.link_up(up, queue)),
@@ -276,10 +284,11 @@ impl<D: Disk> Driver<D> {
                     conversation,
                     user,
                     reply,
-                } => {
-                    // Where the caller has gone, nobody needs the answer; the same below.
-                    let _gone = reply.send(self.core.serve_version(&user, &conversation));
-                }
+                } => self.version_asked(VersionCall {
+                    conversation,
+                    user,
+                    reply,
+                }),
                 Incoming::History {
                     conversation,
                     user,
@@ -288,7 +297,8 @@ impl<D: Disk> Driver<D> {
                 } => {
                     let history = match wanted {
                         Wanted::Beyond(heights) => self.core.serve_history(&user, &conversation, &heights),
-                        Wanted::Next(history) => Ok(Some(*history)),
+                        // Whoever leaves meanwhile is given no more.
+                        Wanted::Next(history) => self.core.may_read(&user, &conversation).map(|()| Some(*history)),
                     };
                     let part = history.and_then(|history| match history {
                         Some(mut history) => {
@@ -297,6 +307,7 @@ impl<D: Disk> Driver<D> {
                         }
                         None => Ok((Vec::new(), None)),
                     });
+                    // Where the caller has gone, nobody needs the answer.
                     let _gone = reply.send(part);
                 }
             }

@@ -45,7 +45,9 @@ impl<D: Disk> Core<D> {
             .unwrap_or_default())
     }
 
-    fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
+    /// # Errors
+    /// He may not read it.
+    pub(super) fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
         if self.node().may_read(user, conversation) {
             Ok(())
         } else {

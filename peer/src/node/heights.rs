@@ -4,7 +4,7 @@ use super::{
     Ask, Effect, Node,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX},
     link::{Ack, HeightsNews, Outgoing, Peer},
-    types::{Author, Conversation, DeviceId, Heights, UserName},
+    types::{Author, Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -68,18 +68,6 @@ impl Node {
                 talk.author = None;
                 talk.resume = None;
             }
-        }
-    }
-
-    /// Whether a conversation is one that this peer and a user's device can share: a room that this one is in, or their own
-    /// direct conversation.
-    pub(super) fn shares(&self, conversation: &Conversation, user: Option<&UserName>) -> bool {
-        match conversation {
-            Conversation::Room(_) => self
-                .talks
-                .get(conversation)
-                .is_some_and(|talk| talk.takes_part(conversation)),
-            Conversation::Direct(pair) => user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `link`, `links` | the links to other devices |
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
+//! | `access` | who may read what |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
@@ -25,6 +26,7 @@
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+mod access;
 pub mod clock;
 pub mod delivery;
 pub mod event;
@@ -272,14 +274,6 @@ impl Node {
             lacking.next().is_none()
         };
         talk.waiting_texts.is_empty() && talk.author.is_none_or(stored)
-    }
-
-    /// Whether `user` may read a conversation: not, if it is a direct one of two others.
-    pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
-        match conversation {
-            Conversation::Room(_) => true,
-            Conversation::Direct(pair) => pair.has(user) && pair.has(&self.me.user),
-        }
     }
 
     /// The members of a conversation with what is known of each, sorted by name.

@@ -28,8 +28,9 @@ fn site() -> (Site, Peer) {
     (site, bob)
 }
 
-/// What bob holds and says that he holds.
-fn of_bob(fake: &Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
+/// What bob holds and says that he holds, as one learns who joins and leaves.
+fn of_bob(fake: &mut Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
+    fake.join("lobby");
     let mut client = fake.client(bob);
     let (user, device) = (fake.user.clone(), fake.device.clone());
     let version = VersionRequest {
@@ -43,7 +44,7 @@ fn of_bob(fake: &Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
         user,
         device,
     };
-    fake.block_on(async {
+    let held = fake.block_on(async {
         let heights = client.version(version).await.unwrap().into_inner().heights;
         let mut parts = client.history(request).await.unwrap().into_inner();
         let mut entries = Vec::new();
@@ -51,7 +52,9 @@ fn of_bob(fake: &Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
             entries.extend(part.entries);
         }
         (entries, heights)
-    })
+    });
+    fake.leave("lobby");
+    held
 }
 
 /// Alice joins, gets all from bob, and talks with him; nothing that is bad is kept.
@@ -99,8 +102,8 @@ fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
 #[test]
 fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more() {
     let (site, mut bob) = site();
-    let asker = Fake::log_in(&site, "asker");
-    let (entries, mut heights) = of_bob(&asker, &bob);
+    let mut asker = Fake::log_in(&site, "asker");
+    let (entries, mut heights) = of_bob(&mut asker, &bob);
     heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
     let start = entries[..3].to_vec();
     let server = Server::start(Script {
@@ -181,8 +184,8 @@ const HISTORIES: [(&str, Make); 14] = [
 fn a_bad_history_is_left_and_the_rest_comes_from_others() {
     for (what, make) in HISTORIES {
         let (site, mut bob) = site();
-        let asker = Fake::log_in(&site, "asker");
-        let (entries, mut heights) = of_bob(&asker, &bob);
+        let mut asker = Fake::log_in(&site, "asker");
+        let (entries, mut heights) = of_bob(&mut asker, &bob);
         assert_eq!(entries.len(), ENTRIES);
         // More than anybody else, so that it is asked first.
         heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));

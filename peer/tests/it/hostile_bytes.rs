@@ -5,13 +5,13 @@ use std::{
     net::TcpStream,
 };
 
-use peerchat_proto::v1::{Frame, HistoryRequest, VersionRequest};
+use peerchat_proto::v1::{Frame, VersionRequest};
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     harness::{DEADLINE, Peer, Site},
-    wire::{Fake, address_of, channel, device_of, direct, room},
+    wire::{Fake, address_of, channel, device_of, room},
 };
 
 /// What a client of HTTP/2 says first: the preface and empty settings.
@@ -177,51 +177,23 @@ fn a_link_that_says_nothing_is_refused_in_time() {
 }
 
 #[test]
-fn a_direct_conversation_is_read_by_its_two_users_only() {
+fn calls_of_nobody_are_no_calls() {
     let site = Site::new();
-    let (mut alice, mut bob) = (site.peer("alice"), site.peer("bob"));
-    alice.type_line("/msg bob between us");
-    bob.hear("between us");
+    let alice = site.peer("alice");
     let fake = Fake::log_in(&site, "mallory");
-    for peer in [&alice, &bob] {
-        let mut client = fake.client(peer);
-        for (conversation, allowed) in [(direct("alice", "bob"), false), (room("lobby"), true)] {
-            let (user, device) = (fake.user.clone(), fake.device.clone());
-            let version = VersionRequest {
-                conversation: Some(conversation.clone()),
-                user: user.clone(),
-                device: device.clone(),
-            };
-            let history = HistoryRequest {
-                conversation: Some(conversation),
-                heights: Vec::new(),
-                user,
-                device,
-            };
-            let version = fake.block_on(client.version(version));
-            let history = fake.block_on(async { client.history(history).await?.into_inner().message().await });
-            if allowed {
-                assert!(version.is_ok() && history.unwrap().is_none());
-            } else {
-                refused(version, Code::PermissionDenied, "mallory");
-                refused(history, Code::PermissionDenied, "mallory");
-            }
-        }
-        // A name that breaks a rule is nobody's.
-        let bad = VersionRequest {
-            conversation: Some(direct("alice", "bob")),
-            user: String::new(),
-            device: fake.device.clone(),
-        };
-        refused(fake.block_on(client.version(bad)), Code::InvalidArgument, "user");
-        refused(
-            fake.block_on(client.version(VersionRequest::default())),
-            Code::InvalidArgument,
-            "device",
-        );
-    }
-    bob.type_line("/msg alice and back");
-    alice.hear("and back");
+    let mut client = fake.client(&alice);
+    // A name that breaks a rule is nobody's.
+    let bad = VersionRequest {
+        conversation: Some(room("lobby")),
+        user: String::new(),
+        device: fake.device.clone(),
+    };
+    refused(fake.block_on(client.version(bad)), Code::InvalidArgument, "user");
+    refused(
+        fake.block_on(client.version(VersionRequest::default())),
+        Code::InvalidArgument,
+        "device",
+    );
 }
 
 #[test]

@@ -85,8 +85,14 @@ impl World {
                 let other = SimPeer::who(&address);
                 let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
                     let core = self.peers[other].core.as_ref().unwrap();
-                    let heights = core.serve_version(&self.peers[who].user, &conversation).unwrap();
-                    Input::VersionAnswer(device, conversation, heights)
+                    match core.serve_version(&self.peers[who].user, &conversation) {
+                        Ok(heights) => Input::VersionAnswer(device, conversation, heights),
+                        // The member has not heard of the newcomer yet.
+                        Err(_) => {
+                            self.totals.refused += 1;
+                            Input::VersionFailed(device, conversation)
+                        }
+                    }
                 } else {
                     Input::VersionFailed(device, conversation)
                 };
@@ -112,9 +118,10 @@ impl World {
                     return self.end_pull(who, life, pull, false);
                 }
                 let core = self.peers[server].core.as_ref().unwrap();
-                let history = core
-                    .serve_history(&self.peers[who].user, &conversation, &heights)
-                    .unwrap();
+                let Ok(history) = core.serve_history(&self.peers[who].user, &conversation, &heights) else {
+                    self.totals.refused += 1;
+                    return self.end_pull(who, life, pull, false);
+                };
                 let server_life = self.peers[server].lives;
                 let serving = Serving {
                     reader: who,

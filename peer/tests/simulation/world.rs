@@ -58,6 +58,7 @@ pub struct Totals {
     pub pulls: u64,
     pub failed_pulls: u64,
     pub wiped: u64,
+    pub refused: u64,
 }
 
 impl Totals {
@@ -76,6 +77,7 @@ impl Totals {
             pulls: self.pulls + other.pulls,
             failed_pulls: self.failed_pulls + other.failed_pulls,
             wiped: self.wiped + other.wiped,
+            refused: self.refused + other.refused,
         }
     }
 
@@ -97,6 +99,7 @@ impl Totals {
             pulls,
             failed_pulls,
             wiped,
+            refused,
             ..
         } = self;
         let all = [
@@ -109,7 +112,7 @@ impl Totals {
             lost,
             doubled,
         ];
-        let more = [swapped, full_links, pulls, failed_pulls, wiped];
+        let more = [swapped, full_links, pulls, failed_pulls, wiped, refused];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),
             "something never happened: {self:?}"

@@ -1,0 +1,42 @@
+//! Who may read what: to whom the heights and entries of a conversation may be said, and from whom they are taken.
+
+use super::{
+    Node,
+    types::{Conversation, UserName},
+};
+
+impl Node {
+    /// Whether `user` may read a conversation: a direct one if he is one of the two, a room as long as both this peer and he are in
+    /// it, as far as is known here. Who is lost or offline has not left; who has left is given nothing any more, and reads what he
+    /// holds himself.
+    pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Room(_) => self.talks.get(conversation).is_some_and(|talk| {
+                talk.takes_part(conversation) && talk.members.values().any(|member| member.user == *user)
+            }),
+            Conversation::Direct(pair) => pair.has(user) && pair.has(&self.me.user),
+        }
+    }
+
+    /// Whether the news that somebody may read a conversation can be on its way: a newcomer hears from the registry who is in a room
+    /// a moment before those hear of him.
+    pub fn may_read_soon(&self, conversation: &Conversation) -> bool {
+        matches!(conversation, Conversation::Room(_))
+            && self
+                .talks
+                .get(conversation)
+                .is_some_and(|talk| talk.takes_part(conversation))
+    }
+
+    /// Whether a conversation is one that this peer and a user's device can share: a room that this one is in, or their own
+    /// direct conversation.
+    pub(super) fn shares(&self, conversation: &Conversation, user: Option<&UserName>) -> bool {
+        match conversation {
+            Conversation::Room(_) => self
+                .talks
+                .get(conversation)
+                .is_some_and(|talk| talk.takes_part(conversation)),
+            Conversation::Direct(pair) => user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user),
+        }
+    }
+}
