@@ -47,6 +47,11 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     (next == N && waiting == 0).then_some(bytes)
 }
 
+/// Whether a text can be the beginning of so many bytes.
+pub fn is_start(text: &str, bytes: usize) -> bool {
+    text.len() <= (bytes * 8).div_ceil(5) && text.bytes().all(|found| LETTERS.contains(&found))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -28,8 +28,8 @@ const RESERVED: [char; 4] = ['#', '@', '/', ':'];
 /// Stands before the id of a private room.
 const MARK: char = ':';
 
-/// How many characters of a private room's id people are shown.
-const ID_SHOWN: usize = 4;
+/// How many characters of a private room's id people are shown, and must type at least.
+pub const ID_SHOWN: usize = 4;
 
 /// The id of a private room among its members.
 pub type RoomId = [u8; 16];
@@ -61,9 +61,6 @@ pub enum NameError {
     /// `.` or `..`.
     #[error("a name cannot be {0:?}, which means a folder")]
     Dots(String),
-    /// What follows a `:` is not the id of a private room.
-    #[error("after the : of a private room comes its id, {} characters of a to z and 2 to 7", (size_of::<RoomId>() * 8).div_ceil(5))]
-    Id,
 }
 
 /// The name of a user. Shown as typed, compared case-folded.
@@ -166,7 +163,7 @@ impl RoomName {
     pub fn parse(name: &str) -> Result<Self, NameError> {
         match name.split_once(MARK) {
             Some((name, id)) => {
-                let id = base32::decode(id).ok_or(NameError::Id)?;
+                let id = base32::decode(id).ok_or(NameError::Reserved(MARK))?;
                 Ok(Self::new(name)?.private(&id))
             }
             None => Self::new(name),
@@ -179,7 +176,9 @@ impl RoomName {
     /// The first rule that the name breaks.
     pub fn at_registry(name: &str) -> Result<Self, NameError> {
         match name.strip_prefix(MARK) {
-            Some(id) => base32::decode(id).map(|id| Self::unlisted(&id)).ok_or(NameError::Id),
+            Some(id) => base32::decode(id)
+                .map(|id| Self::unlisted(&id))
+                .ok_or(NameError::Reserved(MARK)),
             None => Self::new(name),
         }
     }
@@ -365,7 +364,7 @@ mod tests {
         assert!(RoomName::at_registry(private.as_str()).is_err());
         assert!(RoomName::parse(hidden.as_str()).is_err());
         for wrong in ["plans:", "plans:x7k2", "plans:77777777777777777777777777", "plans::"] {
-            assert_eq!(RoomName::parse(wrong), Err(NameError::Id), "{wrong}");
+            assert_eq!(RoomName::parse(wrong), Err(NameError::Reserved(MARK)), "{wrong}");
         }
     }
 

@@ -41,7 +41,10 @@ impl State {
 
     /// The rooms that the user is in.
     pub fn rooms(&self) -> Vec<RoomName> {
-        self.rooms.iter().filter_map(|name| RoomName::new(name).ok()).collect()
+        self.rooms
+            .iter()
+            .filter_map(|name| RoomName::parse(name).ok())
+            .collect()
     }
 
     /// Sets the rooms that the user is in.
@@ -61,7 +64,7 @@ impl State {
     pub fn current(&self, me: &UserName) -> Option<Conversation> {
         let title = self.current.as_deref()?;
         match title.split_at_checked(1)? {
-            ("#", name) => Some(Conversation::Room(RoomName::new(name).ok()?)),
+            ("#", name) => Some(Conversation::Room(RoomName::parse(name).ok()?)),
             ("@", name) => Some(Conversation::direct(me, &UserName::new(name).ok()?)),
             _ => None,
         }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -98,7 +98,8 @@ impl<D: Disk> Core<D> {
             );
             let waiting = opened.set_aside.iter();
             notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
-            core.load(shelved.conversation, opened);
+            core.load(shelved.conversation.clone(), opened);
+            notices.extend(core.load_invitation(&shelved.conversation)?);
         }
         Ok((core, notices))
     }
@@ -227,6 +228,10 @@ impl<D: Disk> Core<D> {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::KeepInvitation(invitation) => match self.keep_invitation(&invitation) {
+                Some(notice) => Act::Tell(Event::Notice(notice)),
+                None => return Ok(()),
+            },
             Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
         });
@@ -277,6 +282,15 @@ impl<D: Disk> Core<D> {
     /// The node, to be asked.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    pub(super) fn node_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// Where the user's data is, and whose it is.
+    pub(super) fn place(&self) -> (&D, &Path, &UserName) {
+        (&self.disk, &self.folder, &self.node.me().user)
     }
 
     /// The log of a conversation, if anything was ever written to it.
@@ -348,7 +362,7 @@ pub fn unreadable(error: &LogError) -> Notice {
 }
 
 fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
-    let title = conversation.title(user);
+    let title = conversation.label(user);
     let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
     Notice {
         code: Code::LogDamaged,
@@ -360,7 +374,7 @@ fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) 
 /// waited for: that was said when it was set aside.
 fn waiting_notice(conversation: &Conversation, user: &UserName, file: &SetAside) -> Option<Notice> {
     let count = file.frames.filter(|count| *count > 0)?;
-    let title = conversation.title(user);
+    let title = conversation.label(user);
     let path = file.path.display();
     let why = file.first.as_ref().map(|first| format!(", the first since {first}"));
     let why = why.unwrap_or_default();

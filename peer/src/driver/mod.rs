@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod core;
+mod invitations;
 pub mod ports;
 mod recent_ids;
 pub mod refusals;

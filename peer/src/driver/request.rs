@@ -1,13 +1,20 @@
 //! What a user asks of his peer. Answers come as [`Event`](crate::node::event::Event)s, in the order of the requests as far as
 //! nobody else must be asked.
 
-use crate::node::types::{Conversation, RoomName, UserName};
+use crate::node::{
+    private::Invitation,
+    types::{Conversation, RoomName, UserName},
+};
 
 /// One thing that the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Be in a room, which is created where it is not there. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Join(RoomName),
+    /// Be in a private room, new or not. Answered as `Join`.
+    JoinPrivate(Invitation),
+    /// What others enter a private room with. Answered by `Invitation`, or by a notice.
+    Invite(Conversation),
     /// Open the direct conversation with a user. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Open(UserName),
     /// Be in a room no longer, or close a direct conversation (its log stays). Answered by `Left`.

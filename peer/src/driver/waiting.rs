@@ -51,7 +51,9 @@ impl WaitingCalls {
     pub(super) fn hear(&mut self, input: &Input) {
         self.news |= match input {
             Input::RoomJoined { .. } | Input::RoomChanged(..) => true,
-            Input::Frame(_, frame) => !frame.heights.is_empty() || !frame.entries.is_empty(),
+            Input::Frame(_, frame) => {
+                !frame.knocks.is_empty() || !frame.heights.is_empty() || !frame.entries.is_empty()
+            }
             _ => false,
         };
     }

@@ -19,7 +19,7 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet},
     node::{
         Input,
-        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX},
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, KNOCKS_MAX},
         link::{LinkId, Outgoing},
     },
 };
@@ -83,6 +83,13 @@ impl FrameStream {
                         None => frame.acks.push(ack),
                     }
                 }
+                Outgoing::Knock(knock) => {
+                    if frame.knocks.len() == KNOCKS_MAX {
+                        self.waiting.push_front(Outgoing::Knock(knock));
+                        return Some(frame);
+                    }
+                    frame.knocks.push(convert::knock_to_wire(&knock));
+                }
                 Outgoing::Heights(news) => {
                     let heights = convert::heights_news_to_wire(&news);
                     heights_bytes += heights.encoded_len();
@@ -95,8 +102,7 @@ impl FrameStream {
                 }
             }
         }
-        let empty = frame.entries.is_empty() && frame.acks.is_empty() && frame.heights.is_empty();
-        (!empty).then_some(frame)
+        (frame != Frame::default()).then_some(frame)
     }
 }
 

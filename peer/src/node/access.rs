@@ -2,7 +2,8 @@
 
 use super::{
     Node,
-    types::{Conversation, UserName},
+    knocks::is_private,
+    types::{Conversation, DeviceId, UserName},
 };
 
 impl Node {
@@ -28,15 +29,19 @@ impl Node {
                 .is_some_and(|talk| talk.takes_part(conversation))
     }
 
-    /// Whether a conversation is one that this peer and a user's device can share: a room that this one is in, or their own
-    /// direct conversation.
-    pub(super) fn shares(&self, conversation: &Conversation, user: Option<&UserName>) -> bool {
+    /// Whether a conversation is one that this peer and another device can share: a room that this one is in, or the direct
+    /// conversation of the two users. In a room that is not private, whoever names it to a member is in it; in a private one, who has
+    /// knocked.
+    pub(super) fn shares(&self, conversation: &Conversation, device: DeviceId) -> bool {
         match conversation {
-            Conversation::Room(_) => self
-                .talks
-                .get(conversation)
-                .is_some_and(|talk| talk.takes_part(conversation)),
-            Conversation::Direct(pair) => user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user),
+            Conversation::Room(_) => self.talks.get(conversation).is_some_and(|talk| {
+                let known = !is_private(conversation) || talk.members.contains_key(&device);
+                talk.takes_part(conversation) && known
+            }),
+            Conversation::Direct(pair) => {
+                let user = self.peers.get(&device).map(|peer| &peer.user);
+                user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user)
+            }
         }
     }
 }

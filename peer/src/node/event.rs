@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{
-    Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+use super::{
+    private::Invitation,
+    types::{
+        Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+    },
 };
 
 /// One thing to tell the user.
@@ -56,6 +59,13 @@ pub enum Event {
     },
     /// The user is in a room no longer, by his own will.
     Left(Conversation),
+    /// The answer to a request for an invitation.
+    Invitation {
+        /// To which private room.
+        conversation: Conversation,
+        /// What others enter it with.
+        invitation: Invitation,
+    },
     /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
     NotEntered {
         /// Which conversation.

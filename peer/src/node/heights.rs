@@ -2,6 +2,7 @@
 
 use super::{
     Ask, Effect, Node,
+    knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX},
     link::{Ack, HeightsNews, Outgoing, Peer},
     types::{Author, Conversation, DeviceId, Heights},
@@ -15,8 +16,7 @@ impl Node {
             reply_wanted,
             left,
         } = news;
-        let user = self.peers.get(&device).map(|peer| peer.user.clone());
-        if !self.shares(&conversation, user.as_ref()) {
+        if !self.shares(&conversation, device) {
             return;
         }
         if left {
@@ -33,6 +33,11 @@ impl Node {
         }
         self.own_height_told(&conversation, &heights);
         self.heights_told(device, &conversation, heights);
+        if is_private(&conversation)
+            && let Some(entering) = self.talk(&conversation).entering()
+        {
+            entering.waiting.remove(&device);
+        }
         self.add_member(&conversation, device, true);
         if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
             self.tell_heights(&conversation, device, false);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     event::{Event, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    private::Invitation,
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
 };
@@ -38,6 +39,8 @@ pub enum Input {
     Start(Vec<RoomName>),
     /// The user wants to be in a room.
     Join(RoomName),
+    /// The user wants to be in a private room, new or not.
+    JoinPrivate(Invitation),
     /// The user opens the direct conversation with a user.
     Open(UserName),
     /// The user leaves a conversation.
@@ -161,11 +164,13 @@ pub enum Effect {
     TellDelivered(DeliveryNews),
     /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.
     Refused(Option<(UserName, DeviceId)>, String),
+    /// Keep the invitation to a private room for the next start.
+    KeepInvitation(Invitation),
     /// Remember for the next start that these are the rooms that the user is in.
     RememberRooms(Vec<RoomName>),
 }
 
-/// A question to the registry.
+/// A question to the registry. It names private rooms as the registry does; so do its answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Put this device into a room.

@@ -16,6 +16,8 @@ pub struct LinkId(pub u64);
 /// What came in over a link, in the order in which it takes effect.
 #[derive(Debug, Default)]
 pub struct Frame {
+    /// What shows that the other side has the secrets of private rooms.
+    pub knocks: Vec<Knock>,
     /// Entries in the order in which they must be taken.
     pub entries: Vec<Arc<Entry>>,
     /// What the other side has of our entries.
@@ -35,6 +37,17 @@ pub enum Outgoing {
     Ack(Ack),
     /// What we hold.
     Heights(HeightsNews),
+    /// We have the secret of a private room.
+    Knock(Knock),
+}
+
+/// Shows one who has the secret of a private room that the sender has it as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knock {
+    /// What only such a one can make, of this sender for this receiver.
+    pub proof: [u8; 32],
+    /// The same is wanted in return.
+    pub reply_wanted: bool,
 }
 
 /// How far one author's entries are in the log of the one who says so.

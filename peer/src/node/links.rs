@@ -79,6 +79,7 @@ impl Node {
         self.forget_told(device);
         self.join_partner(&up.user);
         self.presence_changed(device);
+        self.knock_everywhere(device);
         self.tell_all_heights(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
@@ -155,6 +156,7 @@ impl Node {
         {
             peer.listed = false;
         }
+        self.no_knock_from(device);
         self.presence_changed(device);
     }
 
@@ -171,13 +173,14 @@ impl Node {
             *full = false;
         }
         // What was not sent meanwhile is for the other side to pull.
+        self.knock_everywhere(device);
         self.tell_all_heights(device);
     }
 
     /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
     /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
-        let is_member = self.is_member(&device);
+        let is_member = self.talks.values().any(|talk| talk.members.contains_key(&device));
         let Some(peer) = self.peers.get_mut(&device) else {
             return self.effect(Effect::Refused(None, why.into()));
         };
@@ -243,10 +246,9 @@ impl Node {
                 continue;
             }
             let wanted = !self.quitting
-                && self
-                    .talks
-                    .iter()
-                    .any(|(id, talk)| talk.takes_part(id) && talk.members.contains_key(device));
+                && self.talks.iter().any(|(id, talk)| {
+                    talk.takes_part(id) && (talk.members.contains_key(device) || talk.named.contains(device))
+                });
             match &peer.address {
                 Some(address) if wanted => {
                     peer.link = LinkState::Dialing;

@@ -16,6 +16,8 @@
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
 //! | `access` | who may read what |
+//! | `private`, `knocks` | invitations to private rooms, and who is in those |
+//! | `door` | how rooms are named by those who type |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
@@ -27,8 +29,11 @@
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
 mod access;
+#[cfg(test)]
+mod access_tests;
 pub mod clock;
 pub mod delivery;
+pub mod door;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
@@ -38,12 +43,14 @@ mod heights;
 mod history;
 pub mod holdback;
 mod io;
+mod knocks;
 pub mod limits;
 pub mod link;
 mod links;
 #[cfg(test)]
 mod pace_tests;
 mod presence;
+pub mod private;
 mod pulling;
 pub mod replica;
 mod rooms;
@@ -188,7 +195,8 @@ impl Node {
         );
         match input {
             Input::Start(rooms) => self.start(rooms, now),
-            Input::Join(room) => self.join(room, now),
+            Input::Join(room) => self.join(room),
+            Input::JoinPrivate(invitation) => self.join_private(invitation),
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
@@ -334,9 +342,10 @@ impl Node {
             .map_or_else(|| user.clone(), |peer| peer.user.clone())
     }
 
-    /// Whether a device is in any conversation that is known.
+    /// Whether a device is in any conversation that is known, or is said to be.
     fn is_member(&self, device: &DeviceId) -> bool {
-        self.talks.values().any(|talk| talk.members.contains_key(device))
+        let mut talks = self.talks.values();
+        talks.any(|talk| talk.members.contains_key(device) || talk.named.contains(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {

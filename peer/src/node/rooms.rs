@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     Ask, Effect, Node, Now,
     event::{Code, Event, Notice, ReplayReason},
-    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     replica::Replica,
     talk::{Entering, Stage, Talk},
@@ -15,8 +15,12 @@ use super::{
 impl Node {
     pub(super) fn start(&mut self, rooms: Vec<RoomName>, now: Now) {
         for room in rooms {
-            self.enter(Conversation::Room(room.clone()), false);
-            self.effect(Effect::Registry(Ask::Join(room)));
+            let Some(at_registry) = self.at_registry(&room) else {
+                self.not_invited(&room);
+                continue;
+            };
+            self.enter(Conversation::Room(room), false);
+            self.effect(Effect::Registry(Ask::Join(at_registry)));
         }
         let partners: Vec<UserName> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
         for user in partners {
@@ -33,10 +37,13 @@ impl Node {
         }
     }
 
-    pub(super) fn join(&mut self, room: RoomName, _now: Now) {
-        self.enter(Conversation::Room(room.clone()), true);
+    pub(super) fn join(&mut self, room: RoomName) {
+        let Some(at_registry) = self.at_registry(&room) else {
+            return self.not_invited(&room);
+        };
+        self.enter(Conversation::Room(room), true);
         self.remember_rooms();
-        self.effect(Effect::Registry(Ask::Join(room)));
+        self.effect(Effect::Registry(Ask::Join(at_registry)));
     }
 
     pub(super) fn open(&mut self, user: UserName, now: Now) {
@@ -107,10 +114,14 @@ impl Node {
             Some((device, peer.address.clone().filter(|_| there)?))
         });
         let reachable: Vec<_> = reachable.collect();
+        // A call would name the room to one who may not know it: who has not knocked tells over the link what he holds.
+        let named = self.talk(conversation).named.clone();
+        let named: Vec<_> = named.into_iter().filter(|device| self.is_online(device)).collect();
         let talk = self.talk(conversation);
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
-        entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
+        entering.waiting = reachable.iter().map(|(device, _)| *device).chain(named).collect();
         entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
+        entering.knocks_until = talk.private.is_some().then(|| now.mono.plus(KNOCK_WAIT_MS));
         let announce = entering.announce;
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
@@ -177,7 +188,7 @@ impl Node {
     pub(super) fn leave(&mut self, conversation: &Conversation) {
         let talk = self.talks.get(conversation);
         if !talk.is_some_and(|talk| talk.takes_part(conversation)) {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
         let talk = self.talk(conversation);
@@ -186,7 +197,7 @@ impl Node {
             self.show_last(conversation, live);
         }
         if !texts.is_empty() {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             let message = format!("{} messages that waited for {title} were not sent", texts.len());
             self.notice(Code::Refused, message);
         }
@@ -202,6 +213,7 @@ impl Node {
         talk.tell_at = None;
         talk.told.clear();
         let heights = talk.replica.heights();
+        let named = std::mem::take(&mut talk.named);
         let members = std::mem::take(&mut talk.members);
         for device in members.keys() {
             if let Some(link) = self.peers.get(device).and_then(super::Peer::link_with_room) {
@@ -217,10 +229,12 @@ impl Node {
         for peer in self.peers.values_mut() {
             peer.heights.remove(conversation);
         }
-        for device in members.into_keys() {
+        for device in members.into_keys().chain(named) {
             self.forget_stranger(device);
         }
-        self.effect(Effect::Registry(Ask::Leave(room.clone())));
+        if let Some(room) = self.at_registry(room) {
+            self.effect(Effect::Registry(Ask::Leave(room)));
+        }
         self.tell(Event::Left(conversation.clone()));
         self.remember_rooms();
     }
@@ -241,9 +255,9 @@ impl Node {
                 }
                 Some(talk) if talk.takes_part(conversation) => None,
                 _ => {
-                    let title = conversation.title(&self.me.user);
+                    let title = conversation.label(&self.me.user);
                     let first = match conversation {
-                        Conversation::Room(room) => format!("/join {room}"),
+                        Conversation::Room(room) => format!("/join {}", room.label()),
                         Conversation::Direct(pair) => format!("/msg {}", pair.other(&self.me.user)),
                     };
                     return self.notice(Code::NotJoined, format!("you are not in {title}: {first} comes first"));
@@ -254,7 +268,7 @@ impl Node {
             return self.write_now(conversation, text, now);
         };
         if waiting.len() >= WAITING_TEXTS_MAX {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             let message = format!("{WAITING_TEXTS_MAX} messages wait for {title} to be joined: this one was not sent");
             return self.notice(Code::Refused, message);
         }
@@ -269,7 +283,7 @@ impl Node {
         let author = talk.author.unwrap_or(Author { device, incarnation });
         let authors = talk.replica.authors();
         if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
-            let title = conversation.title(&user);
+            let title = conversation.label(&user);
             let message = format!(
                 "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
             );

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     Millis,
     delivery::Deliveries,
+    private::Keys,
     replica::Replica,
     sync::Sync,
     types::{Author, Conversation, DeviceId, Seq, UserName},
@@ -40,6 +41,8 @@ pub struct Entering {
     pub broken: u32,
     /// When joining ends, whatever is still to be pulled.
     pub until: Option<Millis>,
+    /// In a private room: when nobody's knock is waited for any longer.
+    pub knocks_until: Option<Millis>,
 }
 
 impl Entering {
@@ -69,6 +72,10 @@ pub struct Talk {
     pub stage: Stage,
     /// The others' devices. Those that were lost stay, since they are owed what they lack; those that left do not.
     pub members: BTreeMap<DeviceId, Member>,
+    /// In a private room: what follows from its secret; none where the invitation is lost.
+    pub private: Option<Keys>,
+    /// In a private room: devices that the registry names and that have not knocked.
+    pub named: BTreeSet<DeviceId>,
     /// As whom it writes; made at the first entry.
     pub author: Option<Author>,
     /// The incarnation that may be gone on with, as the log was closed in order.
@@ -107,6 +114,8 @@ impl Talk {
             replica,
             stage: Stage::Closed,
             members: BTreeMap::new(),
+            private: None,
+            named: BTreeSet::new(),
             author: None,
             resume,
             sync: Sync::default(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
-    link::{Frame, HeightsNews, LinkId, LinkUp},
+    link::{Frame, HeightsNews, LinkId, LinkUp, Outgoing},
     sync::PullId,
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
@@ -32,7 +32,7 @@ pub(super) fn room() -> Conversation {
     Conversation::Room(room_name())
 }
 
-fn room_name() -> RoomName {
+pub(super) fn room_name() -> RoomName {
     RoomName::new("lobby").unwrap()
 }
 
@@ -54,7 +54,7 @@ impl Other {
         UserName::new(self.1).unwrap()
     }
 
-    fn address(self) -> PeerAddress {
+    pub(super) fn address(self) -> PeerAddress {
         PeerAddress {
             user: self.user(),
             device: self.device(),
@@ -113,6 +113,9 @@ pub(super) struct Alice {
     pub(super) now: u64,
     pub(super) pulls: Vec<Pulled>,
     pub(super) stopped: Vec<PullId>,
+    pub(super) sends: Vec<(DeviceId, Outgoing)>,
+    /// Devices that were asked by a call what they hold.
+    pub(super) asked: Vec<DeviceId>,
     pub(super) events: Vec<Event>,
 }
 
@@ -135,6 +138,8 @@ impl Alice {
             now: 0,
             pulls: Vec::new(),
             stopped: Vec::new(),
+            sends: Vec::new(),
+            asked: Vec::new(),
             events: Vec::new(),
         };
         alice.input(Input::Start(Vec::new()));
@@ -172,6 +177,11 @@ impl Alice {
                     ..
                 } => self.pulls.push(Pulled { id, from, heights }),
                 Effect::StopPull(id) => self.stopped.push(id),
+                Effect::Send(LinkId(number), what) => {
+                    let to = DeviceId([u8::try_from(number).unwrap(); 32]);
+                    self.sends.push((to, what));
+                }
+                Effect::AskVersion(device, ..) => self.asked.push(device),
                 Effect::Tell(event) => self.events.push(event),
                 _ => {}
             }

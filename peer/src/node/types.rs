@@ -104,11 +104,19 @@ impl Conversation {
         })
     }
 
-    /// What `reader` calls the conversation: `#lobby`, `@bob`.
+    /// What `reader` calls the conversation, in full: `#lobby`, `#plans:` and an id, `@bob`.
     pub fn title(&self, reader: &UserName) -> String {
         match self {
             Self::Room(room) => format!("#{room}"),
             Self::Direct(pair) => format!("@{}", pair.other(reader)),
+        }
+    }
+
+    /// What `reader` is shown as its name: of a private room's id only the beginning.
+    pub fn label(&self, reader: &UserName) -> String {
+        match self {
+            Self::Room(room) => format!("#{}", room.label()),
+            Self::Direct(_) => self.title(reader),
         }
     }
 }

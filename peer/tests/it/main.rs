@@ -26,6 +26,7 @@ mod names;
 mod network;
 mod partition;
 mod plain;
+mod private;
 mod reading;
 mod refusals;
 mod registry;

@@ -46,6 +46,8 @@ impl World {
             if let Conversation::Direct(pair) = conversation {
                 assert!(pair.has(&peer.user), "{} holds {conversation:?}", peer.user);
             }
+            let may_hold = !self.is_private(conversation) || self.is_invited(who);
+            assert!(may_hold, "{} knows of {conversation:?}", peer.user);
         }
         for ((conversation, author), seq) in &peer.stored {
             let held = core
@@ -110,7 +112,10 @@ impl World {
         }
         let direct = Conversation::direct(&self.peers[0].user, &self.peers[1].user);
         let room = Conversation::Room(World::room());
-        for (conversation, members) in [(room, 0..self.peers.len()), (direct, 0..2)] {
+        let all = self.peers.len();
+        let private = self.private.as_ref().map(|private| Conversation::Room(private.room()));
+        let private = private.map(|private| (private, 0..all - 1));
+        for (conversation, members) in [(room, 0..all), (direct, 0..2)].into_iter().chain(private) {
             let mut first: Option<Vec<Entry>> = None;
             for who in members {
                 let peer = &self.peers[who];

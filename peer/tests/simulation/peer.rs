@@ -133,6 +133,13 @@ impl World {
         if self.peers[who].rooms.is_empty() {
             self.input(who, life, Input::Join(Self::room()));
         }
+        // A lost disk, or one that was full, keeps no invitation.
+        if let Some(invitation) = self.private.clone().filter(|_| self.is_invited(who))
+            && let Some(core) = &self.peers[who].core
+            && core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+        {
+            self.input(who, life, Input::JoinPrivate(invitation));
+        }
     }
 
     /// Hands an input to a peer and does what follows, if it is still the process that it was meant for.

@@ -68,6 +68,12 @@ impl World {
         }
     }
 
+    /// Whoever does not have the invitation is not told that there is such a room.
+    fn check_told(&self, other: Who, conversation: &Conversation) {
+        let may_hear = !self.is_private(conversation) || self.is_invited(other);
+        assert!(may_hear, "{} hears of {conversation:?}", self.peers[other].user);
+    }
+
     pub fn order(&mut self, who: Who, order: Order) {
         let life = self.peers[who].lives;
         let delay = self.delay();
@@ -83,6 +89,7 @@ impl World {
             }
             Order::AskVersion(device, address, conversation) => {
                 let other = SimPeer::who(&address);
+                self.check_told(other, &conversation);
                 let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
                     let core = self.peers[other].core.as_ref().unwrap();
                     match core.serve_version(&self.peers[who].user, &conversation) {
@@ -114,6 +121,7 @@ impl World {
             } => {
                 self.totals.pulls += 1;
                 let server = SimPeer::who(&address);
+                self.check_told(server, &conversation);
                 if !self.connected(who, server) {
                     return self.end_pull(who, life, pull, false);
                 }
@@ -240,6 +248,14 @@ impl World {
             promise(&mut self.peers[who].stored, ack.stored);
             promise(&mut self.peers[who].durable, ack.durable);
         }
+        if let Some(end) = self.wire.ends.get(&(who, link)) {
+            match &what {
+                Outgoing::Entry(entry) => self.check_told(end.other, &entry.conversation),
+                Outgoing::Ack(ack) => self.check_told(end.other, &ack.conversation),
+                Outgoing::Heights(news) => self.check_told(end.other, &news.conversation),
+                Outgoing::Knock(_) => self.totals.knocks += 1,
+            }
+        }
         let now = self.now;
         let fills = !peace && self.rng.u8(..200) == 0;
         let end = self.wire.ends.get_mut(&(who, link))?;
@@ -260,8 +276,9 @@ impl World {
             );
             return Some(Input::LinkFull(link));
         }
-        let (is_entry, is_heights) = (matches!(what, Outgoing::Entry(_)), matches!(what, Outgoing::Heights(_)));
-        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for heights.
+        let is_entry = matches!(what, Outgoing::Entry(_));
+        let is_heights = matches!(what, Outgoing::Heights(_) | Outgoing::Knock(_));
+        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for heights and knocks.
         let chance = if peace || is_heights { 99 } else { self.rng.u8(..100) };
         if chance == 0 {
             self.totals.lost += 1;
@@ -278,6 +295,10 @@ impl World {
             },
             Outgoing::Heights(news) => Frame {
                 heights: vec![news.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Knock(knock) => Frame {
+                knocks: vec![*knock],
                 ..Frame::default()
             },
         };

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use peerchat::node::types::{Conversation, RoomName};
+use peerchat::node::{
+    private::Invitation,
+    types::{Conversation, RoomName},
+};
 
 use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
 
@@ -59,6 +62,7 @@ pub struct Totals {
     pub failed_pulls: u64,
     pub wiped: u64,
     pub refused: u64,
+    pub knocks: u64,
 }
 
 impl Totals {
@@ -78,6 +82,7 @@ impl Totals {
             failed_pulls: self.failed_pulls + other.failed_pulls,
             wiped: self.wiped + other.wiped,
             refused: self.refused + other.refused,
+            knocks: self.knocks + other.knocks,
         }
     }
 
@@ -100,6 +105,7 @@ impl Totals {
             failed_pulls,
             wiped,
             refused,
+            knocks,
             ..
         } = self;
         let all = [
@@ -112,7 +118,7 @@ impl Totals {
             lost,
             doubled,
         ];
-        let more = [swapped, full_links, pulls, failed_pulls, wiped, refused];
+        let more = [swapped, full_links, pulls, failed_pulls, wiped, refused, knocks];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),
             "something never happened: {self:?}"
@@ -128,6 +134,8 @@ pub struct World {
     pub wire: Wire,
     pub registry: SimRegistry,
     pub totals: Totals,
+    /// The invitation to a private room that all but the last peer have, in some worlds. Whoever runs the registry puts that one in.
+    pub private: Option<Invitation>,
     /// Nothing goes wrong any more.
     pub peace: bool,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -148,11 +156,16 @@ impl World {
             rng,
             peers,
             totals: Totals::default(),
+            private: None,
             peace: false,
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),
             next: 0,
         };
+        if world.rng.bool() {
+            let plans = RoomName::new("plans").unwrap();
+            world.private = Some(Invitation::new(&plans, [7; 16].into()));
+        }
         for who in 0..world.peers.len() {
             // Some join late.
             let at = if world.rng.bool() {
@@ -170,6 +183,26 @@ impl World {
     /// The room that everybody is in.
     pub fn room() -> RoomName {
         RoomName::new("lobby").unwrap()
+    }
+
+    /// Whether somebody has the invitation to the private room.
+    pub fn is_invited(&self, who: Who) -> bool {
+        self.private.is_some() && who + 1 < self.peers.len()
+    }
+
+    /// Whether a conversation is the private room.
+    pub fn is_private(&self, conversation: &Conversation) -> bool {
+        let private = self.private.as_ref().map(Invitation::room);
+        private.is_some_and(|room| *conversation == Conversation::Room(room))
+    }
+
+    /// A room that somebody is in.
+    pub fn any_room(&mut self, who: Who) -> Conversation {
+        let private = self.private.as_ref().filter(|_| self.is_invited(who));
+        match private.map(Invitation::room) {
+            Some(room) if self.rng.u8(..3) == 0 => Conversation::Room(room),
+            _ => Conversation::Room(Self::room()),
+        }
     }
 
     /// Lets something happen some milliseconds from now.
@@ -228,7 +261,7 @@ impl World {
         let text = format!("{} {}", self.peers[who].user, self.totals.entries);
         self.totals.entries += 1;
         let input = match self.rng.u8(..10) {
-            0..7 => Input::Write(Conversation::Room(Self::room()), text),
+            0..7 => Input::Write(self.any_room(who), text),
             7 => Input::Join(Self::room()),
             // The first two talk to one another, and nobody else may see it.
             _ if who < 2 => {

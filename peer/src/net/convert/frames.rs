@@ -1,14 +1,15 @@
 //! Frames of a link.
 
+use bytes::Bytes;
 use peerchat_proto::v1 as wire;
 
 use super::{
-    author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
+    array, author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
     heights_from_wire, heights_to_wire, invalid,
 };
 use crate::node::{
-    limits::CONVERSATIONS_MAX,
-    link::{Ack, ByeReason, Frame, HeightsNews},
+    limits::{CONVERSATIONS_MAX, KNOCKS_MAX},
+    link::{Ack, ByeReason, Frame, HeightsNews, Knock},
     types::{EntryError, Seq},
 };
 
@@ -31,6 +32,7 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         wire::ByeReason::Unspecified => ByeReason::Unspecified,
     });
     Ok(Frame {
+        knocks: knocks_from_wire(&frame.knocks)?,
         entries: entries_from_wire(frame.entries)?,
         acks: frame.acks.into_iter().map(ack_from_wire).collect::<Result<_, _>>()?,
         heights: frame
@@ -59,6 +61,26 @@ pub(crate) fn bye_to_wire(reason: ByeReason, message: String) -> wire::Frame {
         }),
         ..Default::default()
     }
+}
+
+pub(crate) fn knock_to_wire(knock: &Knock) -> wire::Knock {
+    wire::Knock {
+        proof: Bytes::copy_from_slice(&knock.proof),
+        reply_wanted: knock.reply_wanted,
+    }
+}
+
+fn knocks_from_wire(knocks: &[wire::Knock]) -> Result<Vec<Knock>, EntryError> {
+    if knocks.len() > KNOCKS_MAX {
+        return Err(invalid("knocks", &format!("at most {KNOCKS_MAX}"), knocks.len()));
+    }
+    let knock = |knock: &wire::Knock| {
+        Ok(Knock {
+            proof: array("proof", &knock.proof)?,
+            reply_wanted: knock.reply_wanted,
+        })
+    };
+    knocks.iter().map(knock).collect()
 }
 
 pub(crate) fn ack_to_wire(ack: &Ack) -> wire::Ack {

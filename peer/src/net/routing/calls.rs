@@ -162,7 +162,7 @@ pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
         Change::Room(room) => {
             let liveness = liveness(room.liveness())?;
             Some(Input::RoomChanged(
-                RoomName::new(&room.room).ok()?,
+                RoomName::at_registry(&room.room).ok()?,
                 peer_from_wire(room.peer?).ok()?,
                 liveness,
             ))

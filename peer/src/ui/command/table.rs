@@ -1,23 +1,26 @@
 //! The table of commands.
 
 use super::{
-    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, read_msg, room,
+    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, read_join, read_msg,
     target,
 };
 use crate::node::event::Code;
 
 /// Every command, in the order of `/help`.
-pub static COMMANDS: [Spec; 11] = [
+pub static COMMANDS: [Spec; 12] = [
     Spec {
         name: "join",
-        arguments: "ROOM",
+        arguments: "ROOM [--private]",
         about: "enter a room; it is created if nobody is there",
-        examples: &[("/join lobby", "enter #lobby")],
+        examples: &[
+            ("/join lobby", "enter #lobby"),
+            (
+                "/join plans --private",
+                "make a room that only those enter who type /join and what /invite prints there",
+            ),
+        ],
         completes: Completes::Room,
-        read: |spec, rest| match one_word(rest) {
-            Some(name) => room(name.strip_prefix('#').unwrap_or(name)).map(Command::Join),
-            None => Err(spec.misused()),
-        },
+        read: read_join,
     },
     Spec {
         name: "msg",
@@ -55,6 +58,14 @@ pub static COMMANDS: [Spec; 11] = [
             Some(name) => target(name).map(Command::Switch),
             None => Err(spec.misused()),
         },
+    },
+    Spec {
+        name: "invite",
+        arguments: "",
+        about: "print what others enter this private room with; it is a secret",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Invite),
     },
     Spec {
         name: "list",

@@ -48,6 +48,10 @@ pub(super) enum Object<'e> {
     Left {
         conversation: String,
     },
+    Invitation {
+        conversation: String,
+        invitation: String,
+    },
     Synced {
         conversation: String,
         version: u64,
@@ -119,6 +123,7 @@ pub(super) struct Person<'e> {
 pub(super) struct Own {
     pub(super) conversation: String,
     pub(super) version: u64,
+    pub(super) private: bool,
 }
 
 #[derive(Debug, Serialize)]

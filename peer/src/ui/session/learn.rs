@@ -72,6 +72,7 @@ impl Session {
             Event::Notice(notice) => self.learn_refusal(notice),
             Event::Replay(_)
             | Event::Version { .. }
+            | Event::Invitation { .. }
             | Event::Progress { .. }
             | Event::Synced { .. }
             | Event::Registry(_)
