@@ -4,10 +4,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTO_FILES: [&str; 3] = [
+const PROTO_FILES: [&str; 4] = [
     "peerchat/v1/entry.proto",
     "peerchat/v1/chat.proto",
     "peerchat/v1/routing.proto",
+    "peerchat/v1/account.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,13 +1,10 @@
 //! Accepting connections: with TLS only, so many at most, none that stays silent at first, and all cut at the end.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +20,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::{DeviceBytes, DeviceCertificate, certificate};
 
@@ -58,18 +55,44 @@ pub struct Caller {
     pub certificate: Option<Arc<DeviceCertificate>>,
 }
 
+/// Why a connection was closed before anything was asked over it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// As many are open as there may be.
+    #[error("a connection was refused: as many are open as there may be")]
+    TooMany,
+    /// This side has nothing to show yet.
+    #[error("a connection was refused: there is no certificate to show")]
+    NoCertificate,
+    /// TLS did not come about.
+    #[error("a connection from {address} was refused: {source}")]
+    Handshake {
+        /// From where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It did not say in time that it speaks HTTP/2.
+    #[error("a connection from {0} was silent for too long")]
+    Silent(SocketAddr),
+}
+
+/// Who is told of every connection that is refused. It is called while the runtime waits, so it must not block.
+type Watcher = Arc<dyn Fn(Refused) + Send + Sync>;
+
 /// Accepts connections on `listener` until `severed` is cancelled, which also cuts all that are open.
 ///
 /// Each is accepted with what `config` answers at that moment; none where it has nothing to show yet, and then the connection is
-/// closed. `refused` counts those that came to nothing.
+/// closed. `refused` is told of those that come to nothing, and must not block.
 pub fn accept(
     listener: TcpListener,
     limits: Limits,
     config: impl Fn() -> Option<Arc<ServerConfig>> + Send + Sync + 'static,
-    refused: Arc<AtomicU64>,
+    refused: impl Fn(Refused) + Send + Sync + 'static,
     severed: CancellationToken,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(READY_MAX);
+    let refused: Watcher = Arc::new(refused);
     let places = Arc::new(Semaphore::new(limits.connections_max));
     tokio::spawn(async move {
         let until = severed.clone();
@@ -77,26 +100,19 @@ pub fn accept(
             loop {
                 let (stream, address) = next(&listener).await;
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    refused.fetch_add(1, Ordering::Relaxed);
-                    warn!(
-                        most = limits.connections_max,
-                        "refused a connection: as many are open as there may be"
-                    );
+                    refused(Refused::TooMany);
                     continue;
                 };
                 let Some(config) = config() else {
-                    refused.fetch_add(1, Ordering::Relaxed);
+                    refused(Refused::NoCertificate);
                     continue;
                 };
                 let (ready, refused, severed) = (ready.clone(), Arc::clone(&refused), severed.clone());
                 tokio::spawn(async move {
-                    match shake_hands(stream, address, config, limits, severed, place).await {
+                    match shake_hands((stream, address), config, limits, Arc::clone(&refused), severed, place).await {
                         // Where nobody serves any more, the connection ends here.
                         Ok(connection) => drop(ready.send(Ok(connection)).await),
-                        Err(error) => {
-                            refused.fetch_add(1, Ordering::Relaxed);
-                            debug!(%address, %error, "refused a connection");
-                        }
+                        Err(source) => refused(Refused::Handshake { address, source }),
                     }
                 });
             }
@@ -128,10 +144,10 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 async fn shake_hands(
-    stream: TcpStream,
-    address: SocketAddr,
+    (stream, address): (TcpStream, SocketAddr),
     config: Arc<ServerConfig>,
     limits: Limits,
+    refused: Watcher,
     severed: CancellationToken,
     place: OwnedSemaphorePermit,
 ) -> io::Result<Connection> {
@@ -155,19 +171,26 @@ async fn shake_hands(
         caller,
         severed: Box::pin(severed.cancelled_owned()),
         preface: Some((PREFACE_BYTES, Box::pin(sleep(limits.preface_timeout)))),
+        refused,
         _place: place,
     })
 }
 
 /// One connection.
-#[derive(Debug)]
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
     /// How many bytes of the preface are still to come, and until when.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    refused: Watcher,
     _place: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection of {:?}", self.caller)
+    }
 }
 
 impl Connected for Connection {
@@ -193,6 +216,7 @@ impl AsyncRead for Connection {
         if *missing == 0 {
             self.preface = None;
         } else if deadline.as_mut().poll(cx).is_ready() {
+            (self.refused)(Refused::Silent(self.caller.address));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         polled

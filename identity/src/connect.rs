@@ -1,10 +1,17 @@
 //! Dialling with TLS.
 
-use std::{io, sync::Arc};
+use std::{
+    future::ready,
+    io,
+    sync::{Arc, Mutex},
+};
 
+use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
 
 use crate::{CertificateError, DeviceCertificate, Fingerprint};
 
@@ -21,6 +28,20 @@ pub async fn connect(
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     TlsConnector::from(config).connect(name, stream).await
+}
+
+/// gRPC over a stream. When the stream ends, the channel has ended: whoever was at its other end must prove it again. The
+/// `endpoint` says how HTTP/2 is spoken; where it leads to is settled.
+///
+/// # Errors
+/// The other end speaks no HTTP/2.
+pub async fn grpc(stream: TlsStream<TcpStream>, endpoint: Endpoint) -> Result<Channel, tonic::transport::Error> {
+    let once = Mutex::new(Some(TokioIo::new(stream)));
+    let connector = service_fn(move |_| {
+        let stream = once.lock().ok().and_then(|mut stream| stream.take());
+        ready(stream.ok_or(io::Error::from(io::ErrorKind::NotConnected)))
+    });
+    endpoint.connect_with_connector(connector).await
 }
 
 /// The fingerprint of the registry at the other end.

@@ -67,6 +67,19 @@ pub fn private_folder(path: &Path) -> Result<(), SecretFileError> {
     }
 }
 
+/// Makes sure that a file is there and that only its owner can look into it, for whoever writes it otherwise.
+///
+/// # Errors
+/// It cannot be made, or is there and open to others.
+pub fn private_file(path: &Path) -> Result<(), SecretFileError> {
+    let mut options = OpenOptions::new();
+    // Not cut off where it is there, and never opened to others, not even for the moment in which it is made.
+    options.append(true).create(true).mode(0o600);
+    let file = options.open(path).map_err(failed("make", path))?;
+    let metadata = file.metadata().map_err(failed("look at", path))?;
+    refuse_exposed(path, metadata.mode(), 0o600)
+}
+
 /// Reads a secret; none where there is no such file.
 ///
 /// # Errors
@@ -157,6 +170,21 @@ mod tests {
             private_folder(&folder),
             Err(SecretFileError::Exposed { mode: 0o750, .. })
         ));
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_format_is_its_owners_alone_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("database");
+        private_file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::write(&path, "kept").unwrap();
+        private_file(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"kept");
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(private_file(&path), Err(SecretFileError::Exposed { .. })));
+        assert!(matches!(private_file(&path.join("x")), Err(SecretFileError::Io { .. })));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use rustls::{
 };
 
 use crate::{
-    DeviceBytes, DeviceCertificate, DeviceKey, Fingerprint, Trust, san,
-    verifier::{AnyDevice, PinnedAuthority},
+    DeviceBytes, DeviceCertificate, DeviceKey, Trust, san,
+    verifier::{AnyDevice, AnyRegistry},
 };
 
 /// The protocol that is negotiated.
@@ -109,21 +109,17 @@ pub fn registry_server(
     Ok(finished_server(config))
 }
 
-/// A device's end towards a registry, whose authority has the fingerprint `pin`. Without one any registry will do; then it is
-/// the caller's part to look at the fingerprint before anything is said.
+/// A device's end towards a registry. Any registry will do: it is the caller's part to look at the fingerprint
+/// ([`registry_fingerprint`](crate::connect::registry_fingerprint)) before anything is said.
 ///
 /// # Errors
 /// The key cannot be used.
-pub fn registry_client(key: &DeviceKey, pin: Option<Fingerprint>) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn registry_client(key: &DeviceKey) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
-    let verifier = PinnedAuthority {
-        pin,
-        provider: Arc::clone(&provider),
-    };
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(Arc::new(AnyRegistry(provider)))
         .with_client_auth_cert(vec![key.self_signed()?], key.for_tls())?;
     Ok(finished_client(config))
 }

@@ -1,5 +1,5 @@
 //! Two verifiers that TLS libraries do not bring along: a registry's for bare device keys, and a peer's for a registry that
-//! it knows by its fingerprint.
+//! it knows by nothing but the fingerprint of its authority.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use rustls::{
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 
-use crate::{Fingerprint, certificate};
+use crate::certificate;
 
 /// TLS 1.2 is not spoken, so nobody gets here.
 fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
@@ -71,15 +71,12 @@ impl ClientCertVerifier for AnyDevice {
     }
 }
 
-/// Takes the registry whose authority has a certain fingerprint; where none is known yet, any, since the caller asks its user
-/// before it says anything.
+/// Takes any registry for which the authority vouches that it shows along. Whether that is the right one the dialler tells by
+/// its fingerprint, before anything is said.
 #[derive(Debug)]
-pub(crate) struct PinnedAuthority {
-    pub(crate) pin: Option<Fingerprint>,
-    pub(crate) provider: Arc<CryptoProvider>,
-}
+pub(crate) struct AnyRegistry(pub(crate) Arc<CryptoProvider>);
 
-impl ServerCertVerifier for PinnedAuthority {
+impl ServerCertVerifier for AnyRegistry {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -89,12 +86,9 @@ impl ServerCertVerifier for PinnedAuthority {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let authority = intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
-        if self.pin.is_some_and(|pin| pin != Fingerprint::of(authority)) {
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.0))
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
         verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
@@ -115,10 +109,10 @@ impl ServerCertVerifier for PinnedAuthority {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -79,12 +79,12 @@ impl Authority {
         DeviceCertificate::parse(&der).unwrap()
     }
 
-    fn registry(&self) -> Arc<ServerConfig> {
+    fn registry_with(&self, shown: &CertificateDer<'static>) -> Arc<ServerConfig> {
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let params = CertificateParams::new([san::REGISTRY.to_owned()]).unwrap();
         let leaf = params.signed_by(&key, &self.issuer).unwrap().der().clone();
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        tls::registry_server(vec![leaf, self.certificate.clone()], key).unwrap()
+        tls::registry_server(vec![leaf, shown.clone()], key).unwrap()
     }
 }
 
@@ -125,9 +125,13 @@ impl Server {
     async fn start(config: Arc<ServerConfig>, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (refused, severed) = (Arc::default(), CancellationToken::new());
+        let (refused, severed) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+        let counter = Arc::clone(&refused);
+        let count = move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
         let config = move || Some(Arc::clone(&config));
-        let connections = accept(listener, limits, config, Arc::clone(&refused), severed.clone());
+        let connections = accept(listener, limits, config, count, severed.clone());
         Self {
             address,
             connections,
@@ -215,7 +219,7 @@ async fn nobody_else_gets_through() {
     call(&mut server, alice.client(), &another)
         .await
         .expect_err("another device was dialled");
-    let bare = tls::registry_client(&alice.key, None).unwrap();
+    let bare = tls::registry_client(&alice.key).unwrap();
     call(&mut server, bare, &bob.key)
         .await
         .expect_err("a certificate that it signed itself");
@@ -238,23 +242,29 @@ async fn a_dialler_refuses_a_device_whose_certificate_has_ended() {
 
 #[tokio::test]
 async fn a_registry_takes_any_key_and_is_known_by_its_authority() {
-    let (authority, other) = (Authority::new(), Authority::new());
-    let mut server = Server::start(authority.registry(), LIMITS).await;
+    let authority = Authority::new();
+    let mut server = Server::start(authority.registry_with(&authority.certificate), LIMITS).await;
     let address = server.address.to_string();
     let key = DeviceKey::generate().unwrap();
     let fingerprint = Fingerprint::of(&authority.certificate);
-    for pin in [None, Some(fingerprint)] {
-        let config = tls::registry_client(&key, pin).unwrap();
-        let stream = connect(&address, tls::registry_name(), config).await.unwrap();
-        assert_eq!(registry_fingerprint(&stream), Some(fingerprint));
-        let caller = server.connection().await.connect_info();
-        assert_eq!(caller.device, Some(key.public()));
-        assert_eq!(caller.certificate, None, "a key says nothing of a user");
+    let config = tls::registry_client(&key).unwrap();
+    let stream = connect(&address, tls::registry_name(), config).await.unwrap();
+    assert_eq!(registry_fingerprint(&stream), Some(fingerprint));
+    let caller = server.connection().await.connect_info();
+    assert_eq!(caller.device, Some(key.public()));
+    assert_eq!(caller.certificate, None, "a key says nothing of a user");
+}
+
+#[tokio::test]
+async fn a_registry_for_which_the_authority_does_not_vouch_is_none() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let mut server = Server::start(authority.registry_with(&other.certificate), LIMITS).await;
+    let address = server.address.to_string();
+    let config = tls::registry_client(&DeviceKey::generate().unwrap()).unwrap();
+    tokio::select! {
+        stream = connect(&address, tls::registry_name(), config) => drop(stream.expect_err("another authority stands behind it")),
+        _ = server.connections.next() => panic!("somebody got through"),
     }
-    let pinned = tls::registry_client(&key, Some(Fingerprint::of(&other.certificate))).unwrap();
-    connect(&address, tls::registry_name(), pinned)
-        .await
-        .expect_err("another registry than the one that is known");
 }
 
 #[tokio::test]

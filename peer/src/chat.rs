@@ -1,16 +1,28 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
-use std::{collections::BTreeSet, convert::Infallible, io, time::Duration};
+mod entrance;
 
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use peerchat_identity::secret_file::{self, SecretFileError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::{
     config::ChatConfig,
+    credentials::{Credentials, CredentialsError},
     driver::{
         Channels, Driver,
         core::{Codec, Core, unreadable},
@@ -19,7 +31,7 @@ use crate::{
         request::Request,
     },
     folder::UserFolder,
-    keys::{self, KeyError},
+    known_registries::KnownRegistries,
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
     net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
@@ -28,8 +40,8 @@ use crate::{
         limits::REPLAY_LAST,
         types::Conversation,
     },
-    state::State,
-    ui,
+    state::{self, State},
+    ui::{self, entrance::Entrance},
 };
 
 /// How many events wait for the screen. When they are as many, the peer waits for its user.
@@ -40,8 +52,6 @@ const REQUESTS_MAX: usize = 64;
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
-/// How long the first start of a session waits for the registry before it goes on without one.
-const REGISTRY_WAIT: Duration = Duration::from_secs(10);
 
 /// The peer cannot run, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +62,15 @@ pub enum ChatError {
     /// Another process uses the data folder.
     #[error(transparent)]
     Locked(#[from] LockError),
-    /// The device's key cannot be used.
+    /// The device's key or certificate cannot be used.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Credentials(#[from] CredentialsError),
+    /// A file with a secret cannot be read, or others can read it.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// It has no secret.
+    #[error("{} is not there, or its first line is empty or no text; it must have the secret in its first line", .0.display())]
+    NoSecret(PathBuf),
     /// A log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -72,6 +88,9 @@ pub enum ChatError {
     /// The registry refuses the user.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The same, and the user was told before the end where a script reads.
+    #[error(transparent)]
+    NotLetIn(LoginError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -81,17 +100,27 @@ impl ChatError {
     /// The code under which scripts know the error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Login(LoginError::NameInUse(_)) => Code::NameInUse,
-            Self::Login(LoginError::Unavailable { .. }) => Code::RegistryUnavailable,
-            Self::Login(LoginError::Refused(_)) | Self::Listen { .. } | Self::System(_) => Code::Refused,
+            Self::Login(error) | Self::NotLetIn(error) => Self::login_code(error),
+            Self::Listen { .. } | Self::Secret(_) | Self::NoSecret(_) | Self::System(_) => Code::Refused,
             Self::Locked(LockError::Held { .. }) => Code::DataInUse,
-            Self::Folder(_) | Self::Locked(_) | Self::Key(_) | Self::Log(_) | Self::Ended(_) => Code::DiskFailed,
+            Self::Folder(_) | Self::Locked(_) | Self::Credentials(_) | Self::Log(_) | Self::Ended(_) => {
+                Code::DiskFailed
+            }
+        }
+    }
+
+    fn login_code(error: &LoginError) -> Code {
+        match error {
+            LoginError::NameInUse(_) => Code::NameInUse,
+            LoginError::Unknown { .. } | LoginError::Changed { .. } => Code::RegistryUntrusted,
+            LoginError::Unavailable { .. } => Code::RegistryUnavailable,
+            LoginError::Refused(_) => Code::Refused,
         }
     }
 
     /// Whether the user interface has told it already.
     pub fn is_told(&self) -> bool {
-        matches!(self, Self::Ended(_))
+        matches!(self, Self::Ended(_) | Self::NotLetIn(_))
     }
 }
 
@@ -102,7 +131,8 @@ impl ChatError {
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
     allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
-    let device = keys::device(folder.path())?;
+    let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
+    let device = credentials.device();
     let me = Identity {
         user: config.user.clone(),
         device,
@@ -112,8 +142,11 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         encode: convert::encode_entry,
         decode: convert::decode_entry,
     };
-    let (core, notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
+    let (mut core, mut notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
     let state = State::load(&disk, folder.path())?;
+    let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
+    core.set_people(people);
+    notices.extend(lost);
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
     let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());
@@ -127,22 +160,34 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         incoming,
         refusals: refusals.clone(),
     };
-    let net = Net::new(me.clone(), disk.random(), own_address, to_driver, shutdown.clone());
+    let net = Net::new(
+        me.clone(),
+        credentials,
+        disk.random(),
+        own_address,
+        to_driver,
+        shutdown.clone(),
+    );
     let registry = RegistryConfig {
         address: config.registry.clone(),
         advertise,
         may_host: config.host_registry,
+        known: KnownRegistries::in_folder(&config.data),
+        data: config.data,
+        fingerprint: config.registry_fingerprint,
+        password: secret_line(config.password_file.as_deref())?,
+        invitation: secret_line(config.invitation_file.as_deref())?,
     };
-    let (registry, logged_in) = Registry::start(net.clone(), registry, address);
+    let registry_config = registry.clone();
+    let (registry, mut attempts) = Registry::start(net.clone(), registry, address);
     let server = tokio::spawn(serve(net.clone(), listener));
     let wire = tokio::spawn(net.clone().run(ordered, registry));
-    // Without a registry the peer starts all the same, for those whom it knows.
-    let first = tokio::time::timeout(REGISTRY_WAIT, logged_in).await;
-    if let Ok(Ok(Err(refused @ (LoginError::NameInUse(_) | LoginError::Refused(_))))) = first {
+    let mut door = Entrance::new(config.json);
+    if let Err(refused) = entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
         shutdown.cancel();
         drop(from_wire);
         net.ended(END_WAIT).await;
-        return Err(refused.into());
+        return Err(refused);
     }
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
@@ -155,7 +200,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         history: Some(folder.path().join("input-history")),
         bell: config.bell,
     };
-    let screen = tokio::spawn(ui::run(requests.clone(), shown, options));
+    let screen = tokio::spawn(ui::run(requests.clone(), shown, door.into_lines(), options));
     // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
     let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
     let conversations: BTreeSet<_> = logged
@@ -238,6 +283,16 @@ fn allow_open_files() {
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // Nobody listens where the screen has ended, and then the peer ends as well.
     let _ended = events.send(event).await;
+}
+
+/// The first line of a file with a secret.
+fn secret_line(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, ChatError> {
+    let Some(file) = file else { return Ok(None) };
+    let secret = secret_file::read(file)?.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    let text = std::str::from_utf8(&secret).map_err(|_| ChatError::NoSecret(file.to_owned()))?;
+    let line = text.lines().next().filter(|line| !line.is_empty());
+    let line = line.ok_or_else(|| ChatError::NoSecret(file.to_owned()))?;
+    Ok(Some(Zeroizing::new(line.to_owned())))
 }
 
 async fn listen(address: &str) -> Result<TcpListener, ChatError> {

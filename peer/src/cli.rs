@@ -92,6 +92,15 @@ pub struct Chat {
     /// Do not host a registry where none answers
     #[arg(long)]
     pub no_host_registry: bool,
+    /// The fingerprint that the registry must have, as its operator tells it
+    #[arg(long, value_name = "SHA256:…")]
+    pub registry_fingerprint: Option<String>,
+    /// A file with the password of your account: its first one when the account is made, and what lets a further device in
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// A file with the invitation that a registry may ask of new users
+    #[arg(long, value_name = "FILE")]
+    pub invitation_file: Option<PathBuf>,
 }
 
 /// `peerchat log`

@@ -5,6 +5,7 @@ mod file;
 use std::{env, io, path::PathBuf};
 
 use etcetera::BaseStrategy as _;
+use peerchat_identity::{Fingerprint, NoFingerprint};
 
 use self::file::File;
 use crate::{
@@ -43,6 +44,12 @@ pub struct ChatConfig {
     pub host_registry: bool,
     /// Ring the terminal's bell when somebody names the own user.
     pub bell: bool,
+    /// The fingerprint of the registry that is meant.
+    pub registry_fingerprint: Option<Fingerprint>,
+    /// The file with the account's password.
+    pub password_file: Option<PathBuf>,
+    /// The file with an invitation of the registry's operator.
+    pub invitation_file: Option<PathBuf>,
 }
 
 /// Which log `peerchat log` prints, or all of which user `peerchat verify` checks.
@@ -99,6 +106,16 @@ pub enum ConfigError {
         origin: String,
         /// What was given.
         found: String,
+    },
+    /// Not a fingerprint.
+    #[error("{origin}: {found:?} is no fingerprint: {error}")]
+    Fingerprint {
+        /// Where it was given.
+        origin: String,
+        /// What was given.
+        found: String,
+        /// What it should be.
+        error: NoFingerprint,
     },
     /// The file is there and cannot be read.
     #[error("cannot read the config file {}: {source}", path.display())]
@@ -204,6 +221,16 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
         let origin = origin(flag, typed.is_some());
         typed.or(filed).map(|found| checked_address(origin, found)).transpose()
     };
+    let fingerprint_origin = origin("--registry-fingerprint", typed.registry_fingerprint.is_some());
+    let fingerprint = typed.registry_fingerprint.or(file.registry_fingerprint);
+    let fingerprint = fingerprint.map(|found| {
+        found.parse().map_err(|error| ConfigError::Fingerprint {
+            origin: fingerprint_origin,
+            found,
+            error,
+        })
+    });
+    let fingerprint = fingerprint.transpose()?;
     let join_origin = origin("--join", !typed.join.is_empty());
     let join = if typed.join.is_empty() { file.join } else { typed.join };
     Ok(ChatConfig {
@@ -218,6 +245,9 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
             .collect::<Result<_, _>>()?,
         json: typed.json || file.json,
         bell: file.bell,
+        registry_fingerprint: fingerprint,
+        password_file: typed.password_file.or(file.password_file),
+        invitation_file: typed.invitation_file,
         host_registry: !(typed.no_host_registry || file.no_host_registry),
     })
 }

@@ -3,10 +3,11 @@
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod driver;
 pub mod folder;
 pub mod inspect;
-pub mod keys;
+pub mod known_registries;
 pub mod log;
 pub mod net;
 pub mod node;

@@ -1,12 +1,21 @@
 //! What a peer remembers for its next start, beside its logs: the rooms that the user is in, and which conversation was current.
 
-use std::path::Path;
+pub mod people;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     log::{Disk, IoError},
-    node::types::{Conversation, RoomName, UserName},
+    node::{
+        limits::STAMP_MAX,
+        memberships::{Membership, Memberships},
+        types::{Conversation, RoomName, UserName},
+    },
 };
 
 const FILE: &str = "state.json";
@@ -17,7 +26,10 @@ const BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    /// Those that the user is in.
     rooms: Vec<String>,
+    /// How often that has changed, of each room that he is in or was. Earlier versions did not count.
+    stamps: BTreeMap<String, u64>,
     current: Option<String>,
 }
 
@@ -47,9 +59,30 @@ impl State {
             .collect()
     }
 
-    /// Sets the rooms that the user is in.
-    pub fn set_rooms(&mut self, rooms: &[RoomName]) {
-        self.rooms = rooms.iter().map(|room| room.as_str().to_owned()).collect();
+    /// In which rooms the user is, and which he has left.
+    pub fn memberships(&self) -> Memberships {
+        let rooms: BTreeSet<&String> = self.rooms.iter().collect();
+        let mut known = Memberships::default();
+        // Those that he is in come first, so that none of them lacks a place.
+        let left = self.stamps.keys().filter(|room| !rooms.contains(room));
+        for (name, is_in) in rooms
+            .iter()
+            .map(|name| (*name, true))
+            .chain(left.map(|name| (name, false)))
+        {
+            if let Ok(room) = RoomName::parse(name) {
+                let stamp = self.stamps.get(name).copied().unwrap_or(1).min(STAMP_MAX);
+                known.take(room, Membership { stamp, is_in });
+            }
+        }
+        known
+    }
+
+    /// Sets in which rooms the user is, and which he has left.
+    pub fn set_memberships(&mut self, known: &Memberships) {
+        self.rooms = known.rooms().map(|room| room.as_str().to_owned()).collect();
+        let stamps = known.all().map(|(room, known)| (room.as_str().to_owned(), known.stamp));
+        self.stamps = stamps.collect();
     }
 
     /// Whether the user is in a conversation of which there is a log. A direct one is open to its two users always.
@@ -90,16 +123,35 @@ mod tests {
         let (me, bob) = (UserName::new("me").unwrap(), UserName::new("bob").unwrap());
         assert_eq!(State::load(&disk, folder).unwrap(), State::default());
         let mut state = State::default();
-        state.set_rooms(&[RoomName::new("大厅").unwrap()]);
+        let mut known = Memberships::default();
+        known.set(&RoomName::new("大厅").unwrap(), true);
+        for is_in in [true, false] {
+            known.set(&RoomName::new("left").unwrap(), is_in);
+        }
+        state.set_memberships(&known);
         assert!(state.set_current(&Conversation::direct(&me, &bob), &me));
         assert!(!state.set_current(&Conversation::direct(&me, &bob), &me));
         state.save(&disk, folder).unwrap();
         let loaded = State::load(&disk, folder).unwrap();
         assert_eq!(loaded, state);
+        assert_eq!(loaded.memberships(), known);
         assert_eq!(loaded.current(&me), Some(Conversation::direct(&me, &bob)));
         let is_in = |name| loaded.is_in(&Conversation::Room(RoomName::new(name).unwrap()));
         assert!(is_in("大厅") && !is_in("left") && loaded.is_in(&Conversation::direct(&me, &bob)));
         disk.replace(&folder.join(FILE), b"{\"rooms\":").unwrap();
         assert_eq!(State::load(&disk, folder).unwrap(), State::default());
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_has_rooms_without_stamps() {
+        let (disk, folder) = (MemoryDisk::new(1), Path::new("/"));
+        disk.replace(&folder.join(FILE), br#"{"rooms":["lobby"],"current":"@bob"}"#)
+            .unwrap();
+        let known = State::load(&disk, folder).unwrap().memberships();
+        let all: Vec<_> = known
+            .all()
+            .map(|(room, known)| (room.as_str(), known.stamp, known.is_in))
+            .collect();
+        assert_eq!(all, [("lobby", 1, true)]);
     }
 }

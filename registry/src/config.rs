@@ -1,18 +1,24 @@
 //! The command line of `peerchat-registry`.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+mod folder;
+mod span;
 
-use clap::Parser;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+
+pub use folder::{DataFolderError, prepare_data_folder};
+
+use crate::accounts::rules::Registration;
 
 const EXAMPLES: &str = "\
 Examples:
   peerchat-registry                              for the peers of this machine
   peerchat-registry --listen 0.0.0.0:10001       for the peers of a network
   peerchat-registry --listen 127.0.0.1:0         on a free port, which is printed
+  peerchat-registry --registration invite        new users need an invite
+  peerchat-registry invite                       makes one, also while the registry runs
+  peerchat-registry fingerprint                  what a peer should see at its first contact
 
 Prints `listening on IP:PORT` to stdout once it is ready. \
 Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
@@ -25,63 +31,48 @@ Exit status: 0 ended when asked to, 1 an error, 2 wrong usage.";
 #[command(name = "peerchat-registry", version, about, after_help = EXAMPLES)]
 pub struct Config {
     /// Where to listen, as IP:PORT; an IPv6 address stands in brackets
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10001", value_parser = listen_address)]
+    #[arg(long, global = true, value_name = "ADDR", default_value = "127.0.0.1:10001", value_parser = listen_address)]
     pub listen: SocketAddr,
 
-    /// Folder for what must survive a restart; created if it is not there. Nothing is kept in it yet (who is where is
-    /// known anew within seconds): accounts will be
-    #[arg(long, value_name = "DIR")]
+    /// Folder for what must survive a restart: accounts and keys. Created if it is not there, and its owner's alone [default:
+    /// peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
+
+    /// Who may take a free name: open (everybody), invite (whoever has an invite) or closed (nobody)
+    #[arg(long, value_name = "WHO", default_value = "open", value_parser = registration)]
+    pub registration: Registration,
+
+    /// How long a peer's certificate is valid, 5s to 7d. Peers renew theirs in time; a device that was revoked while the
+    /// others could not be told is believed for as long
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = span::certificate_lifetime)]
+    pub certificate_lifetime: Duration,
+
+    /// What to do instead of running a registry.
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
-/// A data folder that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataFolderError {
-    /// It is not there and cannot be made.
-    #[error("cannot create the data folder {}", path.display())]
-    Create {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+/// What can be done with a registry's folder, also while the registry runs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Makes an invite, with which one new user can take a name, and prints it
+    Invite {
+        /// How long it can be used, such as 12h or 7d
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span::invite_lifetime)]
+        expires: Duration,
     },
-    /// Something else has its name.
-    #[error("the data folder {} is not a folder; choose another one with --data", path.display())]
-    NotAFolder {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It is there, but no file can be made in it.
-    #[error("cannot write in the data folder {}; allow it, or choose another one with --data", path.display())]
-    NotWritable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// Makes sure that there is a folder in which files can be made. Leaves nothing else behind.
-///
-/// # Errors
-/// [`DataFolderError`] with the path and the system's reason.
-pub fn prepare_data_folder(path: &Path) -> Result<(), DataFolderError> {
-    let path = path.to_owned();
-    if path.exists() && !path.is_dir() {
-        return Err(DataFolderError::NotAFolder { path });
-    }
-    if let Err(source) = fs::create_dir_all(&path) {
-        return Err(DataFolderError::Create { path, source });
-    }
-    // Permissions alone do not tell: the file system may be read-only.
-    let probe = path.join(format!(".probe-{}", std::process::id()));
-    let probed = fs::File::create(&probe).and_then(|_| fs::remove_file(&probe));
-    probed.map_err(|source| DataFolderError::NotWritable { path, source })
+    /// Prints the fingerprint by which peers know this registry
+    Fingerprint,
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "expected IP:PORT, such as 127.0.0.1:10001 or [::]:10001".to_owned())
+}
+
+fn registration(text: &str) -> Result<Registration, &'static str> {
+    text.parse()
 }
 
 #[cfg(test)]
@@ -100,22 +91,36 @@ mod tests {
     }
 
     #[test]
-    fn a_data_folder_is_made_and_left_empty() {
-        let parent = tempfile::tempdir().unwrap();
-        let path = parent.path().join("a/b");
-        prepare_data_folder(&path).unwrap();
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
-        prepare_data_folder(&path).unwrap();
+    fn accounts_and_certificates_are_set_on_the_command_line() {
+        let config = Config::parse_from(["peerchat-registry"]);
+        assert_eq!(config.registration, Registration::Open);
+        assert_eq!(config.certificate_lifetime, Duration::from_secs(12 * 3_600));
+        assert!(config.command.is_none());
+        let typed = "peerchat-registry --registration closed --certificate-lifetime 30s";
+        let config = Config::parse_from(typed.split(' '));
+        assert_eq!(config.registration, Registration::Closed);
+        assert_eq!(config.certificate_lifetime, Duration::from_secs(30));
+        for wrong in [
+            "--registration Open",
+            "--certificate-lifetime 4s",
+            "--certificate-lifetime 8d",
+            "invite --expires 0s",
+        ] {
+            let typed = ["peerchat-registry"].into_iter().chain(wrong.split(' '));
+            assert!(Config::try_parse_from(typed).is_err(), "{wrong}");
+        }
+    }
 
-        let file = parent.path().join("file");
-        fs::write(&file, "").unwrap();
-        assert!(matches!(
-            prepare_data_folder(&file),
-            Err(DataFolderError::NotAFolder { .. })
-        ));
-        assert!(matches!(
-            prepare_data_folder(&file.join("x")),
-            Err(DataFolderError::Create { .. })
-        ));
+    #[test]
+    fn a_command_names_its_registry_before_or_after_it() {
+        for typed in ["--data x invite --expires 2h", "invite --expires 2h --data x"] {
+            let config = Config::parse_from(["peerchat-registry"].into_iter().chain(typed.split(' ')));
+            assert_eq!(config.data, Some("x".into()));
+            let expected = Duration::from_secs(7_200);
+            assert!(matches!(config.command, Some(Command::Invite { expires }) if expires == expected));
+        }
+        let config = Config::parse_from(["peerchat-registry", "fingerprint", "--listen", "[::]:7"]);
+        assert_eq!(config.listen.to_string(), "[::]:7");
+        assert!(matches!(config.command, Some(Command::Fingerprint)));
     }
 }

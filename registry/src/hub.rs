@@ -1,7 +1,8 @@
 //! The one table of a running registry: the lock, the clock, the tokens and the mailboxes around the pure [`Routes`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::{
     mailbox::{Closed, Mailbox, Outbox, StreamEnd},
-    routes::{Effect, LeaseEnd, LeaseToken, Millis, Peer, Refusal, Routes, Step},
+    routes::{AttemptOutcome, DeviceId, Effect, LeaseEnd, LeaseToken, Millis, Peer, Refusal, Routes, Step},
 };
 
 /// How often time passes in the table when nobody calls: how much later than due the others hear of a lost lease.
@@ -105,6 +106,41 @@ impl Hub {
         state.carry_out(step, now)
     }
 
+    /// The user whose lease a device holds by this token. Another device's lease is none.
+    pub(crate) fn user_of(&self, lease: LeaseToken, device: DeviceId) -> Result<UserName, Refusal> {
+        match self.lock().routes.who(lease)? {
+            (holder, user) if holder == device => Ok(user),
+            _ => Err(Refusal::UnknownLease),
+        }
+    }
+
+    /// Which of these devices are live.
+    pub(crate) fn live(&self, devices: impl Iterator<Item = DeviceId>) -> BTreeSet<DeviceId> {
+        let state = self.lock();
+        devices.filter(|device| state.routes.is_live(*device)).collect()
+    }
+
+    /// Whether a device has a lease.
+    pub(crate) fn is_live(&self, device: DeviceId) -> bool {
+        self.lock().routes.is_live(device)
+    }
+
+    /// Ends a device that was revoked, and tells everybody.
+    pub(crate) fn revoke(&self, device: DeviceId) {
+        let mut state = self.lock();
+        let now = self.now();
+        let effects = state.routes.revoke(device, now);
+        state.apply(effects, now);
+    }
+
+    /// Tells a user's live devices that another one wanted to be one of them.
+    pub(crate) fn tell_attempt(&self, user: &UserName, device: DeviceId, from: IpAddr, outcome: AttemptOutcome) {
+        let mut state = self.lock();
+        let now = self.now();
+        let effects = state.routes.tell_attempt(user, device, from, outcome);
+        state.apply(effects, now);
+    }
+
     /// Takes note that a stream is over, for its watcher's part, and why if it is to be told.
     pub(crate) fn stream_lost(&self, lease: LeaseToken, why: Option<StreamEnd>) {
         let mut state = self.lock();
@@ -121,6 +157,11 @@ impl Hub {
         }
     }
 
+    /// Whether it takes nobody any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Lets time pass, for ever.
     pub(crate) async fn tick(&self) {
         let mut ticks = tokio::time::interval(TICK);
@@ -134,7 +175,8 @@ impl Hub {
         }
     }
 
-    fn now(&self) -> Millis {
+    /// How long the registry has been running.
+    pub(crate) fn now(&self) -> Millis {
         Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -170,6 +212,7 @@ impl State {
             LeaseEnd::LoggedOut => "logged out",
             LeaseEnd::Lost => "lease lost",
             LeaseEnd::Replaced => "lease replaced",
+            LeaseEnd::Revoked => "device revoked",
         };
         info!(user = %peer.user, device = %peer.device, "{what}");
         if let Some(mailbox) = self.mailboxes.remove(&lease) {

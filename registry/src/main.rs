@@ -8,12 +8,12 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use peerchat_registry::{
-    bind,
+    Registry, Settings, bind, command,
     config::{Config, prepare_data_folder},
     serve, telemetry,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,10 +30,24 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    if let Some(data) = &config.data {
-        prepare_data_folder(data)?;
+    if let Some(command) = &config.command {
+        let line = command::run(command, &config).await?;
+        return writeln!(io::stdout(), "{}", *line).context("cannot print");
+    }
+    let folder = config.data_folder()?;
+    match &folder {
+        Some(folder) => prepare_data_folder(folder)?,
+        None => warn!("accounts and keys are in memory and end with this process; --data DIR keeps them"),
     }
     let listener = bind(config.listen).await?;
+    let registry = Registry::open(Settings {
+        folder,
+        registration: config.registration,
+        certificate_lifetime: config.certificate_lifetime,
+        tells_folder: false,
+    });
+    let registry = registry.await?;
+    info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");
     let address = listener
         .local_addr()
         .context("cannot tell where the registry listens")?;
@@ -47,7 +61,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     });
     // Scripts wait for this line. Where nobody reads it, the registry runs all the same.
     let _ = writeln!(io::stdout(), "listening on {address}");
-    serve(listener, shutdown).await?;
+    serve(listener, registry, shutdown).await?;
     Ok(())
 }
 

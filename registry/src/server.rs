@@ -2,15 +2,23 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use peerchat_identity::accept::{Limits, Refused, accept};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    hub::Hub,
-    incoming::{Incoming, Limits},
+    refusals::Refusals,
+    registry::Registry,
     service::{CALL_DEADLINE, Service},
+};
+
+/// What connections are bound by: one for every lease there can be, and some for those who look on.
+const LIMITS: Limits = Limits {
+    connections_max: 12_000,
+    handshake_timeout: Duration::from_secs(5),
+    preface_timeout: Duration::from_secs(5),
 };
 
 /// How often a silent connection is asked for a sign of life, and how long it may take: a vanished peer is found in 8 s, well
@@ -81,36 +89,46 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 ///
 /// # Errors
 /// [`ServeError`] where the server cannot start or fails.
-pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let hub = Arc::new(Hub::new());
-    let (health, router) = router(Arc::clone(&hub)).await?;
+pub async fn serve(listener: TcpListener, registry: Registry, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let registry = Arc::new(registry);
+    let (health, router) = router(&registry).await?;
     // Whichever way this future ends, no connection of the registry outlives it.
     let severed = CancellationToken::new();
-    let _sever = severed.clone().drop_guard();
-    let incoming = Incoming::new(listener, Limits::default(), severed);
+    let sever = severed.clone().drop_guard();
+    let config = Arc::clone(&registry.tls);
+    let refusals = Refusals::default();
+    let refused = move |refused: Refused| refusals.tell(&refused);
+    let incoming = accept(listener, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
     let stop = async {
         shutdown.cancelled().await;
-        for service in ["", Service::NAME] {
+        for service in ["", Service::ROUTING, Service::ACCOUNTS] {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
-        hub.close();
+        registry.hub.close();
+        registry.accounts.end_waiting();
     };
     let too_long = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
-    tokio::select! {
-        served = router.serve_with_incoming_shutdown(incoming, stop) => Ok(served?),
+    let served = tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
         () = too_long => Ok(()),
-        () = hub.tick() => Ok(()),
-    }
+        () = registry.hub.tick() => Ok(()),
+    };
+    // First: calls that are at work keep the database open.
+    drop(sever);
+    registry.accounts.close().await;
+    served
 }
 
 /// All services behind their limits.
-async fn router(hub: Arc<Hub>) -> Result<(HealthReporter, Router), ServeError> {
+async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status(Service::NAME, ServingStatus::Serving).await;
+    for service in [Service::ROUTING, Service::ACCOUNTS] {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(peerchat_proto::FILE_DESCRIPTOR_SET)
@@ -122,7 +140,8 @@ async fn router(hub: Arc<Hub>) -> Result<(HealthReporter, Router), ServeError> {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
-        .add_service(Service::on(hub))
+        .add_service(Service::routing(registry))
+        .add_service(Service::accounts(registry))
         .add_service(health_service.max_decoding_message_size(SIDE_REQUEST_BYTES_MAX))
         .add_service(
             reflection()

@@ -8,7 +8,7 @@ use std::{
 use super::ConfigError;
 
 /// What the config file may set: under their names, what the flags set; and what is a matter of taste and has no flag.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "name",
     "registry",
     "listen",
@@ -18,6 +18,8 @@ const KEYS: [&str; 9] = [
     "json",
     "no-host-registry",
     "bell",
+    "registry-fingerprint",
+    "password-file",
 ];
 
 /// What the config file says; nothing where there is none.
@@ -33,6 +35,8 @@ pub(super) struct File {
     pub(super) json: bool,
     pub(super) no_host_registry: bool,
     pub(super) bell: bool,
+    pub(super) registry_fingerprint: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
 }
 
 /// Reads the file; an empty one where there is none.
@@ -80,6 +84,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             "listen" => file.listen = Some(text()?),
             "data" => file.data = Some(text()?.into()),
             "advertise" => file.advertise = Some(text()?),
+            "registry-fingerprint" => file.registry_fingerprint = Some(text()?),
+            "password-file" => file.password_file = Some(text()?.into()),
             "json" => file.json = yes()?,
             "bell" => file.bell = yes()?,
             "no-host-registry" => file.no_host_registry = yes()?,

@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Driver, QUIT_WAIT, SEARCH_BYTES, Search, core::unreadable, ports::Order, request::Request};
+use super::{
+    Driver, QUIT_WAIT, SEARCH_BYTES, Search,
+    core::unreadable,
+    ports::Order,
+    request::{AccountAsk, Request},
+};
 use crate::{
     log::{Disk, LogError},
     node::{
@@ -20,6 +25,7 @@ impl<D: Disk> Driver<D> {
             Request::Invite(conversation) => self.invite(conversation).await,
             Request::Open(user) => self.feed([Input::Open(user)]).await?,
             Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
+            Request::People(wish) => self.feed([Input::People(wish)]).await?,
             Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
             Request::History { conversation, last } => {
                 match self.core.replay(&conversation, last, ReplayReason::History) {
@@ -55,6 +61,7 @@ impl<D: Disk> Driver<D> {
                 .await;
             }
             Request::List => self.list().await,
+            Request::Account(ask) => self.ask_account(ask),
             Request::Current(conversation) => {
                 let user = self.core.node().me().user.clone();
                 if self.state.set_current(&conversation, &user) {
@@ -141,6 +148,24 @@ impl<D: Disk> Driver<D> {
             Err(error) => self.unreadable(&error).await,
         }
         Ok(())
+    }
+
+    fn ask_account(&mut self, ask: AccountAsk) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ordered = self.channels.orders.try_send(Order::Account(ask, reply)).is_ok();
+        let events = self.channels.events.clone();
+        tokio::spawn(async move {
+            let answer = if ordered { answer.await.ok() } else { None };
+            let event = match answer.unwrap_or_else(|| Err("this peer is too busy; try again".to_owned())) {
+                Ok(news) => Event::Account(news),
+                Err(message) => Event::Notice(Notice {
+                    code: Code::Refused,
+                    message,
+                }),
+            };
+            // Where the user's side has ended, nobody wants to know.
+            let _ended = events.send(event).await;
+        });
     }
 
     async fn list(&mut self) {

@@ -16,8 +16,10 @@ use crate::{
         event::{Code, Delivered, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
+        memberships::Memberships,
+        people::{Deed, People},
         replica::AuthorLog,
-        types::{Conversation, Decode, DeviceId, Encode, Entry, RoomName, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, UserName},
     },
 };
 
@@ -34,8 +36,10 @@ pub enum Act {
     Tell(Event),
     /// Note that something was refused: from this member, if it was one, and why.
     Refused(Option<(UserName, DeviceId)>, String),
-    /// Remember the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Do something about people.
+    People(Deed),
+    /// Remember in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// How entries become bytes and bytes become entries.
@@ -212,6 +216,7 @@ impl<D: Disk> Core<D> {
                 conversation,
                 created,
                 members,
+                by_other_device,
                 held,
             } => {
                 let replay = self.last(&conversation, REPLAY_LAST, &held)?;
@@ -222,6 +227,7 @@ impl<D: Disk> Core<D> {
                     version,
                     members,
                     replay,
+                    by_other_device,
                 }))
             }
             Effect::TellLast(conversation, count, held, why) => {
@@ -233,7 +239,8 @@ impl<D: Disk> Core<D> {
                 None => return Ok(()),
             },
             Effect::Refused(member, why) => Act::Refused(member, why),
-            Effect::RememberRooms(rooms) => Act::RememberRooms(rooms),
+            Effect::People(deed) => Act::People(deed),
+            Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
         });
         Ok(())
     }
@@ -277,6 +284,11 @@ impl<D: Disk> Core<D> {
         };
         acts.extend(ids.into_iter().map(delivered));
         Ok(())
+    }
+
+    /// Gives the node what was remembered of people. Before the first input only.
+    pub fn set_people(&mut self, people: People) {
+        self.node.set_people(people);
     }
 
     /// The node, to be asked.

@@ -7,6 +7,7 @@
 mod answer;
 pub mod core;
 mod invitations;
+mod people;
 pub mod ports;
 mod recent_ids;
 pub mod refusals;
@@ -78,6 +79,7 @@ pub struct Driver<D: Disk> {
     searches: VecDeque<Search>,
     waiting: WaitingCalls,
     state: State,
+    people: people::Keeping,
     disk: D,
     /// The user's data folder.
     folder: PathBuf,
@@ -100,6 +102,7 @@ enum Turn {
     Incoming(Vec<Incoming>),
     Synced(Synced),
     Sync,
+    KeepPeople,
     Search,
     Tick,
 }
@@ -117,6 +120,7 @@ impl<D: Disk> Driver<D> {
             searches: VecDeque::new(),
             waiting: WaitingCalls::default(),
             state,
+            people: people::Keeping::default(),
             disk,
             folder,
             quit_at: None,
@@ -128,8 +132,8 @@ impl<D: Disk> Driver<D> {
     /// # Errors
     /// The disk refuses: nothing that is not in the log was said or acked.
     pub async fn run(mut self) -> Result<Core<D>, LogError> {
-        let rooms = self.state.rooms();
-        self.feed([Input::Start(rooms)]).await?;
+        let memberships = self.state.memberships();
+        self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
             let turn = self.next_turn().await;
             match turn {
@@ -142,12 +146,14 @@ impl<D: Disk> Driver<D> {
                     self.feed([input]).await?;
                 }
                 Turn::Sync => self.sync(),
+                Turn::KeepPeople => self.keep_people().await,
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
             self.answer_waiting();
         }
         self.feed([Input::Quit]).await?;
+        self.keep_people().await;
         Ok(self.core)
     }
 
@@ -165,6 +171,7 @@ impl<D: Disk> Driver<D> {
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
         let waited = self.waiting.next_end();
+        let keep_at = self.people.keep_at;
         let mut batch = Vec::new();
         let Self { channels, synced, .. } = self;
         tokio::select! {
@@ -173,6 +180,7 @@ impl<D: Disk> Driver<D> {
             request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             () = until(sync_at) => Turn::Sync,
+            () = until(keep_at) => Turn::KeepPeople,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
                 Turn::Incoming(batch)
@@ -242,8 +250,12 @@ impl<D: Disk> Driver<D> {
                 }
                 None
             }
-            Act::RememberRooms(rooms) => {
-                self.state.set_rooms(&rooms);
+            Act::People(deed) => {
+                self.people_deed(deed).await;
+                None
+            }
+            Act::RememberRooms(memberships) => {
+                self.state.set_memberships(&memberships);
                 self.save_state().await;
                 None
             }
@@ -283,23 +295,23 @@ impl<D: Disk> Driver<D> {
                 Incoming::LinkUp(up, queue) => inputs.push(self.link_up(up, queue)),
                 Incoming::Version {
                     conversation,
-                    user,
+                    reader,
                     reply,
                 } => self.version_asked(VersionCall {
                     conversation,
-                    user,
+                    reader,
                     reply,
                 }),
                 Incoming::History {
                     conversation,
-                    user,
+                    reader,
                     wanted,
                     reply,
                 } => {
                     let history = match wanted {
-                        Wanted::Beyond(heights) => self.core.serve_history(&user, &conversation, &heights),
+                        Wanted::Beyond(heights) => self.core.serve_history(&reader, &conversation, &heights),
                         // Whoever leaves meanwhile is given no more.
-                        Wanted::Next(history) => self.core.may_read(&user, &conversation).map(|()| Some(*history)),
+                        Wanted::Next(history) => self.core.may_read(&reader, &conversation).map(|()| Some(*history)),
                     };
                     let part = history.and_then(|history| match history {
                         Some(mut history) => {

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::request::AccountAsk;
 use crate::{
     log::History,
     node::{
         Ask, Input,
+        account::AccountNews,
         link::{ByeReason, LinkUp, Outgoing},
         sync::PullId,
-        types::{Conversation, DeviceId, Heights, UserName},
+        types::{Conversation, DeviceId, Heights, Reader, UserName},
     },
 };
 
@@ -37,7 +39,7 @@ pub enum Incoming {
         /// Of which conversation.
         conversation: Conversation,
         /// Who asks.
-        user: UserName,
+        reader: Reader,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Heights, ServeError>>,
     },
@@ -46,7 +48,7 @@ pub enum Incoming {
         /// Of which conversation.
         conversation: Conversation,
         /// Who asks.
-        user: UserName,
+        reader: Reader,
         /// Which part.
         wanted: Wanted,
         /// Where the answer goes.
@@ -103,6 +105,8 @@ pub enum Order {
     Registry(Ask),
     /// Ask the registry for its rooms.
     ListRooms(oneshot::Sender<Option<Vec<(crate::node::types::RoomName, u32)>>>),
+    /// Ask the registry something about the account. The answer may be why not.
+    Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
 
 impl Order {
@@ -115,7 +119,10 @@ impl Order {
             Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(reason()))),
             Self::Registry(Ask::Join(room)) => Some(Input::RoomRefused { room, refused: None }),
             Self::Registry(Ask::Find(user)) => Some(Input::FindFailed(user, reason())),
-            Self::StopPull(_) | Self::Registry(Ask::Leave(_) | Ask::Watch(_)) | Self::ListRooms(_) => None,
+            Self::StopPull(_)
+            | Self::Registry(Ask::Leave(_) | Ask::Watch(_))
+            | Self::ListRooms(_)
+            | Self::Account(..) => None,
         }
     }
 }

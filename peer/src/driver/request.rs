@@ -1,7 +1,12 @@
 //! What a user asks of his peer. Answers come as [`Event`](crate::node::event::Event)s, in the order of the requests as far as
 //! nobody else must be asked.
 
+use std::fmt;
+
+use zeroize::Zeroizing;
+
 use crate::node::{
+    people::Wish,
     private::Invitation,
     types::{Conversation, RoomName, UserName},
 };
@@ -27,6 +32,8 @@ pub enum Request {
         /// What.
         text: String,
     },
+    /// Something about somebody. Answered by `People`.
+    People(Wish),
     /// The last entries. Answered by `Replay`.
     History {
         /// Of which conversation.
@@ -49,8 +56,45 @@ pub enum Request {
     Who(Conversation),
     /// Own conversations and the registry's rooms. Answered by `List`.
     List,
+    /// Something about the user's account at the registry. Answered by `Account`, or by a notice where it is refused.
+    Account(AccountAsk),
     /// This conversation is current from now on: remembered for the next start. Not answered.
     Current(Conversation),
     /// End in order. Answered by `Bye`.
     Quit,
+}
+
+/// What can be asked about one's own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountAsk {
+    /// Which devices it has.
+    Devices,
+    /// Make the device that shows this code one of them.
+    Approve(String),
+    /// End the device whose id begins with this.
+    Revoke(String),
+    /// Set the password.
+    SetPassword(Secret),
+}
+
+/// A text that is nobody else's business: wiped from memory at its end, and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Keeps a secret.
+    pub fn new(secret: String) -> Self {
+        Self(Zeroizing::new(secret))
+    }
+
+    /// What it is.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }

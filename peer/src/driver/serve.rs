@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{core::Core, ports::ServeError};
 use crate::{
     log::{Disk, History},
-    node::types::{Conversation, Heights, UserName},
+    node::types::{Conversation, Heights, Reader},
 };
 
 impl<D: Disk> Core<D> {
@@ -13,8 +13,8 @@ impl<D: Disk> Core<D> {
     ///
     /// # Errors
     /// He may not read it.
-    pub fn serve_version(&self, user: &UserName, conversation: &Conversation) -> Result<Heights, ServeError> {
-        self.may_read(user, conversation)?;
+    pub fn serve_version(&self, reader: &Reader, conversation: &Conversation) -> Result<Heights, ServeError> {
+        self.may_read(reader, conversation)?;
         let talk = self.node().talks().get(conversation);
         Ok(talk.map(|talk| talk.replica.heights()).unwrap_or_default())
     }
@@ -25,11 +25,11 @@ impl<D: Disk> Core<D> {
     /// He may not read it.
     pub fn serve_history(
         &self,
-        user: &UserName,
+        reader: &Reader,
         conversation: &Conversation,
         heights: &Heights,
     ) -> Result<Option<History>, ServeError> {
-        self.may_read(user, conversation)?;
+        self.may_read(reader, conversation)?;
         Ok(self.log(conversation).map(|log| log.history(heights)))
     }
 
@@ -47,11 +47,11 @@ impl<D: Disk> Core<D> {
 
     /// # Errors
     /// He may not read it.
-    pub(super) fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
-        if self.node().may_read(user, conversation) {
+    pub(super) fn may_read(&self, reader: &Reader, conversation: &Conversation) -> Result<(), ServeError> {
+        if self.node().may_read(reader, conversation) {
             Ok(())
         } else {
-            Err(ServeError::NotAllowed(user.clone()))
+            Err(ServeError::NotAllowed(reader.user.clone()))
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     log::Disk,
     node::{
         Input,
-        types::{Conversation, Heights, UserName},
+        types::{Conversation, Heights, Reader},
     },
 };
 
@@ -29,7 +29,7 @@ const WAITING_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct VersionCall {
     pub(super) conversation: Conversation,
-    pub(super) user: UserName,
+    pub(super) reader: Reader,
     pub(super) reply: oneshot::Sender<Result<Heights, ServeError>>,
 }
 
@@ -63,7 +63,7 @@ impl<D: Disk> Driver<D> {
     /// Answers a call, or lets it wait for the news that its caller may read what he asks for.
     pub(super) fn version_asked(&mut self, call: VersionCall) {
         let node = self.core.node();
-        let waits = !node.may_read(&call.user, &call.conversation) && node.may_read_soon(&call.conversation);
+        let waits = !node.may_read(&call.reader, &call.conversation) && node.may_read_soon(&call.conversation);
         if waits && self.waiting.calls.len() < WAITING_MAX {
             self.waiting.calls.push_back((Instant::now() + NEWS_WAIT, call));
         } else {
@@ -81,7 +81,7 @@ impl<D: Disk> Driver<D> {
         }
         for (until, call) in std::mem::take(&mut self.waiting.calls) {
             let node = self.core.node();
-            let waits = !node.may_read(&call.user, &call.conversation) && node.may_read_soon(&call.conversation);
+            let waits = !node.may_read(&call.reader, &call.conversation) && node.may_read_soon(&call.conversation);
             if waits && until > now && !call.reply.is_closed() {
                 self.waiting.calls.push_back((until, call));
             } else {
@@ -93,10 +93,10 @@ impl<D: Disk> Driver<D> {
     fn answer_version(&self, call: VersionCall) {
         let VersionCall {
             conversation,
-            user,
+            reader,
             reply,
         } = call;
         // Where the caller has gone, nobody needs the answer.
-        let _gone = reply.send(self.core.serve_version(&user, &conversation));
+        let _gone = reply.send(self.core.serve_version(&reader, &conversation));
     }
 }

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use peerchat_identity::DeviceCertificate;
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
-use tonic::{
-    Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Status, transport::Channel};
 
 use super::{
-    CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
-    STREAM_WINDOW_BYTES, convert, link,
+    CALL_DEADLINE, MESSAGE_BYTES_MAX, Net,
+    channel::{self, ConnectError},
+    convert, link,
+    passport::Passport,
 };
 use crate::{
     driver::ports::{Incoming, LinkOutlet, link_queue},
@@ -28,21 +28,14 @@ use crate::{
 /// Why another peer could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum CallError {
-    #[error("{0} is no address")]
-    Address(String),
-    #[error("no connection to {address}: {source}")]
-    Connect {
-        address: String,
-        source: tonic::transport::Error,
-    },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("no answer within {CALL_DEADLINE:?}")]
     Silent,
     #[error("refused: {}", .0.message())]
     Refused(#[from] Status),
     #[error("the answer breaks the protocol: {0}")]
     Malformed(#[from] EntryError),
-    #[error("another device is there: {found} instead of {expected}")]
-    OtherDevice { expected: DeviceId, found: DeviceId },
     #[error("the answer has no hello")]
     NoHello,
     #[error("the history has a part without entries")]
@@ -52,7 +45,7 @@ enum CallError {
 }
 
 impl CallError {
-    /// Whether what came breaks the protocol. An address that leads to another device by now does not, and neither does silence.
+    /// Whether what came breaks the protocol. Silence does not.
     fn is_misbehaviour(&self) -> bool {
         matches!(
             self,
@@ -61,24 +54,15 @@ impl CallError {
     }
 }
 
-/// A connection to another peer.
-async fn connect(address: &str) -> Result<ChatServiceClient<Channel>, CallError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|_| CallError::Address(address.to_owned()))?
-        .connect_timeout(CALL_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let channel = within(CALL_DEADLINE, endpoint.connect())
-        .await?
-        .map_err(|source| CallError::Connect {
-            address: address.to_owned(),
-            source,
-        })?;
-    Ok(ChatServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+/// A connection to another peer, and the certificate that it showed.
+async fn connect(
+    net: &Net,
+    device: DeviceId,
+    address: &str,
+) -> Result<(ChatServiceClient<Channel>, DeviceCertificate), CallError> {
+    let (channel, certificate) = channel::to_device(net, device, address).await?;
+    let client = ChatServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Ok((client, certificate))
 }
 
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T, CallError> {
@@ -91,9 +75,9 @@ pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
     let link = net.new_link();
     let closed = outlet.closed.clone();
     match open(&net, device, &address, outlet, link).await {
-        Ok((up, frames)) => {
+        Ok((up, frames, passport)) => {
             if net.incoming.send(Incoming::LinkUp(up, queue)).await.is_ok() {
-                link::pump(frames, link, net.incoming.clone(), closed).await;
+                link::pump(frames, passport, link, net.incoming.clone(), closed).await;
             }
         }
         Err(error) => {
@@ -116,28 +100,19 @@ async fn open(
     address: &str,
     outlet: LinkOutlet,
     link: LinkId,
-) -> Result<(LinkUp, Frames), CallError> {
-    let mut client = connect(address).await?;
-    let hello = net.hello(Some(&device));
-    let outgoing = link::FrameStream::new(hello, outlet, net.incoming.clone(), link)
-        .map(|frame| wire::LinkRequest { frame: Some(frame) });
+) -> Result<(LinkUp, Frames, Passport), CallError> {
+    let (mut client, certificate) = connect(net, device, address).await?;
+    let outgoing = link::FrameStream::new(net, outlet, link).map(|frame| wire::LinkRequest { frame: Some(frame) });
     let mut frames = within(CALL_DEADLINE, client.link(outgoing)).await??.into_inner();
     let first = within(CALL_DEADLINE, frames.message()).await??;
     let hello = first
         .and_then(|response| response.frame)
         .and_then(|frame| frame.hello)
         .ok_or(CallError::NoHello)?;
-    let found = convert::device_from_wire("device", &hello.device)?;
-    if found != device {
-        return Err(CallError::OtherDevice {
-            expected: device,
-            found,
-        });
-    }
     let up = LinkUp {
         link,
         device,
-        user: convert::user_name("user", &hello.user)?,
+        user: certificate.user.clone(),
         session: hello.session,
         address: address.to_owned(),
         dialed_by_us: true,
@@ -145,17 +120,16 @@ async fn open(
     Ok((
         up,
         Box::pin(frames.map(|response| response.map(|response| response.frame.unwrap_or_default()))),
+        Passport::new(net.credentials.clone(), certificate),
     ))
 }
 
 /// Asks a device how much of a conversation it holds.
 pub(super) async fn ask_version(net: Net, device: DeviceId, address: String, conversation: Conversation) {
     let answer = async {
-        let mut client = connect(&address).await?;
+        let (mut client, _) = connect(&net, device, &address).await?;
         let request = wire::VersionRequest {
             conversation: Some(convert::conversation_to_wire(&conversation)),
-            user: net.me.user.shown().to_owned(),
-            device: net.me.device.0.to_vec().into(),
         };
         let response = client.version(request).await?.into_inner();
         Ok::<_, CallError>(convert::heights_from_wire(&response.heights)?)
@@ -183,7 +157,7 @@ pub(super) struct Wanted {
 /// Pulls what is lacking of a conversation from a device.
 pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wanted) {
     let pull = wanted.pull;
-    let end = pull_parts(&net, &address, wanted).await;
+    let end = pull_parts(&net, device, &address, wanted).await;
     if let Err(error) = &end {
         tracing::debug!(%device, %address, %error, "cannot pull");
         if error.is_misbehaviour() {
@@ -194,8 +168,8 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
         .await;
 }
 
-async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), CallError> {
-    let mut client = connect(address).await?;
+async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) -> Result<(), CallError> {
+    let (mut client, _) = connect(net, device, address).await?;
     let mut due = Due {
         conversation: wanted.conversation.clone(),
         heights: wanted.heights.clone(),
@@ -203,8 +177,6 @@ async fn pull_parts(net: &Net, address: &str, wanted: Wanted) -> Result<(), Call
     let request = wire::HistoryRequest {
         conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
         heights: convert::heights_to_wire(&wanted.heights),
-        user: net.me.user.shown().to_owned(),
-        device: net.me.device.0.to_vec().into(),
     };
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
     while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {

@@ -4,7 +4,9 @@ mod frames;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(crate) use self::frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire};
+pub(crate) use self::frames::{
+    ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire, membership_to_wire,
+};
 use bytes::Bytes;
 use peerchat_proto::v1 as wire;
 use prost::Message as _;

@@ -1,6 +1,9 @@
 //! A registry in this process, where none listens on this machine.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::{
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -23,17 +26,26 @@ pub(super) fn loopback(registry: &str) -> Option<SocketAddr> {
 }
 
 impl HostedRegistry {
-    /// Starts a registry; none if something listens there already, which may be another peer's that was faster.
-    pub(super) async fn start(address: SocketAddr) -> Option<Self> {
-        let listener = TcpListener::bind(address).await.ok()?;
+    /// Starts a registry that keeps its authority and accounts in `folder`; none if something listens there already, which may be
+    /// another peer's that was faster.
+    ///
+    /// # Errors
+    /// What is in the folder cannot be used.
+    pub(super) async fn start(address: SocketAddr, folder: PathBuf) -> Result<Option<Self>, String> {
+        let Ok(listener) = TcpListener::bind(address).await else {
+            return Ok(None);
+        };
+        let settings = peerchat_registry::Settings::hosted(folder);
+        let registry = peerchat_registry::Registry::open(settings).await;
+        let registry = registry.map_err(|error| format!("cannot host a registry: {error}"))?;
         let stop = CancellationToken::new();
         let until = stop.clone();
         let task = tokio::spawn(async move {
-            if let Err(error) = peerchat_registry::serve(listener, until).await {
+            if let Err(error) = peerchat_registry::serve(listener, registry, until).await {
                 tracing::error!(%error, "the hosted registry failed");
             }
         });
-        Some(Self { stop, task })
+        Ok(Some(Self { stop, task }))
     }
 
     /// Whether it still runs.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,16 +11,17 @@ use std::{
 use peerchat_proto::v1::{self as wire, Frame};
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio_stream::{Stream, StreamExt as _, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use super::convert;
+use super::{Net, convert, passport::Passport};
 use crate::{
+    credentials::Shown,
     driver::ports::{Incoming, LinkOutlet},
     node::{
         Input,
-        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, KNOCKS_MAX},
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, KNOCKS_MAX, MEMBERSHIPS_MAX},
         link::{LinkId, Outgoing},
     },
 };
@@ -31,6 +33,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// a batch allow. So a message on an idle link waits for nothing, and a burst becomes few frames.
 pub(super) struct FrameStream {
     hello: Option<wire::Hello>,
+    /// Tells of each certificate of this device that follows the one with which the connection was made.
+    renewed: WatchStream<Option<Arc<Shown>>>,
     outlet: LinkOutlet,
     /// Taken out of the queue, not sent yet.
     waiting: VecDeque<Outgoing>,
@@ -42,12 +46,13 @@ pub(super) struct FrameStream {
 }
 
 impl FrameStream {
-    pub(super) fn new(hello: wire::Hello, outlet: LinkOutlet, incoming: mpsc::Sender<Incoming>, link: LinkId) -> Self {
+    pub(super) fn new(net: &Net, outlet: LinkOutlet, link: LinkId) -> Self {
         Self {
-            hello: Some(hello),
+            hello: Some(net.hello()),
+            renewed: WatchStream::from_changes(net.credentials.watch()),
             outlet,
             waiting: VecDeque::new(),
-            incoming,
+            incoming: net.incoming.clone(),
             link,
             bye: None,
             over: false,
@@ -100,6 +105,13 @@ impl FrameStream {
                     }
                     frame.heights.push(heights);
                 }
+                Outgoing::Memberships(news) => {
+                    if frame.memberships.len() + news.len() > MEMBERSHIPS_MAX {
+                        self.waiting.push_front(Outgoing::Memberships(news));
+                        return Some(frame);
+                    }
+                    frame.memberships.extend(news.iter().map(convert::membership_to_wire));
+                }
             }
         }
         (frame != Frame::default()).then_some(frame)
@@ -134,6 +146,12 @@ impl Stream for FrameStream {
                         if let Some(bye) = this.bye.take() {
                             return Poll::Ready(Some(this.last(bye)));
                         }
+                        if let Poll::Ready(Some(Some(shown))) = Pin::new(&mut this.renewed).poll_next(context) {
+                            return Poll::Ready(Some(Frame {
+                                certificate: shown.certificate.der.to_vec().into(),
+                                ..Frame::default()
+                            }));
+                        }
                         if this.outlet.drained() {
                             // Told from a task of its own, since this one must not wait for the driver.
                             let (incoming, link) = (this.incoming.clone(), this.link);
@@ -155,9 +173,15 @@ impl Stream for FrameStream {
     }
 }
 
-/// Brings what comes in over a link to the driver until the link ends, and says how it ended.
-pub(super) async fn pump<S>(mut frames: S, link: LinkId, incoming: mpsc::Sender<Incoming>, closed: CancellationToken)
-where
+/// Brings what comes in over a link to the driver until the link ends, and says how it ended. It ends with the certificate of the
+/// other side, unless that is renewed.
+pub(super) async fn pump<S>(
+    mut frames: S,
+    mut passport: Passport,
+    link: LinkId,
+    incoming: mpsc::Sender<Incoming>,
+    closed: CancellationToken,
+) where
     S: Stream<Item = Result<Frame, Status>> + Unpin,
 {
     let deadline = async {
@@ -165,17 +189,28 @@ where
         tokio::time::sleep(CLOSE_WAIT).await;
     };
     tokio::pin!(deadline);
+    let mut ended = Box::pin(passport.ended());
     let mut driver_ended = false;
     let reason = loop {
         let next = tokio::select! {
+            // In this order, so that a busy link does not look at the others for every frame.
+            biased;
             next = frames.next() => next,
             () = &mut deadline => break "closed by this side".to_owned(),
+            fault = &mut ended => break fault.to_string(),
         };
         let input = match next {
-            Some(Ok(frame)) => match convert::frame_from_wire(frame) {
-                Ok(frame) => Input::Frame(link, frame),
-                Err(error) => Input::Misbehaved(link, error.to_string()),
-            },
+            Some(Ok(mut frame)) => {
+                let certificate = std::mem::take(&mut frame.certificate);
+                let renewed = match certificate.is_empty() {
+                    true => Ok(()),
+                    false => passport.renew(&certificate).map(|()| ended.set(passport.ended())),
+                };
+                match renewed.map_err(|error| error.to_string()).and_then(|()| decoded(frame)) {
+                    Ok(frame) => Input::Frame(link, frame),
+                    Err(error) => Input::Misbehaved(link, error),
+                }
+            }
             Some(Err(status)) if status.code() == Code::OutOfRange => {
                 // Over the limit of a message. Nothing more can be read, but the other side can be told why.
                 let input = Input::Misbehaved(link, status.message().to_owned());
@@ -193,4 +228,8 @@ where
     };
     // The driver has ended where this fails, and with it all links.
     let _ended = incoming.send(Incoming::Input(Input::LinkDown(link, reason))).await;
+}
+
+fn decoded(frame: Frame) -> Result<crate::node::link::Frame, String> {
+    convert::frame_from_wire(frame).map_err(|error| error.to_string())
 }

@@ -4,11 +4,14 @@
 //! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
 //! side of the registry, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
+mod channel;
 mod client;
 pub mod convert;
+mod expiry;
 mod host;
 mod link;
 mod parts;
+mod passport;
 mod refusing;
 mod routing;
 mod server;
@@ -29,13 +32,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    credentials::Credentials,
     driver::{
         ports::{Incoming, Order},
         refusals::Refusals,
     },
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
-pub use routing::{LoginError, Registry, RegistryConfig};
+pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 
 /// The deadline of a call that is answered once, and of every part of an answer in parts.
@@ -64,6 +68,7 @@ pub struct ToDriver {
 #[derive(Debug, Clone)]
 pub struct Net {
     me: Identity,
+    credentials: Arc<Credentials>,
     /// The random number of this process.
     session: u64,
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
@@ -79,6 +84,7 @@ impl Net {
     /// `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
+        credentials: Arc<Credentials>,
         session: u64,
         address: watch::Receiver<String>,
         driver: ToDriver,
@@ -87,6 +93,7 @@ impl Net {
         let ToDriver { incoming, refusals } = driver;
         Self {
             me,
+            credentials,
             session,
             address,
             incoming,
@@ -99,6 +106,7 @@ impl Net {
 
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
+        self.tasks.spawn(expiry::watch(self.clone()));
         let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {
@@ -132,6 +140,7 @@ impl Net {
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,
+                Order::Account(ask, reply) => registry.account(ask, reply).await,
             }
         }
     }
@@ -144,13 +153,10 @@ impl Net {
         }
     }
 
-    fn hello(&self, expected: Option<&crate::node::types::DeviceId>) -> peerchat_proto::v1::Hello {
+    fn hello(&self) -> peerchat_proto::v1::Hello {
         peerchat_proto::v1::Hello {
-            user: self.me.user.shown().to_owned(),
-            device: self.me.device.0.to_vec().into(),
             session: self.session,
             address: self.address.borrow().clone(),
-            expected_device: expected.map(|device| device.0.to_vec().into()).unwrap_or_default(),
         }
     }
 

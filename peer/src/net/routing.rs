@@ -1,45 +1,47 @@
 //! This peer's side of the registry: it logs in, renews its lease, hears who comes and goes, and does so again whenever the
 //! registry was away. Where none listens on this machine, it hosts one.
 
+mod account;
 mod calls;
+mod login;
+mod recognise;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use peerchat_identity::Fingerprint;
+use peerchat_proto::v1 as wire;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Code, Status, Streaming,
-    transport::{Channel, Endpoint},
-};
+use tonic::Code;
+use zeroize::Zeroizing;
 
-use self::calls::{change_from_wire, unanswered, worker};
-use super::{CALL_DEADLINE, KEEPALIVE_EVERY, KEEPALIVE_WAIT, Net, host};
+pub use self::login::link_device;
+use self::{
+    calls::{told, unanswered, worker},
+    login::{Session, log_in},
+};
+use super::{Net, host};
 use crate::{
-    driver::ports::ORDERS_MAX,
+    driver::{ports::ORDERS_MAX, request::AccountAsk},
+    known_registries::KnownRegistries,
     node::{
         Ask, Input,
+        account::AccountNews,
         limits::{REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN, WATCHED_MAX},
         types::RoomName,
     },
 };
 
-/// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
-const RENEWALS_MAX: usize = 64;
-
 /// A session that lasted so long was a good one: the next log-in after it does not wait long.
 const LASTING: Duration = Duration::from_secs(10);
 
-/// How long a new device waits for a name that is in use: the lease of one that has just died, such as this user's before its
-/// data was lost, ends within this time.
-const NAME_WAIT: Duration = Duration::from_secs(4);
-const NAME_RETRY: Duration = Duration::from_millis(250);
+/// How often it is looked whether the certificate is to be renewed.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(1);
 
 /// Where the registry is, and how this peer is found.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RegistryConfig {
     /// HOST:PORT of the registry.
     pub address: String,
@@ -47,14 +49,51 @@ pub struct RegistryConfig {
     pub advertise: String,
     /// Host a registry in this process where none listens at a loopback address.
     pub may_host: bool,
+    /// The folder in which a hosted registry has its own folder, unless it goes on with that of another host.
+    pub data: PathBuf,
+    /// The registries that were met before.
+    pub known: KnownRegistries,
+    /// The registry that is meant, where its fingerprint was given.
+    pub fingerprint: Option<Fingerprint>,
+    /// The password of the account, where this device may be new to it.
+    pub password: Option<Zeroizing<String>>,
+    /// The invitation with which the account may be made.
+    pub invitation: Option<Zeroizing<String>>,
 }
 
 /// The registry cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoginError {
-    /// Another live device has the name.
+    /// The name is somebody's, and nothing shows that it is this device's.
     #[error("{0}")]
     NameInUse(String),
+    /// It was never met before, and nobody has said that it is the right one.
+    #[error(
+        "the registry at {address} is not known yet; its fingerprint is {found}. Compare it with what the registry's operator says \
+         (`peerchat-registry fingerprint`), then start with --registry-fingerprint {found}"
+    )]
+    Unknown {
+        /// HOST:PORT of the registry.
+        address: String,
+        /// What it shows.
+        found: Fingerprint,
+    },
+    /// Another one was met at this address before.
+    #[error(
+        "the registry at {address} is not the one that was met there before: its fingerprint is {found}, and was {known}. Somebody may \
+         stand in between, or the registry was set up anew. If its operator says that it was, take the line of {address} out of {file}, \
+         or start with --registry-fingerprint {found}"
+    )]
+    Changed {
+        /// HOST:PORT of the registry.
+        address: String,
+        /// What it shows.
+        found: Fingerprint,
+        /// What it showed, or should show.
+        known: Fingerprint,
+        /// The file that remembers.
+        file: String,
+    },
     /// It refuses for another reason.
     #[error("the registry refuses: {0}")]
     Refused(String),
@@ -71,6 +110,27 @@ pub enum LoginError {
 enum Question {
     Ask(Ask),
     ListRooms(oneshot::Sender<Option<Vec<(RoomName, u32)>>>),
+    Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
+}
+
+/// How logging in goes, until it has worked once.
+#[derive(Debug)]
+pub struct Attempts {
+    outcomes: mpsc::Receiver<Result<(), LoginError>>,
+    again: mpsc::Sender<Option<Zeroizing<String>>>,
+}
+
+impl Attempts {
+    /// How the next attempt ended; none where the peer ends. After one that was refused there is no other before [`Attempts::again`].
+    pub async fn outcome(&mut self) -> Option<Result<(), LoginError>> {
+        self.outcomes.recv().await
+    }
+
+    /// Tries again, with this password if there is one.
+    pub async fn again(&self, password: Option<Zeroizing<String>>) {
+        // Where this fails the peer ends.
+        let _ends = self.again.send(password).await;
+    }
 }
 
 /// The way to the registry.
@@ -81,14 +141,11 @@ pub struct Registry {
 
 impl Registry {
     /// Starts to log in, and goes on logging in whenever the registry was away, until the shutdown of `net`. `address` is told
-    /// where the others find this peer. The receiver tells how the first attempt went.
-    pub fn start(
-        net: Net,
-        config: RegistryConfig,
-        address: watch::Sender<String>,
-    ) -> (Self, oneshot::Receiver<Result<(), LoginError>>) {
+    /// where the others find this peer.
+    pub fn start(net: Net, config: RegistryConfig, address: watch::Sender<String>) -> (Self, Attempts) {
         let (questions, asked) = mpsc::channel(ORDERS_MAX);
-        let (first, outcome) = oneshot::channel();
+        let (first, outcomes) = mpsc::channel(1);
+        let (again, retry) = mpsc::channel(1);
         let client = Client {
             net: net.clone(),
             config,
@@ -96,14 +153,19 @@ impl Registry {
             asked,
             hosted: None,
             first: Some(first),
+            retry,
         };
         net.tasks.spawn(client.run());
-        (Self { questions }, outcome)
+        (Self { questions }, Attempts { outcomes, again })
     }
 
     pub(super) async fn ask(&self, ask: Ask) {
         // Where this fails the peer ends, and nobody waits for the answer.
         let _ends = self.questions.send(Question::Ask(ask)).await;
+    }
+
+    pub(super) async fn account(&self, ask: AccountAsk, reply: oneshot::Sender<Result<AccountNews, String>>) {
+        let _ends = self.questions.send(Question::Account(ask, reply)).await;
     }
 
     pub(super) async fn list_rooms(&self, reply: oneshot::Sender<Option<Vec<(RoomName, u32)>>>) {
@@ -117,30 +179,25 @@ struct Client {
     address: watch::Sender<String>,
     asked: mpsc::Receiver<Question>,
     hosted: Option<host::HostedRegistry>,
-    first: Option<oneshot::Sender<Result<(), LoginError>>>,
-}
-
-/// A log-in with everything that goes on under it.
-struct Session {
-    client: RoutingServiceClient<Channel>,
-    lease: Vec<u8>,
-    lease_ms: u32,
-    renewals: mpsc::Sender<wire::WatchRequest>,
-    changes: Streaming<wire::WatchResponse>,
+    /// Where attempts are told until one has worked.
+    first: Option<mpsc::Sender<Result<(), LoginError>>>,
+    retry: mpsc::Receiver<Option<Zeroizing<String>>>,
 }
 
 impl Client {
     async fn run(mut self) {
         let shutdown = self.net.shutdown.clone();
         let mut retry_ms = REGISTRY_RETRY_MS_MIN;
-        let name_wait = Instant::now() + NAME_WAIT;
         loop {
             let error = tokio::select! {
                 () = shutdown.cancelled() => break,
                 outcome = self.log_in() => match outcome {
                     Ok(session) => {
                         let begun = Instant::now();
-                        self.first(Ok(()));
+                        self.tell_attempt(Ok(()));
+                        self.first = None;
+                        // From now on the device is known by its key.
+                        (self.config.password, self.config.invitation) = (None, None);
                         let hosting = self.hosted.is_some();
                         self.net.tell(Input::RegistryUp { hosting }).await;
                         let Some(error) = self.session(session).await else { break };
@@ -153,12 +210,18 @@ impl Client {
                 },
             };
             tracing::debug!(%error, "no registry");
-            let may_end = matches!(error, LoginError::NameInUse(_)) && Instant::now() < name_wait;
-            if self.first.is_some() && may_end {
-                tokio::time::sleep(NAME_RETRY).await;
+            let is_refusal = !matches!(error, LoginError::Unavailable { .. });
+            self.tell_attempt(Err(error.clone()));
+            if is_refusal && self.first.is_some() {
+                // Trying again without anything new would only be another attempt to be told of.
+                let password = tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    password = self.retry.recv() => password,
+                };
+                let Some(password) = password else { break };
+                self.config.password = password.or(self.config.password.take());
                 continue;
             }
-            self.first(Err(error.clone()));
             self.net.tell(Input::RegistryDown(error.to_string())).await;
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -171,10 +234,10 @@ impl Client {
         }
     }
 
-    fn first(&mut self, outcome: Result<(), LoginError>) {
-        if let Some(first) = self.first.take() {
-            // Nobody waits where the peer ends at once.
-            let _gone = first.send(outcome);
+    fn tell_attempt(&self, outcome: Result<(), LoginError>) {
+        if let Some(first) = &self.first {
+            // Nobody looks any more where the chat began without the registry.
+            let _passed = first.try_send(outcome);
         }
     }
 
@@ -217,8 +280,10 @@ impl Client {
         let mut renew = interval_at(Instant::now() + every, every);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (calls, queue) = mpsc::channel(ORDERS_MAX);
-        let worker = worker(self.net.clone(), session.client.clone(), session.lease.clone(), queue);
+        let worker = worker(self.net.clone(), session.clients(), session.lease.clone(), queue);
         let mut worker = self.net.tasks.spawn(worker);
+        let mut certificate = interval_at(Instant::now() + CERTIFICATE_LOOK, CERTIFICATE_LOOK);
+        certificate.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watched = BTreeSet::new();
         let reason = loop {
             tokio::select! {
@@ -233,6 +298,13 @@ impl Client {
                     let request = wire::WatchRequest { lease: session.lease.clone().into(), users: Vec::new() };
                     if session.renewals.try_send(request).is_err() {
                         break "it does not take renewals".to_owned();
+                    }
+                }
+                _ = certificate.tick() => {
+                    if self.net.credentials.is_renewal_due()
+                        && let Err(error) = login::renew_certificate(&self.net, &mut session).await
+                    {
+                        tracing::warn!(%error, "the certificate was not renewed");
                     }
                 }
                 Some(question) = self.asked.recv() => match question {
@@ -254,7 +326,7 @@ impl Client {
                 },
                 change = session.changes.message() => match change {
                     Ok(Some(change)) => {
-                        if let Some(input) = change_from_wire(change) {
+                        if let Some(input) = told(&self.net, change) {
                             self.net.tell(input).await;
                         }
                     }
@@ -273,94 +345,4 @@ impl Client {
             reason,
         })
     }
-}
-
-async fn log_in(
-    net: &Net,
-    config: &RegistryConfig,
-    address: &watch::Sender<String>,
-    hosted: &mut Option<host::HostedRegistry>,
-) -> Result<Session, LoginError> {
-    let unavailable = |reason: String| LoginError::Unavailable {
-        address: config.address.clone(),
-        reason,
-    };
-    let silent = |_| unavailable(format!("no answer within {CALL_DEADLINE:?}"));
-    let channel = match connect(&config.address).await {
-        Ok(channel) => channel,
-        Err(error) => {
-            hosted.take_if(|hosted| !hosted.runs());
-            let here = host::loopback(&config.address).filter(|_| config.may_host && hosted.is_none());
-            let Some(here) = here else {
-                return Err(unavailable(error));
-            };
-            *hosted = host::HostedRegistry::start(here).await;
-            connect(&config.address).await.map_err(unavailable)?
-        }
-    };
-    let mut client = RoutingServiceClient::new(channel);
-    let request = wire::LogInRequest {
-        user: net.me.user.shown().to_owned(),
-        device: net.me.device.0.to_vec().into(),
-        address: config.advertise.clone(),
-    };
-    let refused = |status: Status| match status.code() {
-        Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
-        Code::InvalidArgument | Code::PermissionDenied => LoginError::Refused(status.message().to_owned()),
-        _ => unavailable(status.message().to_owned()),
-    };
-    let login = timeout(CALL_DEADLINE, client.log_in(request))
-        .await
-        .map_err(silent)?
-        .map_err(refused)?
-        .into_inner();
-    address.send_replace(login.address);
-    let (renewals, requests) = mpsc::channel(RENEWALS_MAX);
-    let first = wire::WatchRequest {
-        lease: login.lease.clone(),
-        users: Vec::new(),
-    };
-    renewals
-        .send(first)
-        .await
-        .map_err(|_| unavailable("the stream is closed".into()))?;
-    let watching = client.watch(ReceiverStream::new(requests));
-    let mut changes = timeout(CALL_DEADLINE, watching)
-        .await
-        .map_err(silent)?
-        .map_err(refused)?
-        .into_inner();
-    let ready = timeout(CALL_DEADLINE, changes.message())
-        .await
-        .map_err(silent)?
-        .map_err(refused)?;
-    if !matches!(ready.and_then(|change| change.change), Some(Change::Ready(_))) {
-        return Err(unavailable("its stream does not start".into()));
-    }
-    Ok(Session {
-        client,
-        lease: login.lease.to_vec(),
-        lease_ms: login.lease_ms,
-        renewals,
-        changes,
-    })
-}
-
-async fn connect(address: &str) -> Result<Channel, String> {
-    let endpoint =
-        Endpoint::from_shared(format!("http://{address}")).map_err(|_| format!("{address} is no address"))?;
-    let endpoint = endpoint
-        .connect_timeout(CALL_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT)
-        .keep_alive_while_idle(true);
-    let connected = timeout(CALL_DEADLINE, endpoint.connect()).await;
-    connected
-        .map_err(|_| format!("no answer within {CALL_DEADLINE:?}"))?
-        .map_err(|error| {
-            // The outermost error says only that there is one.
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            source.unwrap_or_else(|| error.to_string())
-        })
 }

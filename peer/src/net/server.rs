@@ -1,7 +1,8 @@
 //! What this peer hosts for the others.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
+use peerchat_identity::accept::{Caller, Limits, Refused, accept};
 use peerchat_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -9,7 +10,6 @@ use peerchat_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
     },
 };
-use peerchat_registry::incoming;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use super::{
     CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
     STREAM_WINDOW_BYTES, convert, link,
     parts::{Part, Parts, READER_WAIT},
+    passport::Passport,
     refusing::{self, Counted},
 };
 use crate::{
@@ -26,15 +27,19 @@ use crate::{
     node::{
         limits::{LINK_QUEUE_MAX, LINKS_MAX},
         link::LinkUp,
-        types::{Conversation, EntryError, Heights, UserName},
+        types::{Conversation, EntryError, Heights, Reader},
     },
 };
 
+/// What connections are bound by: a link to every device that may have one, and as many for calls beside them. A further one is
+/// closed at once, and its caller dials again later.
+const LIMITS: Limits = Limits {
+    connections_max: 2 * LINKS_MAX,
+    handshake_timeout: Duration::from_secs(5),
+    preface_timeout: Duration::from_secs(5),
+};
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
-/// The most connections at a time: a link to every device that may have one, and as many for calls beside them. A further one is
-/// closed at once, and its caller dials again later.
-const CONNECTIONS_MAX: usize = 2 * LINKS_MAX;
 
 /// The peer's server cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -47,18 +52,16 @@ pub struct ServeError(#[from] Box<dyn std::error::Error + Send + Sync>);
 /// The server cannot be made of its parts, or accepting fails for good.
 pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let shutdown = net.shutdown.clone();
+    let credentials = net.credentials.clone();
     let refusals = net.refusals.clone();
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let chat = Counted::new(chat, refusals.clone());
-    let limits = incoming::Limits {
-        connections_max: CONNECTIONS_MAX,
-        ..incoming::Limits::default()
-    };
     // Whichever way this future ends, no connection outlives it.
     let severed = CancellationToken::new();
     let _sever = severed.clone().drop_guard();
-    let connections =
-        incoming::Incoming::new(listener, limits, severed).watched(move |refused| refusals.unknown(refused.why()));
+    let config = move || credentials.shown().map(|shown| shown.server.clone());
+    let refused = move |refused: Refused| refusals.unknown(&refused.to_string());
+    let connections = accept(listener, LIMITS, config, refused, severed);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ChatServiceServer<Chat>>().await;
     let reflection = || {
@@ -95,6 +98,7 @@ impl ChatService for Chat {
     type HistoryStream = ReceiverStream<Part>;
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
+        let passport = self.caller(&request)?;
         let mut frames = request.into_inner();
         let first = timeout(CALL_DEADLINE, frames.message())
             .await
@@ -103,34 +107,32 @@ impl ChatService for Chat {
             .and_then(|request| request.frame)
             .and_then(|frame| frame.hello)
             .ok_or_else(|| Status::invalid_argument("the first frame of a link must have a hello"))?;
-        let up = self.introduced(hello)?;
+        let up = self.introduced(&passport, hello)?;
         let net = self.net.clone();
         let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
         let closed = outlet.closed.clone();
         let link = up.link;
-        let outgoing = link::FrameStream::new(net.hello(None), outlet, net.incoming.clone(), link);
+        let outgoing = link::FrameStream::new(&net, outlet, link);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
             .await
             .map_err(|_| ends())?;
         let frames = frames.map(|request| request.map(|request| request.frame.unwrap_or_default()));
-        net.tasks.spawn(link::pump(frames, link, net.incoming.clone(), closed));
+        net.tasks
+            .spawn(link::pump(frames, passport, link, net.incoming.clone(), closed));
         Ok(Response::new(Box::pin(
             outgoing.map(|frame| Ok(wire::LinkResponse { frame: Some(frame) })),
         )))
     }
 
     async fn version(&self, request: Request<wire::VersionRequest>) -> Result<Response<wire::VersionResponse>, Status> {
-        let wire::VersionRequest {
-            conversation,
-            user,
-            device,
-        } = request.into_inner();
-        let (conversation, user) = caller(conversation, &user, &device)?;
+        let reader = self.caller(&request)?.reader();
+        let wire::VersionRequest { conversation } = request.into_inner();
+        let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let (reply, answer) = oneshot::channel();
         let incoming = Incoming::Version {
             conversation,
-            user,
+            reader,
             reply,
         };
         let heights = self.ask(incoming, answer).await?;
@@ -141,51 +143,53 @@ impl ChatService for Chat {
     }
 
     async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
-        let wire::HistoryRequest {
-            conversation,
-            heights,
-            user,
-            device,
-        } = request.into_inner();
-        let (conversation, user) = caller(conversation, &user, &device)?;
+        let reader = self.caller(&request)?.reader();
+        let wire::HistoryRequest { conversation, heights } = request.into_inner();
+        let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
         let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
         self.net
             .tasks
-            .spawn(async move { chat.send_parts(conversation, heights, user, parts).await });
+            .spawn(async move { chat.send_parts(conversation, heights, reader, parts).await });
         Ok(Response::new(answer))
     }
 }
 
 impl Chat {
-    fn introduced(&self, hello: wire::Hello) -> Result<LinkUp, Status> {
-        let device = convert::device_from_wire("device", &hello.device).map_err(invalid)?;
-        let expected = convert::device_from_wire("expected_device", &hello.expected_device).map_err(invalid)?;
-        if expected != self.net.me.device {
-            let me = self.net.me.device;
-            return Err(Status::failed_precondition(format!(
-                "this is device {me}, not {expected}"
-            )));
+    /// Who calls: what the certificate of his connection says, and nothing else. It may have ended, or been revoked, since the
+    /// connection was made.
+    fn caller<T>(&self, request: &Request<T>) -> Result<Passport, Status> {
+        let caller = request.extensions().get::<Caller>();
+        let certificate = caller.and_then(|caller| caller.certificate.as_deref());
+        let certificate =
+            certificate.ok_or_else(|| Status::unauthenticated("a caller shows a device's certificate"))?;
+        let passport = Passport::new(self.net.credentials.clone(), certificate.clone());
+        match passport.fault() {
+            None => Ok(passport),
+            Some(fault) => Err(Status::unauthenticated(fault.to_string())),
         }
+    }
+
+    fn introduced(&self, passport: &Passport, hello: wire::Hello) -> Result<LinkUp, Status> {
         Ok(LinkUp {
             link: self.net.new_link(),
-            device,
-            user: convert::user_name("user", &hello.user).map_err(invalid)?,
+            device: passport.device(),
+            user: passport.user().clone(),
             session: hello.session,
             address: convert::address("address", hello.address).map_err(invalid)?,
             dialed_by_us: false,
         })
     }
 
-    async fn send_parts(&self, conversation: Conversation, heights: Heights, user: UserName, mut parts: Parts) {
+    async fn send_parts(&self, conversation: Conversation, heights: Heights, reader: Reader, mut parts: Parts) {
         let mut wanted = Wanted::Beyond(heights);
         loop {
             let (reply, answer) = oneshot::channel();
-            let (conversation, user) = (conversation.clone(), user.clone());
+            let (conversation, reader) = (conversation.clone(), reader.clone());
             let incoming = Incoming::History {
                 conversation,
-                user,
+                reader,
                 wanted,
                 reply,
             };
@@ -220,16 +224,6 @@ impl Chat {
             ports::ServeError::Log(_) => Status::internal(error.to_string()),
         })
     }
-}
-
-fn caller(
-    conversation: Option<wire::Conversation>,
-    user: &str,
-    device: &[u8],
-) -> Result<(Conversation, UserName), Status> {
-    convert::device_from_wire("device", device).map_err(invalid)?;
-    let user = convert::user_name("user", user).map_err(invalid)?;
-    Ok((convert::conversation_from_wire(conversation).map_err(invalid)?, user))
 }
 
 fn invalid(error: EntryError) -> Status {

@@ -3,17 +3,23 @@
 use super::{
     Node,
     knocks::is_private,
-    types::{Conversation, DeviceId, UserName},
+    types::{Conversation, DeviceId, Reader},
 };
 
 impl Node {
-    /// Whether `user` may read a conversation: a direct one if he is one of the two, a room as long as both this peer and he are in
+    /// Whether somebody may read a conversation: a direct one if he is one of the two, a room as long as both this peer and he are in
     /// it, as far as is known here. Who is lost or offline has not left; who has left is given nothing any more, and reads what he
-    /// holds himself.
-    pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
+    /// holds himself. In a private room it is not enough that another device of his has the secret: which devices are his, the registry
+    /// says.
+    pub fn may_read(&self, reader: &Reader, conversation: &Conversation) -> bool {
+        let Reader { user, device } = reader;
         match conversation {
             Conversation::Room(_) => self.talks.get(conversation).is_some_and(|talk| {
-                talk.takes_part(conversation) && talk.members.values().any(|member| member.user == *user)
+                let is_in = match is_private(conversation) {
+                    true => talk.members.contains_key(device),
+                    false => talk.members.values().any(|member| member.user == *user),
+                };
+                talk.takes_part(conversation) && is_in
             }),
             Conversation::Direct(pair) => pair.has(user) && pair.has(&self.me.user),
         }

@@ -3,17 +3,28 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Input, Liveness,
+    Ask, Input, Liveness,
     event::Event,
     limits::KNOCK_WAIT_MS,
-    link::{Frame, HeightsNews, Knock, Outgoing},
+    link::{Frame, HeightsNews, Knock, LinkId, Outgoing},
+    memberships::{MembershipNews, Memberships},
     private::{Invitation, Keys},
-    testing::{Alice, Other, room, room_name},
-    types::{Conversation, DeviceId, Heights, UserName},
+    testing::{Alice, Other, membership, room, room_name},
+    types::{Conversation, DeviceId, Heights, Reader, UserName},
 };
 
 const BOB: Other = Other(1, "bob");
 const CAROL: Other = Other(2, "carol");
+
+const BOBS_OTHER: Other = Other(3, "bob");
+const ALICE: Other = Other(4, "alice");
+
+fn reader(other: Other) -> Reader {
+    Reader {
+        user: other.user(),
+        device: other.device(),
+    }
+}
 
 fn user(name: &str) -> UserName {
     UserName::new(name).unwrap()
@@ -22,10 +33,14 @@ fn user(name: &str) -> UserName {
 #[test]
 fn a_room_is_read_by_its_members_for_as_long_as_this_peer_is_one() {
     let mut alice = Alice::among(&[BOB]);
-    let bob_may = |alice: &Alice| alice.node.may_read(&user("Bob"), &room());
-    assert!(bob_may(&alice) && !alice.node.may_read(&user("carol"), &room()));
+    assert!(
+        alice.node.may_read(&reader(BOBS_OTHER), &room()),
+        "he can join with it as well"
+    );
+    let bob_may = |alice: &Alice| alice.node.may_read(&reader(BOB), &room());
+    assert!(bob_may(&alice) && !alice.node.may_read(&reader(CAROL), &room()));
     alice.input(Input::RoomChanged(room_name(), CAROL.address(), Liveness::Here));
-    assert!(alice.node.may_read(&user("carol"), &room()));
+    assert!(alice.node.may_read(&reader(CAROL), &room()));
     alice.input(Input::RoomChanged(room_name(), BOB.address(), Liveness::Lost));
     assert!(bob_may(&alice), "who is lost has not left");
     alice.input(Input::RegistryDown("away".into()));
@@ -45,10 +60,10 @@ fn a_direct_conversation_is_read_by_its_two_users() {
     let may = |who, a, b| {
         alice
             .node
-            .may_read(&user(who), &Conversation::direct(&user(a), &user(b)))
+            .may_read(&reader(who), &Conversation::direct(&user(a), &user(b)))
     };
-    assert!(may("bob", "alice", "bob") && may("alice", "alice", "bob"));
-    assert!(!may("carol", "alice", "bob") && !may("carol", "bob", "carol") && !may("bob", "bob", "carol"));
+    assert!(may(BOB, "alice", "bob") && may(ALICE, "alice", "bob"));
+    assert!(!may(CAROL, "alice", "bob") && !may(CAROL, "bob", "carol") && !may(BOB, "bob", "carol"));
 }
 
 fn invitation() -> Invitation {
@@ -108,25 +123,33 @@ fn tell(alice: &mut Alice, from: Other) {
     );
 }
 
+/// How many entries she wrote.
+fn said(alice: &Alice) -> usize {
+    alice.count(|event| matches!(event, Event::Sent(_)))
+}
+
+fn link_of(other: Other) -> LinkId {
+    LinkId(other.0.into())
+}
+
 /// What was sent to a device of the private room, apart from knocks.
 fn told(alice: &Alice, to: Other) -> usize {
     let of_room = |what: &Outgoing| match what {
         Outgoing::Entry(entry) => entry.conversation == private(),
         Outgoing::Heights(news) => news.conversation == private(),
         Outgoing::Ack(ack) => ack.conversation == private(),
-        Outgoing::Knock(_) => false,
+        Outgoing::Knock(_) | Outgoing::Memberships(_) => false,
     };
-    let sends = alice.sends.iter();
-    sends
-        .filter(|(device, what)| *device == to.device() && of_room(what))
+    let sent = alice.sent.iter();
+    sent.filter(|(link, what)| *link == link_of(to) && of_room(what))
         .count()
 }
 
 fn knocks(alice: &Alice, to: Other) -> Vec<Knock> {
     let mut knocks = Vec::new();
-    for (device, what) in &alice.sends {
+    for (link, what) in &alice.sent {
         if let Outgoing::Knock(knock) = what
-            && *device == to.device()
+            && *link == link_of(to)
         {
             knocks.push(*knock);
         }
@@ -154,20 +177,24 @@ fn whom_only_the_registry_names_is_told_nothing_of_a_private_room() {
     alice.input(Input::Tick);
     alice.input(Input::Write(private(), "a plan".into()));
     alice.pass_until(10 * KNOCK_WAIT_MS);
-    assert_eq!((told(&alice, BOB), alice.sent()), (0, 1));
-    assert!(alice.asked.is_empty(), "a call would name the room");
-    assert!(!alice.node.may_read(&user("bob"), &private()));
+    assert_eq!((told(&alice, BOB), said(&alice)), (0, 1));
+    assert!(alice.called.is_empty(), "a call would name the room");
+    assert!(!alice.node.may_read(&reader(BOB), &private()));
     assert_eq!(alice.node.who(&private()).len(), 1);
 
     // Bob has the secret after all.
     knock(&mut alice, BOB, proof(BOB.device(), me()), true);
-    assert!(alice.node.may_read(&user("bob"), &private()) && !alice.node.may_read(&user("carol"), &private()));
+    assert!(alice.node.may_read(&reader(BOB), &private()) && !alice.node.may_read(&reader(CAROL), &private()));
+    assert!(
+        !alice.node.may_read(&reader(BOBS_OTHER), &private()),
+        "the registry says that it is his"
+    );
     assert!(told(&alice, BOB) > 0, "her heights");
     assert!(!knocks(&alice, BOB).last().unwrap().reply_wanted);
     alice.input(Input::Write(private(), "another plan".into()));
     let entries = |other: Other| {
-        let is_entry = |(to, what): &&(DeviceId, Outgoing)| *to == other.device() && matches!(what, Outgoing::Entry(_));
-        alice.sends.iter().filter(is_entry).count()
+        let is_entry = |(to, what): &&(LinkId, Outgoing)| *to == link_of(other) && matches!(what, Outgoing::Entry(_));
+        alice.sent.iter().filter(is_entry).count()
     };
     assert_eq!((entries(BOB), entries(CAROL), told(&alice, CAROL)), (1, 0, 0));
 }
@@ -180,19 +207,19 @@ fn entering_a_private_room_waits_for_those_who_have_the_secret() {
     let mut alice = named(&[BOB]);
     alice.input(Input::Write(private(), "a plan".into()));
     knock(&mut alice, BOB, proof(BOB.device(), me()), false);
-    assert_eq!((synced(&alice), alice.sent()), (0, 0), "he has not told what he holds");
+    assert_eq!((synced(&alice), said(&alice)), (0, 0), "he has not told what he holds");
     tell(&mut alice, BOB);
-    assert_eq!((synced(&alice), alice.sent()), (1, 1));
+    assert_eq!((synced(&alice), said(&alice)), (1, 1));
 
     // Who says nothing is not waited for long, and one who cannot be reached not at all.
     let mut alice = named(&[BOB, CAROL]);
-    alice.input(Input::LinkDown(super::link::LinkId(1), "gone".into()));
+    alice.input(Input::LinkDown(LinkId(1), "gone".into()));
     alice.pass_until(KNOCK_WAIT_MS - 1);
     assert_eq!(synced(&alice), 0);
     alice.pass_until(KNOCK_WAIT_MS);
     assert_eq!(synced(&alice), 1);
     let mut alice = named(&[BOB]);
-    alice.input(Input::LinkDown(super::link::LinkId(1), "gone".into()));
+    alice.input(Input::LinkDown(LinkId(1), "gone".into()));
     assert_eq!(synced(&alice), 1);
 }
 
@@ -202,17 +229,17 @@ fn who_has_left_a_private_room_must_knock_again() {
     knock(&mut alice, BOB, proof(BOB.device(), me()), true);
     let at_registry = Keys::of(invitation()).at_registry().clone();
     alice.input(Input::RoomChanged(at_registry.clone(), BOB.address(), Liveness::Left));
-    assert!(!alice.node.may_read(&user("bob"), &private()));
+    assert!(!alice.node.may_read(&reader(BOB), &private()));
     let before = told(&alice, BOB);
     alice.input(Input::RoomChanged(at_registry, BOB.address(), Liveness::Here));
     alice.input(Input::Write(private(), "a plan".into()));
     assert_eq!(told(&alice, BOB), before);
     // A knock of the first time is as good as a new one: it is his own, and he has the secret.
     knock(&mut alice, BOB, proof(BOB.device(), me()), true);
-    assert!(alice.node.may_read(&user("bob"), &private()));
+    assert!(alice.node.may_read(&reader(BOB), &private()));
     alice.input(Input::Leave(private()));
     knock(&mut alice, BOB, proof(BOB.device(), me()), true);
-    assert!(!alice.node.may_read(&user("bob"), &private()), "alice is not in it");
+    assert!(!alice.node.may_read(&reader(BOB), &private()), "alice is not in it");
 }
 
 #[test]
@@ -221,7 +248,9 @@ fn without_its_invitation_a_private_room_is_not_entered() {
     alice.input(Input::Join(invitation().room()));
     let refused = |event: &Event| matches!(event, Event::NotEntered { conversation, .. } if *conversation == private());
     assert_eq!(alice.count(refused), 1);
-    alice.input(Input::Start(vec![invitation().room()]));
+    let mut memberships = Memberships::default();
+    memberships.set(&invitation().room(), true);
+    alice.input(Input::Start(memberships));
     assert_eq!(alice.count(refused), 2);
     assert!(alice.node.invitation(&private()).is_none());
     alice.input(Input::JoinPrivate(invitation()));
@@ -229,4 +258,74 @@ fn without_its_invitation_a_private_room_is_not_entered() {
     alice.input(Input::Join(invitation().room()));
     assert_eq!(alice.count(refused), 2);
     assert_eq!(alice.node.invitation(&private()), Some(&invitation()));
+}
+
+/// What an own device is told of the private room.
+fn invited(alice: &Alice, to: Other) -> Vec<MembershipNews> {
+    let mut told = Vec::new();
+    for (link, what) in &alice.sent {
+        if let Outgoing::Memberships(news) = what
+            && *link == link_of(to)
+        {
+            told.extend(news.iter().filter(|told| told.room == invitation().room()).cloned());
+        }
+    }
+    told
+}
+
+#[test]
+fn own_devices_and_nobody_else_get_the_invitation() {
+    let mut alice = named(&[BOB]);
+    alice.link(ALICE);
+    let news = MembershipNews {
+        invitation: Some(invitation()),
+        ..membership(invitation().room(), 1, true)
+    };
+    assert_eq!(invited(&alice, ALICE), [news]);
+    knock(&mut alice, BOB, proof(BOB.device(), me()), true);
+    let to_bob = |(link, what): &&(LinkId, Outgoing)| *link == link_of(BOB) && matches!(what, Outgoing::Memberships(_));
+    assert_eq!(alice.sent.iter().filter(to_bob).count(), 0);
+    alice.input(Input::Leave(private()));
+    let left = membership(invitation().room(), 2, false);
+    assert_eq!(
+        invited(&alice, ALICE).last(),
+        Some(&left),
+        "without a secret that is of no use"
+    );
+}
+
+#[test]
+fn an_own_device_is_followed_into_a_private_room_with_its_invitation() {
+    let mut alice = Alice::among(&[]);
+    alice.link(ALICE);
+    let says = |alice: &mut Alice, invitation: Option<Invitation>| {
+        let news = MembershipNews {
+            invitation,
+            ..membership(self::invitation().room(), 1, true)
+        };
+        alice.frame(
+            ALICE,
+            Frame {
+                memberships: vec![news],
+                ..Frame::default()
+            },
+        );
+    };
+    says(&mut alice, None);
+    let refused = |event: &Event| matches!(event, Event::NotEntered { conversation, .. } if *conversation == private());
+    assert_eq!(alice.count(refused), 1);
+    // It may have lost it, and got it again.
+    says(&mut alice, Some(invitation()));
+    let at_registry = Keys::of(invitation()).at_registry().clone();
+    assert!(alice.asked.contains(&Ask::Join(at_registry)));
+    assert_eq!(alice.node.invitation(&private()), Some(&invitation()));
+    // It need not knock, and hears a knock before it is told anything.
+    assert!(alice.node.may_read(&reader(ALICE), &private()));
+    assert_eq!(knocks(&alice, ALICE).len(), 1);
+    says(&mut alice, Some(invitation()));
+    assert_eq!(
+        alice.asked.iter().filter(|ask| matches!(ask, Ask::Join(_))).count(),
+        2,
+        "once, and the lobby"
+    );
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
+    account::AccountNews,
+    people::{News, Trust},
     private::Invitation,
     types::{
         Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
@@ -16,9 +18,9 @@ pub enum Event {
     Ready(Ready),
     /// The user is in a conversation: the answer to a request to join or open it. `replay` holds its last entries.
     Joined(Joined),
-    /// An entry of somebody else came in.
+    /// An entry of somebody else came in, or one that the user wrote at another device.
     Message(Line),
-    /// An own entry is in the own log.
+    /// An entry that the user wrote here is in the own log.
     Sent(Line),
     /// A member has an own entry in its log.
     Delivered(Delivered),
@@ -57,8 +59,15 @@ pub enum Event {
         /// How many entries were pulled.
         pulled: u64,
     },
+    /// The answer to a request about the account.
+    Account(AccountNews),
     /// The user is in a room no longer, by his own will.
-    Left(Conversation),
+    Left {
+        /// Which.
+        conversation: Conversation,
+        /// He has left it at another device.
+        by_other_device: bool,
+    },
     /// The answer to a request for an invitation.
     Invitation {
         /// To which private room.
@@ -96,6 +105,8 @@ pub enum Event {
         /// The rooms at the registry with their numbers of members; none if it cannot be reached.
         rooms: Option<Vec<(RoomName, u32)>>,
     },
+    /// Something about somebody: a new device, or an answer.
+    People(News),
     /// The way to the registry changed.
     Registry(RegistryState),
     /// A request failed, or something happened that the user should know.
@@ -136,6 +147,8 @@ pub struct Joined {
     pub members: Vec<UserName>,
     /// The last entries in canonical order.
     pub replay: Vec<Line>,
+    /// The user has joined it at another device.
+    pub by_other_device: bool,
 }
 
 /// An entry as it is shown.
@@ -249,10 +262,14 @@ pub struct Member {
     pub me: bool,
     /// Has a live link (or is the own user).
     pub online: bool,
+    /// How many of his devices are there, this one included.
+    pub devices: usize,
     /// How many entries the member is known to hold, where that is known.
     pub version: Option<u64>,
     /// How often what the member sent broke the protocol and was refused.
     pub refused: u64,
+    /// How far the user is trusted.
+    pub trust: Trust,
 }
 
 /// The way to the registry.
@@ -307,8 +324,18 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A device that is none of the user's wanted to be.
+    AccountAttempt,
+    /// The registry is not the one that was met at its address before, or is not known yet.
+    RegistryUntrusted,
+    /// The own certificate ends soon, or has ended.
+    CertificateEnds,
     /// A member sends more than is taken at once; the rest is pulled later.
     Flooding,
+    /// The user was never met, or not with that device.
+    NotMet,
+    /// Whom the user had met and trusted is not known any longer.
+    TrustLost,
     /// Anything else the registry or the network says no to.
     Refused,
 }
@@ -324,6 +351,7 @@ impl Code {
             | Self::NoConversation
             | Self::TextTooLong
             | Self::NotJoined
+            | Self::NotMet
             | Self::Refused => true,
             Self::RegistryUnavailable
             | Self::NameInUse
@@ -331,7 +359,11 @@ impl Code {
             | Self::LogDamaged
             | Self::DiskFailed
             | Self::PeerMisbehaved
-            | Self::Flooding => false,
+            | Self::AccountAttempt
+            | Self::RegistryUntrusted
+            | Self::CertificateEnds
+            | Self::Flooding
+            | Self::TrustLost => false,
         }
     }
 
@@ -351,7 +383,12 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
+            Self::AccountAttempt => "account_attempt",
+            Self::RegistryUntrusted => "registry_untrusted",
+            Self::CertificateEnds => "certificate_ends",
             Self::Flooding => "flooding",
+            Self::NotMet => "not_met",
+            Self::TrustLost => "trust_lost",
             Self::Refused => "refused",
         }
     }

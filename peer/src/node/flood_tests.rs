@@ -141,6 +141,6 @@ fn a_full_room_refuses_a_text_that_would_need_a_new_author() {
             alice.input(Input::Write(room(), text.into()));
         }
         assert_eq!(alice.notices(Code::Refused), refused, "of {count} authors");
-        assert_eq!(alice.sent(), 2 - refused);
+        assert_eq!(alice.wrote(), 2 - refused);
     }
 }

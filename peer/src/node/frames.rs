@@ -31,6 +31,9 @@ impl Node {
         for news in frame.heights {
             self.heights_news(device, news);
         }
+        if !frame.memberships.is_empty() {
+            self.memberships_told(device, frame.memberships);
+        }
         if let Some(reason) = frame.bye
             && let Some(peer) = self.peers.get_mut(&device)
         {
@@ -49,10 +52,11 @@ impl Node {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
         }
-        if !self.admits(&conversation) {
+        if !self.admits(&conversation) && !self.is_own(&device) {
             self.not_admitted(device);
             return Ok(());
         }
+        self.begin_direct(&conversation);
         if let (Some(found), Some(held)) = (&entry.user, user)
             && *found != held
         {
@@ -223,8 +227,18 @@ impl Node {
         if to == self.me.user {
             return;
         }
-        for ((after, upto), durable) in [(stored, false), (durable, true)] {
-            self.tell_delivered(conversation, *author, &to, (after, upto), durable);
+        // What another of his devices has, he has already.
+        let others = talk
+            .members
+            .iter()
+            .filter(|(other, member)| **other != device && member.user == to);
+        let others = others.map(|(other, _)| talk.deliveries.of(other, author));
+        let had = others.fold(Acked::default(), |had, other| Acked {
+            stored: had.stored.max(other.stored),
+            durable: had.durable.max(other.durable),
+        });
+        for ((after, upto), had, durable) in [(stored, had.stored, false), (durable, had.durable, true)] {
+            self.tell_delivered(conversation, *author, &to, (after.max(had), upto), durable);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Who holds how much: what the others tell of it, and what they are told.
 
 use super::{
-    Ask, Effect, Node,
+    Effect, Node,
     knocks::is_private,
-    limits::{AUTHORS_MAX, CONVERSATIONS_MAX},
+    limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
     types::{Author, Conversation, DeviceId, Heights},
 };
@@ -22,15 +22,11 @@ impl Node {
         if left {
             return self.remove_member(&conversation, device);
         }
-        if !self.admits(&conversation) {
+        // An own device has taken it in under the same limit, or the user has opened it there.
+        if !self.admits(&conversation) && !self.is_own(&device) {
             return self.not_admitted(device);
         }
-        if let Some(partner) = self.partner(&conversation)
-            && !self.talks.contains_key(&conversation)
-        {
-            self.talk(&conversation);
-            self.effect(Effect::Registry(Ask::Watch(partner)));
-        }
+        self.begin_direct(&conversation);
         self.own_height_told(&conversation, &heights);
         self.heights_told(device, &conversation, heights);
         if is_private(&conversation)
@@ -82,16 +78,51 @@ impl Node {
         }
     }
 
-    /// Tells a device the heights of all that it shares.
-    pub(super) fn tell_all_heights(&mut self, device: DeviceId) {
-        let shared = self
-            .talks
-            .iter()
-            .filter(|(id, talk)| talk.takes_part(id) && talk.members.contains_key(&device));
-        let shared: Vec<_> = shared.map(|(conversation, _)| conversation.clone()).collect();
-        for conversation in shared {
+    /// Knocks where a device may be, and tells it the heights of all that it shares; an own one also in which rooms the user is.
+    pub(super) fn tell_all(&mut self, device: DeviceId) {
+        self.knock_everywhere(device);
+        if self.is_own(&device) {
+            self.tell_memberships(device);
+        }
+        let shared = self.talks.keys().filter(|id| self.has_member(id, &device));
+        let shared = shared.cloned().collect();
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.to_tell = shared;
+        }
+        self.tell_next_heights(device);
+    }
+
+    /// Tells a device the heights of some of the conversations of which it is still to be told. Where its queue was full, this goes on
+    /// with those that may not have had room, so that all have their turn.
+    pub(super) fn tell_next_heights(&mut self, device: DeviceId) {
+        let later = self.now.plus(TELL_PAUSE_MS);
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        let mut part = Vec::new();
+        while part.len() < TELL_AT_ONCE_MAX {
+            let from = part.last().or(peer.tell_from.as_ref());
+            let next = from.and_then(|from| peer.to_tell.range(from..).next());
+            let Some(next) = next.or(peer.to_tell.first()).cloned() else {
+                break;
+            };
+            peer.to_tell.remove(&next);
+            part.push(next);
+        }
+        peer.tell_from = part.first().cloned();
+        peer.tell_at = (!peer.to_tell.is_empty()).then_some(later);
+        self.retime = true;
+        // What was left meanwhile is the other side's no longer.
+        part.retain(|conversation| self.has_member(conversation, &device));
+        for conversation in part {
             self.tell_heights(&conversation, device, false);
         }
+    }
+
+    /// Whether the user is in a conversation and a device as well.
+    fn has_member(&self, conversation: &Conversation, device: &DeviceId) -> bool {
+        let talk = self.talks.get(conversation);
+        talk.is_some_and(|talk| talk.takes_part(conversation) && talk.members.contains_key(device))
     }
 
     /// Tells a device what is held of a conversation, and what of its own entries.

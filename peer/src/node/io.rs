@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    event::{Event, ReplayReason},
+    event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    memberships::Memberships,
+    people::{Deed, Wish},
     private::Invitation,
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
@@ -35,8 +37,8 @@ pub enum Liveness {
 /// Everything that can happen to a node.
 #[derive(Debug)]
 pub enum Input {
-    /// The process starts, and these rooms had not been left when the last one ended.
-    Start(Vec<RoomName>),
+    /// The process starts, and this was remembered of the rooms that the user is in.
+    Start(Memberships),
     /// The user wants to be in a room.
     Join(RoomName),
     /// The user wants to be in a private room, new or not.
@@ -47,6 +49,8 @@ pub enum Input {
     Leave(Conversation),
     /// The user says something.
     Write(Conversation, String),
+    /// The user asks about somebody.
+    People(Wish),
     /// The process is about to end: what waits is written, and the links say goodbye.
     Quit,
     /// Logged in at the registry.
@@ -112,6 +116,8 @@ pub enum Input {
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
     Salvaged(Conversation, Vec<Arc<Entry>>),
+    /// Something that the user must know and that changes nothing here.
+    Notice(Notice),
     /// Nothing but that time has passed.
     Tick,
 }
@@ -154,6 +160,8 @@ pub enum Effect {
         created: bool,
         /// Who is in it.
         members: Vec<UserName>,
+        /// The user has joined it at another device.
+        by_other_device: bool,
         /// What is held: what comes later is told by itself.
         held: Heights,
     },
@@ -166,8 +174,10 @@ pub enum Effect {
     Refused(Option<(UserName, DeviceId)>, String),
     /// Keep the invitation to a private room for the next start.
     KeepInvitation(Invitation),
-    /// Remember for the next start that these are the rooms that the user is in.
-    RememberRooms(Vec<RoomName>),
+    /// Do something about people.
+    People(Deed),
+    /// Remember for the next start in which rooms the user is.
+    RememberRooms(Memberships),
 }
 
 /// A question to the registry. It names private rooms as the registry does; so do its answers.

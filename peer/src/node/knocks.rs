@@ -30,9 +30,24 @@ impl Node {
 
     pub(super) fn join_private(&mut self, invitation: Invitation) {
         let room = invitation.room();
+        self.keep_invitation(invitation);
+        self.join(room);
+    }
+
+    /// Takes what is needed to be in a private room, for the next start as well.
+    pub(super) fn keep_invitation(&mut self, invitation: Invitation) {
         self.load_invitation(invitation.clone());
         self.effect(Effect::KeepInvitation(invitation));
-        self.join(room);
+    }
+
+    /// Another own device says that it is in a room. It has the secret, or it would not know the room: so it need not knock, but must
+    /// hear a knock, since it may not know yet that this device is there.
+    pub(super) fn known_there(&mut self, conversation: &Conversation, device: DeviceId) {
+        if is_private(conversation) && !self.talk(conversation).members.contains_key(&device) {
+            self.talk(conversation).named.remove(&device);
+            self.knock(conversation, device, true);
+        }
+        self.add_member(conversation, device, true);
     }
 
     /// A private room cannot be entered without its secret, whatever its id.

@@ -37,6 +37,25 @@ pub const MEMBERS_MAX: usize = 16_384;
 /// The most devices in a direct conversation, with the same decision.
 pub const DIRECT_MEMBERS_MAX: usize = 64;
 
+/// The most devices of a user, which is also what a registry admits: of the own ones, and half of what a direct conversation has. When
+/// it is reached, an own device that is not there is forgotten; where all are there, a further one is turned away.
+pub const OWN_DEVICES_MAX: usize = 32;
+
+/// The most rooms of which it is remembered whether the user is in them: more than a registry lets one device be in. When it is reached,
+/// those that he has left are forgotten, the least often changed first; where he is in all of them, a further one is his until the
+/// process ends and at this device alone.
+pub const MEMBERSHIPS_MAX: usize = 1_024;
+
+/// The greatest stamp of a membership, which nobody reaches by coming and going. A greater one is refused as misbehaviour.
+pub const STAMP_MAX: u64 = 1 << 48;
+
+/// Of so many conversations a link is told the heights at once. The rest follows, so many each time, and not faster than
+/// [`TELL_PAUSE_MS`]: all at once could be more than the link's queue takes, each time again.
+pub const TELL_AT_ONCE_MAX: usize = 128;
+
+/// The pause before the heights of further conversations are told, in milliseconds.
+pub const TELL_PAUSE_MS: u64 = 50;
+
 /// The most live links. A member's takes the place of one with whom no conversation is shared; any other further one is refused
 /// with a reason.
 pub const LINKS_MAX: usize = 1_024;
@@ -154,3 +173,11 @@ pub const PULL_SLOW_MS_MAX: u64 = 300_000;
 
 /// How long joining pulls what the members hold, in milliseconds, while own texts wait. Then they go out, and pulling goes on.
 pub const JOIN_PATIENCE_MS: u64 = 60_000;
+
+/// The most users of whose devices anything is remembered. When it is reached, the one is forgotten who was met the longest ago and is
+/// not trusted; where all are trusted, a further one is not remembered.
+pub const PEOPLE_MAX: usize = 4_096;
+
+/// The most devices of a user that are remembered. When it is reached, the one is forgotten that was met the longest ago, a trusted one
+/// only where all are; it is announced when it is back.
+pub const DEVICES_OF_USER_MAX: usize = 64;

@@ -1,10 +1,11 @@
 //! What a peer knows of another device, and the state of the link to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Millis,
     limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    memberships::MembershipNews,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Frame {
     pub acks: Vec<Ack>,
     /// What the other side holds.
     pub heights: Vec<HeightsNews>,
+    /// In which rooms the user is, as another own device says.
+    pub memberships: Vec<MembershipNews>,
     /// The other side closes the link.
     pub bye: Option<ByeReason>,
 }
@@ -39,6 +42,8 @@ pub enum Outgoing {
     Heights(HeightsNews),
     /// We have the secret of a private room.
     Knock(Knock),
+    /// In which rooms the user is; to own devices only.
+    Memberships(Vec<MembershipNews>),
 }
 
 /// Shows one who has the secret of a private room that the sender has it as well.
@@ -156,6 +161,12 @@ pub struct Peer {
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
+    /// The conversations of which its link is still to be told the heights.
+    pub to_tell: BTreeSet<Conversation>,
+    /// Where telling goes on: the first one that may not have been told.
+    pub tell_from: Option<Conversation>,
+    /// When it goes on.
+    pub tell_at: Option<Millis>,
 }
 
 impl Peer {
@@ -172,6 +183,9 @@ impl Peer {
             stopped: 0,
             failures: 0,
             heights: BTreeMap::new(),
+            to_tell: BTreeSet::new(),
+            tell_from: None,
+            tell_at: None,
         }
     }
 

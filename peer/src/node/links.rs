@@ -3,10 +3,11 @@
 use super::{
     Effect, Millis, Node, Now,
     event::Code,
-    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, REDIAL_MS_MAX},
+    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, OWN_DEVICES_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState, LinkUp, Peer, redial_ms, replaces},
     pulling,
-    types::DeviceId,
+    talk::Talk,
+    types::{Conversation, DeviceId},
 };
 
 impl Node {
@@ -26,6 +27,13 @@ impl Node {
         let has_room = self.links.len() < LINKS_MAX || self.is_member(&device) && self.drop_stranger();
         if !has_room {
             let message = format!("this peer has {LINKS_MAX} links, which is the limit");
+            return self.turn_away(&up, ByeReason::TooManyLinks, message);
+        }
+        if !self.has_room_for_own(&up.user, &device) {
+            let message = format!(
+                "{} has {OWN_DEVICES_MAX} other devices here, which is the limit",
+                up.user
+            );
             return self.turn_away(&up, ByeReason::TooManyLinks, message);
         }
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
@@ -57,6 +65,8 @@ impl Node {
                 return;
             }
         }
+        // Before the link counts, so that of all conversations it is told below, and not of each here.
+        self.join_directs(&up.user);
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         peer.user = up.user.clone();
         peer.address = Some(up.address);
@@ -77,10 +87,9 @@ impl Node {
         };
         self.links.insert(link, device);
         self.forget_told(device);
-        self.join_partner(&up.user);
+        self.meet(device);
         self.presence_changed(device);
-        self.knock_everywhere(device);
-        self.tell_all_heights(device);
+        self.tell_all(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
 
@@ -120,6 +129,8 @@ impl Node {
         };
         peer.link = LinkState::Down { retry_at };
         peer.heights.clear();
+        peer.to_tell.clear();
+        peer.tell_at = None;
         self.forget_told(device);
         for talk in self
             .talks
@@ -162,8 +173,11 @@ impl Node {
 
     pub(super) fn link_full(&mut self, link: LinkId) {
         let peer = self.links.get(&link).and_then(|device| self.peers.get_mut(device));
-        if let Some(LinkState::Up { full, .. }) = peer.map(|peer| &mut peer.link) {
+        if let Some(peer) = peer
+            && let LinkState::Up { full, .. } = &mut peer.link
+        {
             *full = true;
+            peer.tell_at = None;
         }
     }
 
@@ -173,14 +187,14 @@ impl Node {
             *full = false;
         }
         // What was not sent meanwhile is for the other side to pull.
-        self.knock_everywhere(device);
-        self.tell_all_heights(device);
+        self.tell_all(device);
     }
 
     /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
     /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
-        let is_member = self.talks.values().any(|talk| talk.members.contains_key(&device));
+        let has = |talk: &Talk| talk.members.contains_key(&device);
+        let is_member = self.is_own(&device) || self.talks.values().any(has);
         let Some(peer) = self.peers.get_mut(&device) else {
             return self.effect(Effect::Refused(None, why.into()));
         };
@@ -234,6 +248,14 @@ impl Node {
         for (conversation, device) in tell {
             self.tell_heights(&conversation, device, false);
         }
+        let more = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.tell_at.is_some_and(|at| at <= now.mono));
+        let more: Vec<DeviceId> = more.map(|(device, _)| *device).collect();
+        for device in more {
+            self.tell_next_heights(device);
+        }
     }
 
     fn dial_due(&mut self, now: Now) {
@@ -245,10 +267,8 @@ impl Node {
             if at > now.mono {
                 continue;
             }
-            let wanted = !self.quitting
-                && self.talks.iter().any(|(id, talk)| {
-                    talk.takes_part(id) && (talk.members.contains_key(device) || talk.named.contains(device))
-                });
+            let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.may_have(device);
+            let wanted = !self.quitting && (peer.user == self.me.user || self.talks.iter().any(shares));
             match &peer.address {
                 Some(address) if wanted => {
                     peer.link = LinkState::Dialing;

@@ -21,7 +21,10 @@
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
+//! | `own`, `memberships` | the user's other devices, and the rooms that all of them hold |
 //! | `presence` | what the registry says |
+//! | `people` | which devices users have, and whether they are trusted |
+//! | `who` | the members of a conversation |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
 //! | `flood` | how much of a device's entries is taken |
@@ -31,6 +34,7 @@
 mod access;
 #[cfg(test)]
 mod access_tests;
+pub mod account;
 pub mod clock;
 pub mod delivery;
 pub mod door;
@@ -47,8 +51,13 @@ mod knocks;
 pub mod limits;
 pub mod link;
 mod links;
+pub mod memberships;
+mod own;
+#[cfg(test)]
+mod own_tests;
 #[cfg(test)]
 mod pace_tests;
+pub mod people;
 mod presence;
 pub mod private;
 mod pulling;
@@ -60,6 +69,7 @@ pub mod talk;
 #[cfg(test)]
 mod testing;
 pub mod types;
+mod who;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -68,9 +78,11 @@ pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 use event::{Event, Line};
 use flood::Flood;
 use link::{LinkId, LinkState, Peer};
+use memberships::Memberships;
+use people::People;
 use replica::Replica;
 use sync::PullId;
-use talk::{Stage, Talk};
+use talk::Talk;
 use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
 
 /// Milliseconds by a clock that never goes back. Only differences mean something.
@@ -132,14 +144,18 @@ pub struct Node {
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
     talks: BTreeMap<Conversation, Talk>,
+    /// In which rooms the user is, at whichever device he has joined them.
+    memberships: Memberships,
     /// Direct conversations that wait for the registry's word on a user, with what was written meanwhile.
     opening: BTreeMap<UserName, VecDeque<String>>,
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
     flood: Flood,
+    people: People,
     /// The time of the input that is being handled.
     now: Millis,
+    wall: WallTime,
     next_heights_at: Millis,
     next_pull: u64,
     /// When something is due, computed anew after something has changed that could change it.
@@ -152,6 +168,7 @@ impl Node {
     /// A node that holds nothing yet. `encode` makes entries of drafts; `seed` drives what is left to chance.
     pub fn new(me: Identity, encode: Encode, seed: u64) -> Self {
         Self {
+            people: People::new(me.clone()),
             me,
             encode,
             rng: fastrand::Rng::with_seed(seed),
@@ -160,11 +177,13 @@ impl Node {
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
             talks: BTreeMap::new(),
+            memberships: Memberships::default(),
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
             flood: Flood::default(),
             now: Millis::default(),
+            wall: WallTime::default(),
             next_heights_at: Millis::default(),
             next_pull: 0,
             due: None,
@@ -187,21 +206,23 @@ impl Node {
 
     /// Decides what an input leads to.
     pub fn handle(&mut self, input: Input, now: Now) -> Step {
-        self.now = now.mono;
+        (self.now, self.wall) = (now.mono, now.wall);
         // On the path of a message no timer changes, unless the code that changes it says so.
         self.retime |= !matches!(
             input,
             Input::Write(..) | Input::Frame(..) | Input::Durable(..) | Input::History(..) | Input::Tick
         );
         match input {
-            Input::Start(rooms) => self.start(rooms, now),
+            Input::Start(memberships) => self.start(memberships, now),
             Input::Join(room) => self.join(room),
             Input::JoinPrivate(invitation) => self.join_private(invitation),
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
+            Input::People(wish) => self.wish(wish),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::Quit => self.quit(now),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
             Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),
@@ -244,7 +265,7 @@ impl Node {
     fn compute_due(&self) -> Option<Millis> {
         let dials = self.peers.values().filter_map(|peer| match peer.link {
             LinkState::Down { retry_at } => retry_at,
-            _ => None,
+            _ => peer.tell_at,
         });
         let talks = self.talks.values().filter_map(|talk| {
             let pulls = pulling::next_due(talk);
@@ -262,6 +283,11 @@ impl Node {
     /// The conversations that are known, with the state of each.
     pub fn talks(&self) -> &BTreeMap<Conversation, Talk> {
         &self.talks
+    }
+
+    /// In which rooms the user is.
+    pub fn memberships(&self) -> &Memberships {
+        &self.memberships
     }
 
     /// The other devices that are known.
@@ -284,68 +310,9 @@ impl Node {
         talk.waiting_texts.is_empty() && talk.author.is_none_or(stored)
     }
 
-    /// The members of a conversation with what is known of each, sorted by name.
-    pub fn who(&self, conversation: &Conversation) -> Vec<event::Member> {
-        let Some(talk) = self.talks.get(conversation) else {
-            return Vec::new();
-        };
-        let member = |user: UserName| event::Member {
-            me: user == self.me.user,
-            user,
-            online: false,
-            version: None,
-            refused: 0,
-        };
-        let mut members: BTreeMap<UserName, event::Member> = BTreeMap::new();
-        let mut me = member(self.me.user.clone());
-        (me.online, me.version) = (true, Some(talk.replica.version()));
-        members.insert(me.user.clone(), me);
-        if let Conversation::Direct(pair) = conversation {
-            let user = pair.other(&self.me.user);
-            members
-                .entry(user.clone())
-                .or_insert_with(|| member(self.shown_name(user)));
-        }
-        for (device, known) in &talk.members {
-            let version = self.known_version(conversation, talk, device);
-            let entry = members
-                .entry(known.user.clone())
-                .or_insert_with(|| member(known.user.clone()));
-            entry.online |= self.is_online(device);
-            entry.version = entry.version.max(version);
-            let refused = self.peers.get(device).map_or(0, |peer| peer.refused);
-            entry.refused = entry.refused.saturating_add(refused);
-        }
-        members.into_values().collect()
-    }
-
-    /// How many entries a device is known to hold: those that it has told of, that it has acked, and that it wrote.
-    fn known_version(&self, conversation: &Conversation, talk: &Talk, device: &DeviceId) -> Option<u64> {
-        let mut heights = self.peers.get(device)?.heights.get(conversation)?.clone();
-        for (author, log) in talk.replica.authors() {
-            let known = if author.device == *device {
-                log.height()
-            } else {
-                talk.deliveries.of(device, author).stored
-            };
-            if known > heights.of(author) {
-                heights.0.insert(*author, known);
-            }
-        }
-        Some(heights.version())
-    }
-
-    fn shown_name(&self, user: &UserName) -> UserName {
-        self.peers
-            .values()
-            .find(|peer| peer.user == *user)
-            .map_or_else(|| user.clone(), |peer| peer.user.clone())
-    }
-
-    /// Whether a device is in any conversation that is known, or is said to be.
+    /// Whether a device is in any conversation that is known, or is said to be, or is another one of this user.
     fn is_member(&self, device: &DeviceId) -> bool {
-        let mut talks = self.talks.values();
-        talks.any(|talk| talk.members.contains_key(device) || talk.named.contains(device))
+        self.is_own(device) || self.talks.values().any(|talk| talk.may_have(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {
@@ -373,14 +340,5 @@ impl Node {
             .get(&entry.author)
             .map_or_else(|| self.me.user.clone(), |log| log.user.clone());
         Line::of(entry, user, version)
-    }
-
-    fn remember_rooms(&mut self) {
-        let rooms = self.talks.iter().filter_map(|(conversation, talk)| match conversation {
-            Conversation::Room(room) if talk.stage != Stage::Closed => Some(room.clone()),
-            _ => None,
-        });
-        let rooms = rooms.collect();
-        self.effect(Effect::RememberRooms(rooms));
     }
 }

@@ -48,7 +48,7 @@ fn who_trickles_his_history_is_left_and_the_others_are_asked() {
     assert_eq!(alice.held(), held);
     alice.brings(&pull, &BOB.chain(1, 10));
     alice.ends(&pull);
-    assert_eq!((alice.sent(), synced(&alice)), (1, 1));
+    assert_eq!((alice.wrote(), synced(&alice)), (1, 1));
     assert_eq!(alice.held_of(BOB), 10);
 }
 
@@ -85,10 +85,10 @@ fn joining_ends_after_its_patience_and_pulling_goes_on() {
         alice.brings(&pull, parts.next().unwrap());
         alice.pass_until(alice.now + 1_000);
     }
-    assert_eq!((alice.sent(), synced(&alice)), (0, 0));
+    assert_eq!((alice.wrote(), synced(&alice)), (0, 0));
     assert!(alice.pulls.len() > 1, "it was planned anew after {PULL_MS_MAX} ms");
     alice.pass_until(JOIN_PATIENCE_MS);
-    assert_eq!((alice.sent(), synced(&alice)), (1, 1));
+    assert_eq!((alice.wrote(), synced(&alice)), (1, 1));
     let pull = alice.last_pull();
     let held = alice.held_of(MALLORY);
     alice.brings(&pull, parts.next().unwrap());

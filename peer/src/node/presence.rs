@@ -25,10 +25,7 @@ impl Node {
                 self.effect(Effect::Registry(Ask::Join(room)));
             }
         }
-        let partners: Vec<_> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
-        for user in partners {
-            self.effect(Effect::Registry(Ask::Watch(user)));
-        }
+        self.watch_users();
     }
 
     pub(super) fn registry_down(&mut self, reason: String) {
@@ -76,17 +73,10 @@ impl Node {
             .is_some_and(|talk| matches!(talk.stage, Stage::Asking(_)));
         match refused {
             Some(reason) if asking => {
-                // A room that an earlier run was in is not forgotten: it may be full today and not tomorrow.
-                let asked = self
-                    .talk(&conversation)
-                    .entering()
-                    .is_some_and(|entering| entering.announce);
+                // A room that the user was in before is not forgotten: it may be full today and not tomorrow.
                 let talk = self.talk(&conversation);
                 talk.stage = Stage::Closed;
                 let unsent = std::mem::take(&mut talk.waiting_texts).len();
-                if asked {
-                    self.remember_rooms();
-                }
                 self.not_entered(
                     conversation,
                     Code::Refused,
@@ -110,7 +100,7 @@ impl Node {
         for peer in peers {
             self.learn(peer, now);
         }
-        self.join_partner(user);
+        self.join_directs(user);
         self.opened(user, now);
     }
 
@@ -135,7 +125,7 @@ impl Node {
         let device = peer.device;
         if liveness == Liveness::Here {
             if self.learn(peer, now) {
-                self.join_partner(user);
+                self.join_directs(user);
             }
         } else {
             self.unlist(device);
@@ -187,7 +177,7 @@ impl Node {
     /// Takes in where a device is; false for the own one, and for a device that is known to be another user's.
     fn learn(&mut self, peer: PeerAddress, now: Now) -> bool {
         let PeerAddress { user, device, address } = peer;
-        if device == self.me.device {
+        if device == self.me.device || !self.has_room_for_own(&user, &device) {
             return false;
         }
         let known = self.peers.entry(device).or_insert_with(|| Peer::new(user.clone()));
@@ -212,23 +202,6 @@ impl Node {
         }
         self.presence_changed(device);
         self.forget_stranger(device);
-    }
-
-    /// Puts the devices of a user into the direct conversation with him, if there is one.
-    pub(super) fn join_partner(&mut self, user: &UserName) {
-        let conversation = Conversation::direct(&self.me.user, user);
-        if *user == self.me.user || !(self.talks.contains_key(&conversation) || self.opening.contains_key(user)) {
-            return;
-        }
-        let devices: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.user == *user)
-            .map(|(device, _)| *device)
-            .collect();
-        for device in devices {
-            self.add_member(&conversation, device, true);
-        }
     }
 
     /// Puts a device into a conversation, and says so if it is news and `announce`.
@@ -261,6 +234,9 @@ impl Node {
         if announce {
             self.presence_changed(device);
         }
+        if new {
+            self.meet(device);
+        }
         if new && link.is_some() {
             self.tell_heights(conversation, device, true);
         } else if new {
@@ -281,18 +257,18 @@ impl Node {
             peer.heights.remove(conversation);
         }
         self.forget_stranger(device);
-        let elsewhere = self
-            .talk(conversation)
-            .members
-            .values()
-            .any(|other| other.user == member.user);
-        if member.told_online && !elsewhere {
-            let conversation = conversation.clone();
+        let members = self.talk(conversation).members.values();
+        let others: Vec<bool> = members
+            .filter(|other| other.user == member.user)
+            .map(|other| other.told_online)
+            .collect();
+        // He goes with the last of his devices that is there, and has left with the last one of all.
+        if member.told_online && !others.contains(&true) && member.user != self.me.user {
             self.tell(Event::Presence(Presence {
                 user: member.user,
                 online: false,
-                conversation,
-                left: true,
+                conversation: conversation.clone(),
+                left: others.is_empty(),
             }));
         }
     }

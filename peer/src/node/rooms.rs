@@ -7,26 +7,35 @@ use super::{
     event::{Code, Event, Notice, ReplayReason},
     limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
+    memberships::Memberships,
     replica::Replica,
     talk::{Entering, Stage, Talk},
     types::{Author, Body, Conversation, RoomName, UserName},
 };
 
 impl Node {
-    pub(super) fn start(&mut self, rooms: Vec<RoomName>, now: Now) {
+    pub(super) fn start(&mut self, memberships: Memberships, now: Now) {
+        let rooms: Vec<_> = memberships.rooms().cloned().collect();
+        self.memberships = memberships;
         for room in rooms {
             let Some(at_registry) = self.at_registry(&room) else {
                 self.not_invited(&room);
                 continue;
             };
-            self.enter(Conversation::Room(room), false);
+            self.enter(Conversation::Room(room), false, false);
             self.effect(Effect::Registry(Ask::Join(at_registry)));
         }
-        let partners: Vec<UserName> = self.talks.keys().filter_map(|talk| self.partner(talk)).collect();
-        for user in partners {
+        self.watch_users();
+        self.next_heights_at = now.mono;
+    }
+
+    /// Asks the registry to tell of the user's other devices, and of all with whom there is a direct conversation.
+    pub(super) fn watch_users(&mut self) {
+        let partners = self.talks.keys().filter_map(|talk| self.partner(talk));
+        let users: Vec<UserName> = std::iter::once(self.me.user.clone()).chain(partners).collect();
+        for user in users {
             self.effect(Effect::Registry(Ask::Watch(user)));
         }
-        self.next_heights_at = now.mono;
     }
 
     /// The user with whom a direct conversation is; none in a room and in notes.
@@ -41,15 +50,14 @@ impl Node {
         let Some(at_registry) = self.at_registry(&room) else {
             return self.not_invited(&room);
         };
-        self.enter(Conversation::Room(room), true);
-        self.remember_rooms();
+        self.enter(Conversation::Room(room), true, false);
         self.effect(Effect::Registry(Ask::Join(at_registry)));
     }
 
     pub(super) fn open(&mut self, user: UserName, now: Now) {
         if user == self.me.user {
             let conversation = Conversation::direct(&user, &user);
-            self.enter(conversation.clone(), true);
+            self.enter(conversation.clone(), true, false);
             return self.entered(&conversation, false, now);
         }
         self.opening.entry(user.clone()).or_default();
@@ -60,8 +68,7 @@ impl Node {
     pub(super) fn opened(&mut self, user: &UserName, now: Now) {
         let Some(texts) = self.opening.remove(user) else { return };
         let conversation = Conversation::direct(&self.me.user, user);
-        self.effect(Effect::Registry(Ask::Watch(user.clone())));
-        self.enter(conversation.clone(), true);
+        self.enter(conversation.clone(), true, false);
         self.talk(&conversation).waiting_texts.extend(texts);
         self.entered(&conversation, false, now);
     }
@@ -95,18 +102,24 @@ impl Node {
             .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), me, None))
     }
 
-    fn enter(&mut self, conversation: Conversation, announce: bool) {
+    pub(super) fn enter(&mut self, conversation: Conversation, announce: bool, by_other_device: bool) {
+        self.begin_direct(&conversation);
         let talk = self.talk(&conversation);
         // Entering again starts over, without forgetting what a first attempt still owes the user.
         let announce = announce || talk.entering().is_some_and(|entering| entering.announce);
         talk.stage = Stage::Asking(Entering {
             announce,
+            by_other_device,
             ..Entering::default()
         });
     }
 
     /// Who else is there is known as far as it can be: says so, and asks them what they hold.
     pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, now: Now) {
+        if let Conversation::Room(room) = conversation {
+            // Not before: a room that the registry refuses is none of the user's, at no device.
+            self.membership_changed(room, true);
+        }
         let devices: Vec<_> = self.talk(conversation).members.keys().copied().collect();
         let reachable = devices.into_iter().filter_map(|device| {
             let peer = self.peers.get(&device)?;
@@ -122,7 +135,7 @@ impl Node {
         entering.waiting = reachable.iter().map(|(device, _)| *device).chain(named).collect();
         entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
         entering.knocks_until = talk.private.is_some().then(|| now.mono.plus(KNOCK_WAIT_MS));
-        let announce = entering.announce;
+        let (announce, by_other_device) = (entering.announce, entering.by_other_device);
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
         if announce {
@@ -139,6 +152,7 @@ impl Node {
                 conversation: conversation.clone(),
                 created,
                 members,
+                by_other_device,
                 held,
             });
         }
@@ -191,6 +205,18 @@ impl Node {
             let title = conversation.label(&self.me.user);
             return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
+        self.go_out(conversation, false);
+        if let Conversation::Room(room) = conversation {
+            self.membership_changed(room, false);
+        }
+    }
+
+    /// The user is in a conversation no longer.
+    pub(super) fn go_out(&mut self, conversation: &Conversation, by_other_device: bool) {
+        let left = Event::Left {
+            conversation: conversation.clone(),
+            by_other_device,
+        };
         let talk = self.talk(conversation);
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
@@ -203,7 +229,7 @@ impl Node {
         }
         let Conversation::Room(room) = conversation else {
             self.talk(conversation).stage = Stage::Closed;
-            return self.tell(Event::Left(conversation.clone()));
+            return self.tell(left);
         };
         self.forget_pull(conversation);
         let talk = self.talk(conversation);
@@ -235,8 +261,7 @@ impl Node {
         if let Some(room) = self.at_registry(room) {
             self.effect(Effect::Registry(Ask::Leave(room)));
         }
-        self.tell(Event::Left(conversation.clone()));
-        self.remember_rooms();
+        self.tell(left);
     }
 
     pub(super) fn write(&mut self, conversation: &Conversation, text: String, now: Now) {

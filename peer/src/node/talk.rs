@@ -29,6 +29,8 @@ pub enum Stage {
 pub struct Entering {
     /// The user asked for it and is told; otherwise it is taken up again where the last run left it.
     pub announce: bool,
+    /// The user has joined it at another device, and this one follows.
+    pub by_other_device: bool,
     /// Members that have not answered what they hold.
     pub waiting: BTreeSet<DeviceId>,
     /// From whom entries were pulled.
@@ -100,6 +102,11 @@ pub struct Talk {
 }
 
 impl Talk {
+    /// Whether a device is in it, or is said to be.
+    pub fn may_have(&self, device: &DeviceId) -> bool {
+        self.members.contains_key(device) || self.named.contains(device)
+    }
+
     /// A conversation around what is held of it.
     pub fn new(replica: Replica, me: DeviceId, resume: Option<u64>) -> Self {
         // What was read back from the disk was synced when the log was opened.

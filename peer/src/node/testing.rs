@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, hash::Hasher as _, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
+    Ask, DeliveryNews, Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
     link::{Frame, HeightsNews, LinkId, LinkUp, Outgoing},
+    memberships::{Membership, MembershipNews, Memberships},
+    people::Deed,
     sync::PullId,
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
@@ -30,6 +32,15 @@ fn encode(draft: Draft) -> Arc<Entry> {
 
 pub(super) fn room() -> Conversation {
     Conversation::Room(room_name())
+}
+
+/// News of a room that is not private.
+pub(super) fn membership(room: RoomName, stamp: u64, is_in: bool) -> MembershipNews {
+    MembershipNews {
+        room,
+        membership: Membership { stamp, is_in },
+        invitation: None,
+    }
 }
 
 pub(super) fn room_name() -> RoomName {
@@ -69,10 +80,21 @@ impl Other {
 
     /// The entry after `last`, which has seen entries of others that have the Lamport time 1.
     pub(super) fn write(self, incarnation: u64, last: Option<&Entry>, seen: &[Seen]) -> Arc<Entry> {
+        self.write_in(room(), incarnation, last, seen)
+    }
+
+    /// The same in another conversation.
+    pub(super) fn write_in(
+        self,
+        conversation: Conversation,
+        incarnation: u64,
+        last: Option<&Entry>,
+        seen: &[Seen],
+    ) -> Arc<Entry> {
         let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
         greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
         encode(Draft {
-            conversation: room(),
+            conversation,
             author: self.author(incarnation),
             seq: last.map(|last| last.seq).unwrap_or_default().next(),
             user: last.is_none().then(|| self.user()),
@@ -113,10 +135,17 @@ pub(super) struct Alice {
     pub(super) now: u64,
     pub(super) pulls: Vec<Pulled>,
     pub(super) stopped: Vec<PullId>,
-    pub(super) sends: Vec<(DeviceId, Outgoing)>,
     /// Devices that were asked by a call what they hold.
-    pub(super) asked: Vec<DeviceId>,
+    pub(super) called: Vec<DeviceId>,
     pub(super) events: Vec<Event>,
+    pub(super) deeds: Vec<Deed>,
+    /// What went out over links.
+    pub(super) sent: Vec<(LinkId, Outgoing)>,
+    pub(super) dialled: Vec<DeviceId>,
+    pub(super) asked: Vec<Ask>,
+    pub(super) delivered: Vec<DeliveryNews>,
+    /// Which conversations she is said to have joined, and whether by another device.
+    pub(super) joined: Vec<(Conversation, bool)>,
 }
 
 impl Alice {
@@ -138,11 +167,16 @@ impl Alice {
             now: 0,
             pulls: Vec::new(),
             stopped: Vec::new(),
-            sends: Vec::new(),
-            asked: Vec::new(),
+            called: Vec::new(),
             events: Vec::new(),
+            deeds: Vec::new(),
+            sent: Vec::new(),
+            dialled: Vec::new(),
+            asked: Vec::new(),
+            delivered: Vec::new(),
+            joined: Vec::new(),
         };
-        alice.input(Input::Start(Vec::new()));
+        alice.input(Input::Start(Memberships::default()));
         alice.input(Input::RegistryUp { hosting: false });
         alice.input(Input::Join(room_name()));
         alice.input(Input::RoomJoined {
@@ -177,12 +211,18 @@ impl Alice {
                     ..
                 } => self.pulls.push(Pulled { id, from, heights }),
                 Effect::StopPull(id) => self.stopped.push(id),
-                Effect::Send(LinkId(number), what) => {
-                    let to = DeviceId([u8::try_from(number).unwrap(); 32]);
-                    self.sends.push((to, what));
-                }
-                Effect::AskVersion(device, ..) => self.asked.push(device),
+                Effect::AskVersion(device, ..) => self.called.push(device),
                 Effect::Tell(event) => self.events.push(event),
+                Effect::People(deed) => self.deeds.push(deed),
+                Effect::Send(link, what) => self.sent.push((link, what)),
+                Effect::Dial(device, _) => self.dialled.push(device),
+                Effect::Registry(ask) => self.asked.push(ask),
+                Effect::TellDelivered(news) => self.delivered.push(news),
+                Effect::TellJoined {
+                    conversation,
+                    by_other_device,
+                    ..
+                } => self.joined.push((conversation, by_other_device)),
                 _ => {}
             }
         }
@@ -200,6 +240,10 @@ impl Alice {
             );
         }
         self.now = then;
+    }
+
+    pub(super) fn unlink(&mut self, other: Other) {
+        self.input(Input::LinkDown(LinkId(other.0.into()), "gone".into()));
     }
 
     pub(super) fn link(&mut self, other: Other) {
@@ -279,7 +323,7 @@ impl Alice {
         self.held().iter().map(of).sum()
     }
 
-    pub(super) fn sent(&self) -> usize {
+    pub(super) fn wrote(&self) -> usize {
         self.count(|event| matches!(event, Event::Sent(_)))
     }
 

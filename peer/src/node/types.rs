@@ -6,6 +6,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use bytes::Bytes;
 pub use peerchat_proto::names::{NameError, RoomName, UserName};
 
+/// Who asks another peer for what it holds, as the certificate of the connection says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Whose device it is.
+    pub user: UserName,
+    /// Which one.
+    pub device: DeviceId,
+}
+
 /// One installation of a user: the public half of its Ed25519 key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub [u8; 32]);

@@ -3,10 +3,12 @@
 mod table;
 
 pub use self::table::COMMANDS;
+use crate::driver::request::AccountAsk;
 use crate::node::{
     door::{Called, Door, DoorError},
     event::{Code, Notice},
     limits::TEXT_BYTES_MAX,
+    people::Wish,
     private::Invitation,
     types::{NameError, RoomName, UserName},
 };
@@ -57,6 +59,10 @@ pub enum Command {
     Search(String),
     /// Show how much is held.
     Version,
+    /// Something about the own account.
+    Account(AccountAsk),
+    /// Ask something about somebody.
+    People(Wish),
     /// Explain one command, or all.
     Help(Option<&'static Spec>),
     /// End.
@@ -175,6 +181,28 @@ fn read_msg(spec: &Spec, rest: &str) -> Result<Command, Notice> {
         text => Some(checked_text(text)?),
     };
     Ok(Command::Msg { user, text })
+}
+
+/// A user, and nothing else.
+fn only_user(spec: &Spec, rest: &str) -> Result<UserName, Notice> {
+    let name = one_word(rest).ok_or_else(|| spec.misused())?;
+    user(name.strip_prefix('@').unwrap_or(name))
+}
+
+fn read_untrust(spec: &Spec, rest: &str) -> Result<Command, Notice> {
+    let wish = match rest.split_once(char::is_whitespace) {
+        None => Wish::Untrust(only_user(spec, rest)?),
+        Some((name, device)) => {
+            let device = one_word(device.trim_start()).ok_or_else(|| spec.misused())?;
+            // The … is how the screen shortens an id, and may have been copied with it.
+            let device = device.trim_end_matches('…');
+            if device.is_empty() || !device.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(spec.misused());
+            }
+            Wish::Forget(only_user(spec, name)?, device.to_owned())
+        }
+    };
+    Ok(Command::People(wish))
 }
 
 fn find(name: &str) -> Result<&'static Spec, Notice> {

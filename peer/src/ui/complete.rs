@@ -140,7 +140,7 @@ mod tests {
             users: list(&["@Bob", "@carol"]),
             open: list(&["#dev", "@carol"]),
         };
-        let cases: [(&str, usize, &[&str]); 14] = [
+        let cases: [(&str, usize, &[&str]); 17] = [
             ("/jo", 0, &["/join"]),
             ("/h", 0, &["/history", "/help"]),
             ("/join ", 6, &["#dev", "#lobby", "#大厅"]),
@@ -150,6 +150,9 @@ mod tests {
             ("/msg @C", 5, &["@carol"]),
             ("/msg bob ask ca", 13, &[]),
             ("/msg bob ask @ca", 13, &["@carol"]),
+            ("/ver", 0, &["/version", "/verify"]),
+            ("/trust b", 7, &["@Bob"]),
+            ("/verify @c", 8, &["@carol"]),
             ("/switch ", 8, &["#dev", "@carol"]),
             ("/help hi", 6, &["history"]),
             ("see #l", 4, &["#lobby"]),

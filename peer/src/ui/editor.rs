@@ -24,6 +24,7 @@ use rustyline::{
     validate::Validator,
 };
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use super::{
     colour::Paint,
@@ -139,8 +140,15 @@ pub(super) fn read_lines(
     history: Option<&PathBuf>,
 ) {
     while let Ok(prompt) = prompts.recv() {
-        let input = read_line(&mut editor, &format!("\n{prompt}"));
+        let mut input = read_line(&mut editor, &format!("\n{prompt}"));
         if let Input::Line(line) = &input
+            && let Some(given) = line.trim_end().strip_prefix("/passwd")
+        {
+            // Never among the lines that are remembered.
+            if given.is_empty() {
+                input = Input::Line(new_password(&mut editor).unwrap_or_default());
+            }
+        } else if let Input::Line(line) = &input
             && !line.trim().is_empty()
             && line.len() <= HISTORY_LINE_BYTES_MAX
             && !has_secret(line)
@@ -196,6 +204,20 @@ fn confirm(editor: &mut LineEditor, text: &str) -> bool {
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
 }
 
+/// Asks for a new password twice, without showing it. The command that sets it; none where the two are not the same.
+fn new_password(editor: &mut LineEditor) -> Option<String> {
+    set_stage(editor, Stage::Secret);
+    let first = Zeroizing::new(editor.readline("New password: ").ok()?);
+    set_stage(editor, Stage::Secret);
+    let second = Zeroizing::new(editor.readline("The same again: ").ok()?);
+    if *first != *second {
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "! these were not the same; nothing is changed");
+        return None;
+    }
+    Some(format!("/passwd {}", *first))
+}
+
 fn set_stage(editor: &LineEditor, stage: Stage) {
     if let Some(assistant) = editor.helper() {
         assistant.stage.set(stage);
@@ -206,6 +228,8 @@ fn set_stage(editor: &LineEditor, stage: Stage) {
 enum Stage {
     Typing,
     Asking,
+    /// What is typed is nobody else's business.
+    Secret,
     /// The line was entered: it is painted for the last time.
     Entered,
 }
@@ -283,6 +307,9 @@ impl Highlighter for Assistant {
     }
 
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if self.stage.get() == Stage::Secret {
+            return Cow::Owned("•".repeat(line.chars().count()));
+        }
         let command = complete::command_line(line);
         match (self.stage.get(), command) {
             (Stage::Entered, Some(_)) => {
@@ -307,7 +334,7 @@ impl Highlighter for Assistant {
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        if kind == CmdKind::ForcedRefresh {
+        if kind == CmdKind::ForcedRefresh && self.stage.get() != Stage::Secret {
             self.shared.set_open(false);
             self.stage.set(Stage::Entered);
         }

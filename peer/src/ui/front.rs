@@ -131,6 +131,9 @@ impl<Z: TimeZone> TextFront<Z> {
             self.out += &self.render.message(line, show);
             return;
         }
+        if line.user == *self.session.me() {
+            return;
+        }
         let first = self
             .session
             .unread()
@@ -205,9 +208,12 @@ impl<Z: TimeZone> TextFront<Z> {
                 conversation,
                 invitation,
             } => self.out += &self.render.invitation(conversation, invitation),
-            Event::Left(conversation) => {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => {
                 self.shown.remove(conversation);
-                self.out += &self.render.left(conversation);
+                self.out += &self.render.left(conversation, *by_other_device);
             }
             Event::Who {
                 conversation,
@@ -217,6 +223,8 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::List { own, rooms } => {
                 self.out += &self.render.list(own, rooms.as_deref(), self.session.current());
             }
+            Event::Account(news) => self.out += &self.render.account(news),
+            Event::People(news) => self.out += &self.render.people(news),
             Event::Registry(state) => self.registry(state),
             Event::Notice(notice) => {
                 self.refused |= notice.code.is_refusal();

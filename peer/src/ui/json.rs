@@ -1,10 +1,11 @@
 //! The JSON mode: one object per line. Scripts rely on names, fields and order: add kinds, and fields at the end; change nothing.
 
 mod object;
+mod people;
 
 use std::io::{self, Write};
 
-use self::object::{Message, Object, Own, Person, Room};
+use self::object::{Device, Message, Object, Own, Person, Room};
 use super::{
     Front,
     command::COMMANDS,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     driver::request::Request,
     node::{
+        account::AccountNews,
         event::{
             Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason,
         },
@@ -36,7 +38,19 @@ pub fn print_error(code: Code, message: &str, out: &mut dyn Write) -> io::Result
             message,
         },
     );
-    out.write_all(line.as_bytes())
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+/// Writes news of the account before the chat has begun, as one object.
+///
+/// # Errors
+/// Writing fails.
+pub fn print_account(news: &AccountNews, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    JsonFront::write(&mut line, &account(news));
+    out.write_all(line.as_bytes())?;
+    out.flush()
 }
 
 /// The JSON mode: turns lines into requests and events into lines.
@@ -136,6 +150,7 @@ impl JsonFront {
             version: joined.version,
             members: joined.members.iter().map(UserName::shown).collect(),
             created: joined.created,
+            by_other_device: joined.by_other_device,
         };
         self.put(&object);
         self.put_replayed(&joined.replay);
@@ -215,8 +230,12 @@ impl JsonFront {
                 conversation: self.title(conversation),
                 invitation: invitation.text().to_string(),
             },
-            Event::Left(conversation) => Object::Left {
+            Event::Left {
+                conversation,
+                by_other_device,
+            } => Object::Left {
                 conversation: self.title(conversation),
+                by_other_device: *by_other_device,
             },
             Event::Who {
                 conversation,
@@ -241,6 +260,8 @@ impl JsonFront {
                     rooms,
                 }
             }
+            Event::Account(news) => account(news),
+            Event::People(news) => people::object(news),
             Event::Registry(state) => registry(state),
             Event::Bye => Object::Bye,
         };
@@ -273,6 +294,8 @@ impl JsonFront {
             online: member.online,
             version: member.version,
             refused: member.refused,
+            devices: member.devices,
+            trust: people::trust(member.trust),
         };
         Object::Who {
             conversation: self.title(conversation),
@@ -289,6 +312,37 @@ fn registry(state: &RegistryState) -> Object<'_> {
         RegistryState::Lost { reason } => ("lost", Some(reason.as_str())),
     };
     Object::Registry { state, reason }
+}
+
+fn account(news: &AccountNews) -> Object<'_> {
+    match news {
+        AccountNews::Devices { devices, has_password } => Object::Devices {
+            devices: devices
+                .iter()
+                .map(|device| Device {
+                    device: device.device.to_string(),
+                    label: &device.label,
+                    added_at: time::rfc3339(device.added),
+                    seen_at: time::rfc3339(device.seen),
+                    online: device.online,
+                    here: device.here,
+                })
+                .collect(),
+            has_password: *has_password,
+        },
+        AccountNews::Approved { device, label } => Object::Approved {
+            device: device.to_string(),
+            label,
+        },
+        AccountNews::Revoked(device) => Object::Revoked {
+            device: device.to_string(),
+        },
+        AccountNews::PasswordSet => Object::PasswordSet,
+        AccountNews::Code { code, valid_s } => Object::Link {
+            code,
+            valid_s: *valid_s,
+        },
+    }
 }
 
 impl Front for JsonFront {

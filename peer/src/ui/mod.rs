@@ -8,6 +8,7 @@ pub mod colour;
 pub mod command;
 mod complete;
 mod editor;
+pub mod entrance;
 pub mod find;
 mod front;
 mod help;
@@ -101,13 +102,15 @@ trait Front {
     fn take_output(&mut self) -> Option<Output>;
 }
 
-/// Runs the user interface until the peer says bye: with a prompt on a terminal, with plain lines elsewhere, or with JSON.
+/// Runs the user interface until the peer says bye: with a prompt on a terminal, with plain lines elsewhere, or with JSON. `lines`
+/// are those of a pipe that is read already.
 ///
 /// # Errors
 /// The threads for input and output cannot be started.
 pub async fn run(
     requests: mpsc::Sender<Request>,
     events: mpsc::Receiver<Event>,
+    lines: Option<mpsc::Receiver<Input>>,
     options: Options,
 ) -> io::Result<Ending> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -115,7 +118,10 @@ pub async fn run(
     if !options.json && is_terminal && !dumb {
         return repl::run(requests, events, options).await;
     }
-    let lines = input::read_stdin()?;
+    let lines = match lines {
+        Some(lines) => lines,
+        None => input::read_stdin()?,
+    };
     let (output, writer) = output::write_stdout()?;
     let ending = if options.json {
         pump(

@@ -4,7 +4,9 @@
 //! fit there stands below with an indent. Since every control character in it is made visible first, no text can look like
 //! another message or drive the terminal.
 
+mod account;
 mod message;
+mod people;
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,15 +14,18 @@ use std::collections::BTreeMap;
 use chrono::{NaiveDate, TimeZone};
 
 pub use self::message::Show;
-use super::{colour::Paint, safe::visible_line, width};
+use super::{colour::Paint, safe::visible_line, time, width};
 use crate::node::{
     event::{Joined, Notice, Presence, Ready, RegistryState},
     private::Invitation,
-    types::{Conversation, UserName},
+    types::{Conversation, UserName, WallTime},
 };
 
 /// Below so many entries a pull is over before anybody could read how far it is.
 const PROGRESS_FROM: u64 = 2_000;
+
+/// What is said where this device follows another one.
+const AS_ELSEWHERE: &str = ", as at another of your devices";
 
 /// Turns what the peer tells into lines, each with its end.
 #[derive(Debug)]
@@ -116,12 +121,13 @@ impl<Z: TimeZone> Renderer<Z> {
             Conversation::Room(_) if joined.created => "is new: you created it",
             Conversation::Room(_) => "joined",
         };
+        let where_else = if joined.by_other_device { AS_ELSEWHERE } else { "" };
         let version = match joined.version {
             0 => String::new(),
             1 => "; 1 message is kept here".to_owned(),
             version => format!("; {version} messages are kept here"),
         };
-        self.quiet(&[&format!("→ {title} {how}{with}{version}")])
+        self.quiet(&[&format!("→ {title} {how}{with}{where_else}{version}")])
     }
 
     /// What others enter a private room with, in a line of its own that is never broken.
@@ -134,9 +140,10 @@ impl<Z: TimeZone> Renderer<Z> {
     }
 
     /// A conversation was left.
-    pub fn left(&self, conversation: &Conversation) -> String {
+    pub fn left(&self, conversation: &Conversation, by_other_device: bool) -> String {
         let title = self.title(conversation);
-        self.quiet(&[&format!("← {title} left; what was said stays on your disk")])
+        let where_else = if by_other_device { AS_ELSEWHERE } else { "" };
+        self.quiet(&[&format!("← {title} left{where_else}; what was said stays on your disk")])
     }
 
     /// Somebody came or went.
@@ -229,6 +236,11 @@ impl<Z: TimeZone> Renderer<Z> {
     /// A line between messages: `── text ──`
     pub fn rule(&self, text: &str) -> String {
         self.quiet(&[&format!("── {text} ──")])
+    }
+
+    /// A day, as short as it is clear.
+    fn day(&self, time: WallTime) -> String {
+        time::local(time, &self.zone).date_naive().to_string()
     }
 
     /// Lines of our own, in the background. They hold nothing of others but names.

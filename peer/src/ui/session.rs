@@ -45,7 +45,7 @@ pub struct Session {
     /// Asked for and not answered yet; what is written there meanwhile waits at the driver.
     opening: BTreeSet<Conversation>,
     open: BTreeSet<Conversation>,
-    /// Direct conversations that are not open, in which the other user has written.
+    /// Direct conversations that are not open, in which there is something: from the other user, or from another own device.
     heard: BTreeSet<Conversation>,
     unread: BTreeMap<Conversation, Unread>,
     members: BTreeMap<Conversation, BTreeMap<UserName, Standing>>,
@@ -62,15 +62,17 @@ pub struct Session {
 pub struct Unread {
     /// How many lines.
     pub count: usize,
-    /// The lines, unless there are too many.
+    /// The lines, unless there are too many. Those that the user wrote at another device are among them, and are not counted.
     pub lines: VecDeque<Line>,
     bytes: usize,
+    /// There were too many.
+    is_cut: bool,
 }
 
 impl Unread {
     /// Whether `lines` holds all of them.
     pub fn is_whole(&self) -> bool {
-        self.lines.len() == self.count
+        !self.is_cut
     }
 }
 
@@ -197,6 +199,7 @@ impl Session {
     pub fn unread(&self) -> impl Iterator<Item = (&Conversation, usize)> {
         self.unread
             .iter()
+            .filter(|(_, unread)| unread.count > 0)
             .map(|(conversation, unread)| (conversation, unread.count))
     }
 
@@ -276,6 +279,7 @@ impl Session {
                 }
             }
             Command::List => asks([Request::List]),
+            Command::Account(ask) => asks([Request::Account(ask)]),
             Command::Who => asks([Request::Who(self.needs_current()?)]),
             Command::History(last) => asks([Request::History {
                 conversation: self.needs_current()?,
@@ -286,6 +290,7 @@ impl Session {
                 text,
                 last: SEARCH_HITS_MAX,
             }]),
+            Command::People(wish) => asks([Request::People(wish)]),
             Command::Version => asks([Request::Version(self.needs_current()?)]),
             Command::Help(spec) => Typed {
                 requests: Vec::new(),

@@ -32,17 +32,12 @@ fn site() -> (Site, Peer) {
 fn of_bob(fake: &mut Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
     fake.join("lobby");
     let mut client = fake.client(bob);
-    let (user, device) = (fake.user.clone(), fake.device.clone());
     let version = VersionRequest {
         conversation: Some(room("lobby")),
-        user: user.clone(),
-        device: device.clone(),
     };
     let request = HistoryRequest {
         conversation: Some(room("lobby")),
         heights: Vec::new(),
-        user,
-        device,
     };
     let held = fake.block_on(async {
         let heights = client.version(version).await.unwrap().into_inner().heights;
@@ -90,6 +85,7 @@ fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
     });
     let addresses = [("stopped", stopped.local_addr().unwrap()), ("silent", silent.address)];
     let mut fakes = addresses.map(|(name, address)| Fake::log_in_at(&site, name, address));
+    silent.serve_as(&fakes[1]);
     for fake in &mut fakes {
         fake.join("lobby");
         bob.see("#lobby", &fake.user);
@@ -112,6 +108,7 @@ fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more
         history: Arc::new(move || Box::pin(tokio_stream::once(Ok(start.clone())).chain(silence()))),
     });
     let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+    server.serve_as(&fake);
     fake.join("lobby");
     joins_all_the_same(&site, &mut bob, "it stops").quit();
     bob.quit();
@@ -195,6 +192,7 @@ fn a_bad_history_is_left_and_the_rest_comes_from_others() {
             history: Arc::new(move || make(entries.clone())),
         });
         let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+        server.serve_as(&fake);
         fake.join("lobby");
         bob.see("#lobby", "mallory");
         let alice = joins_all_the_same(&site, &mut bob, what);

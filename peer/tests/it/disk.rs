@@ -55,20 +55,21 @@ fn a_data_folder_is_for_one_process() {
 }
 
 #[test]
-fn a_name_is_for_one_device_at_a_time() {
+fn a_name_is_the_first_devices() {
     let site = Site::new();
     let mut peers = site.room("lobby", &["alice", "bob"]);
     let elsewhere = TempDir::new().unwrap();
     for name in ["alice", "Alice"] {
         let (code, message) = refused(&site, elsewhere.path(), name, &[]);
         assert_eq!(code, "name_in_use");
-        assert!(message.contains(name), "{message}");
+        assert!(message.contains("this name is taken"), "{message}");
+        let told = peers[0].error("account_attempt");
+        assert!(told.contains("127.0.0.1"), "{told}");
     }
     talk(&mut peers, "undisturbed");
+    // Neither does it become free when she leaves.
     peers.remove(0).quit();
-    let mut other = Peer::spawn(elsewhere.path(), &site.registry.address.to_string(), "alice", &[]);
-    other.wait("ready", |event| event["event"] == "ready");
-    other.quit();
+    assert_eq!(refused(&site, elsewhere.path(), "alice", &[]).0, "name_in_use");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use peerchat_identity::DeviceKey;
 use peerchat_proto::v1::Entry;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -68,14 +70,16 @@ fn a_member_that_trickles_its_history_keeps_no_newcomer_waiting() {
     bob.join("lobby");
     bob.say("an old text");
     // More than anybody else, so that it is asked first.
-    let device = Fake::device_of("mallory");
+    let key = DeviceKey::generate().unwrap();
+    let device = Bytes::copy_from_slice(&key.public());
     let pen = Pen::new("mallory", author(&device, 1), room("lobby"));
     let server = Server::start(Script {
         takes_links: false,
         heights: Some(vec![seen(pen.author.clone(), 1 << 40)]),
         history: Arc::new(move || trickle(pen.clone())),
     });
-    let mut fake = Fake::log_in_at(&site, "mallory", server.address);
+    let mut fake = Fake::log_in_with(&site, "mallory", server.address, key);
+    server.serve_as(&fake);
     fake.join("lobby");
     bob.see("#lobby", "mallory");
     let mut alice = site.peer("alice");

@@ -4,14 +4,22 @@
 mod peer;
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 pub use self::peer::Peer;
+use peerchat_identity::secret_file;
+use peerchat_proto::names::UserName;
+use peerchat_registry::{
+    Settings,
+    accounts::{Accounts, Policy, WallTime, password::Password, rules::Registration, store::Place},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -45,24 +53,59 @@ pub fn lasting_address() -> SocketAddr {
 /// A registry in this process, at an address that stays the same when it is killed and started again.
 pub struct Registry {
     pub address: SocketAddr,
+    /// Its authority and its accounts.
+    folder: TempDir,
+    /// How long its certificates are valid.
+    lifetime: Duration,
     running: Option<(Runtime, CancellationToken)>,
 }
 
 impl Registry {
-    pub fn start() -> Self {
+    pub fn start(lifetime: Duration) -> Self {
         let mut registry = Self {
+            lifetime,
             address: lasting_address(),
+            folder: TempDir::new().unwrap(),
             running: None,
         };
         registry.restart();
         registry
     }
 
-    /// Ends it without a word to anybody, and forgets all that it knew.
+    /// Ends it without a word to anybody, and forgets who is where.
     pub fn kill(&mut self) {
         if let Some((runtime, _)) = self.running.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
+    }
+
+    /// Gives the account of a user a password, as a device of his could.
+    pub fn set_password(&self, name: &str, password: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let policy = Policy {
+            registration: Registration::Open,
+            certificate_lifetime: self.lifetime,
+        };
+        let name = UserName::new(name).unwrap();
+        let password = Arc::new(Password::new(password.trim()).unwrap());
+        runtime.block_on(async {
+            let accounts = Accounts::open(&Place::Folder(self.folder()), policy).await.unwrap();
+            let devices = accounts.devices(&name).await.unwrap();
+            let first = devices.first().expect("he has a device").device;
+            accounts
+                .set_password(&name, first, &password, WallTime::now())
+                .await
+                .unwrap();
+            accounts.close().await;
+        });
+    }
+
+    /// Where it keeps its authority and its accounts.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("registry")
     }
 
     pub fn restart(&mut self) {
@@ -76,8 +119,14 @@ impl Registry {
         let listener = wait_for("the registry's port", || {
             runtime.block_on(peerchat_registry::bind(address)).ok()
         });
+        let settings = Settings {
+            folder: Some(self.folder()),
+            certificate_lifetime: self.lifetime,
+            ..Settings::in_memory()
+        };
+        let registry = runtime.block_on(peerchat_registry::Registry::open(settings)).unwrap();
         let stop = CancellationToken::new();
-        runtime.spawn(peerchat_registry::serve(listener, stop.clone()));
+        runtime.spawn(peerchat_registry::serve(listener, registry, stop.clone()));
         self.running = Some((runtime, stop));
     }
 }
@@ -90,9 +139,14 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
+        Self::with_certificates_of(Duration::from_secs(12 * 3_600))
+    }
+
+    /// A site whose registry issues certificates that are valid for so long.
+    pub fn with_certificates_of(lifetime: Duration) -> Self {
         Self {
             data: TempDir::new().unwrap(),
-            registry: Registry::start(),
+            registry: Registry::start(lifetime),
         }
     }
 
@@ -103,6 +157,19 @@ impl Site {
 
     pub fn peer_with(&self, name: &str, args: &[&str]) -> Peer {
         let mut peer = Peer::spawn(self.data.path(), &self.registry.address.to_string(), name, args);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    }
+
+    /// Starts another device of a user, with its data in a folder of its own, and waits until it is ready.
+    pub fn second_device(&self, name: &str, data: &Path) -> Peer {
+        let password = self.password_file(name);
+        if !data.join(name).exists() {
+            self.registry
+                .set_password(name, &fs::read_to_string(&password).unwrap());
+        }
+        let args = ["--password-file", password.as_str()];
+        let mut peer = Peer::spawn(data, &self.registry.address.to_string(), name, &args);
         peer.wait("ready", |event| event["event"] == "ready");
         peer
     }
@@ -121,15 +188,22 @@ impl Site {
         peers
     }
 
+    /// A file with the password of a user, to be given when his account is made and when a further device of his comes.
+    pub fn password_file(&self, name: &str) -> String {
+        let path = self.data.path().join(format!("password@{name}"));
+        if !path.exists() {
+            secret_file::write(&path, format!("the password of {name}\n").as_bytes()).unwrap();
+        }
+        path.to_str().unwrap().to_owned()
+    }
+
     pub fn folder(&self, name: &str) -> PathBuf {
         self.data.path().join(name)
     }
 
     /// What `peerchat log CONVERSATION --json` prints.
     pub fn log(&self, name: &str, conversation: &str) -> String {
-        let output = peerchat(self.data.path(), &["log", conversation, "--user", name, "--json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        log_in(self.data.path(), name, conversation)
     }
 
     /// The texts in a log, in canonical order.
@@ -167,6 +241,13 @@ impl Site {
         );
         assert!(output.status.success(), "{name}: {found}{error}");
     }
+}
+
+/// What `peerchat log CONVERSATION --json` prints of the data in a folder.
+pub fn log_in(data: &Path, name: &str, conversation: &str) -> String {
+    let output = peerchat(data, &["log", conversation, "--user", name, "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Fails unless every one of `texts` is in `found` exactly once, and nothing else is.

@@ -11,7 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::{
     harness::{DEADLINE, Peer, Site},
-    wire::{Fake, address_of, channel, device_of, room},
+    wire::{Fake, address_of, channel, name_of},
 };
 
 /// What a client of HTTP/2 says first: the preface and empty settings.
@@ -107,7 +107,7 @@ fn a_link_that_does_not_start_with_a_good_hello_is_refused() {
         Code::InvalidArgument,
         "must have a hello",
     );
-    let good = fake.hello(alice);
+    let good = fake.hello();
     let with = |change: &dyn Fn(&mut peerchat_proto::v1::Hello)| {
         let mut hello = good.clone();
         change(&mut hello);
@@ -120,28 +120,6 @@ fn a_link_that_does_not_start_with_a_good_hello_is_refused() {
             },
         )
     };
-    let other = device_of(&peers[1]);
-    refused(
-        with(&|hello| hello.expected_device = other.clone()),
-        Code::FailedPrecondition,
-        "this is device",
-    );
-    for device in [vec![], vec![1; 31], vec![1; 33]] {
-        let device = bytes::Bytes::from(device);
-        refused(
-            with(&|hello| hello.device = device.clone()),
-            Code::InvalidArgument,
-            "32 bytes",
-        );
-        refused(
-            with(&|hello| hello.expected_device = device.clone()),
-            Code::InvalidArgument,
-            "32 bytes",
-        );
-    }
-    for user in ["", "a b", "a/b", "..", "\u{1b}", &"x".repeat(65)] {
-        refused(with(&|hello| hello.user = user.into()), Code::InvalidArgument, "user");
-    }
     for address in [
         "",
         "nowhere",
@@ -177,23 +155,13 @@ fn a_link_that_says_nothing_is_refused_in_time() {
 }
 
 #[test]
-fn calls_of_nobody_are_no_calls() {
+fn a_call_about_nothing_is_refused() {
     let site = Site::new();
     let alice = site.peer("alice");
     let fake = Fake::log_in(&site, "mallory");
     let mut client = fake.client(&alice);
-    // A name that breaks a rule is nobody's.
-    let bad = VersionRequest {
-        conversation: Some(room("lobby")),
-        user: String::new(),
-        device: fake.device.clone(),
-    };
-    refused(fake.block_on(client.version(bad)), Code::InvalidArgument, "user");
-    refused(
-        fake.block_on(client.version(VersionRequest::default())),
-        Code::InvalidArgument,
-        "device",
-    );
+    let nothing = fake.block_on(client.version(VersionRequest::default()));
+    refused(nothing, Code::InvalidArgument, "conversation");
 }
 
 #[test]
@@ -204,7 +172,7 @@ fn health_and_reflection_are_served_beside_the_chat() {
     let alice = site.peer("alice");
     let fake = Fake::log_in(&site, "asker");
     fake.block_on(async {
-        let channel = channel(address_of(&alice)).await;
+        let channel = channel(address_of(&alice), name_of(&alice), fake.tls()).await;
         let service = SERVICE.to_owned();
         let health = HealthClient::new(channel.clone())
             .check(HealthCheckRequest { service })

@@ -1,14 +1,27 @@
 //! Frames that break a rule, sent by a peer that is logged in, in the room and linked.
 
 use bytes::Bytes;
-use peerchat_proto::v1::{Ack, Frame, Heights};
+use peerchat_proto::v1::{Ack, Frame, Heights, Knock, Membership};
 
 use crate::{
     attack::{Attack, attack_all, heights, in_room, nobody},
     wire::{encoded, entries, room, seen},
 };
 
-const FRAMES: [Attack; 12] = [
+fn memberships(count: usize, stamp: u64) -> Vec<Frame> {
+    let membership = |n| Membership {
+        room: format!("room{n}"),
+        stamp,
+        is_in: true,
+        invitation: None,
+    };
+    vec![Frame {
+        memberships: (0..count).map(membership).collect(),
+        ..Frame::default()
+    }]
+}
+
+const FRAMES: [Attack; 16] = [
     Attack {
         what: "bytes that are no entry",
         why: "are no entry",
@@ -125,6 +138,31 @@ const FRAMES: [Attack; 12] = [
         what: "heights of no conversation",
         why: "has no conversation",
         frames: |_, _, _| heights(vec![Heights::default()]),
+    },
+    Attack {
+        what: "in which rooms the victim is",
+        why: "it told in which rooms another user is",
+        frames: |_, _, _| memberships(1, 1),
+    },
+    Attack {
+        what: "too many rooms",
+        why: "at most 1024",
+        frames: |_, _, _| memberships(1_025, 1),
+    },
+    Attack {
+        what: "a stamp that nothing can follow",
+        why: "from 1 to 281474976710656",
+        frames: |_, _, _| memberships(1, u64::MAX),
+    },
+    Attack {
+        what: "too many knocks",
+        why: "at most 256",
+        frames: |_, _, _| {
+            vec![Frame {
+                knocks: vec![Knock::default(); 257],
+                ..Frame::default()
+            }]
+        },
     },
 ];
 

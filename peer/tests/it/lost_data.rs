@@ -27,13 +27,22 @@ fn wait_for_all(peers: &mut [Peer], version: usize) {
 /// Carol is there again after `loss` has happened to her folder; all talk, and all have everything, once.
 fn carol_loses(loss: impl FnOnce(&Site)) {
     let site = Site::new();
-    let mut peers = site.room("lobby", &NAMES);
+    // Without her folder she is a new device, which needs the password.
+    let password = site.password_file("carol");
+    let with_password = ["--password-file", password.as_str()];
+    let mut peers = site.room("lobby", &NAMES[..2]);
+    let mut carol = site.peer_with("carol", &with_password);
+    carol.join("lobby");
+    for peer in &mut peers {
+        peer.see("#lobby", "carol");
+    }
+    peers.push(carol);
     let mut texts = all_talk(&mut peers, "before");
     wait_for_all(&mut peers, texts.len());
     peers.pop().unwrap().quit();
     texts.extend(all_talk(&mut peers, "meanwhile"));
     loss(&site);
-    let mut carol = site.peer("carol");
+    let mut carol = site.peer_with("carol", &with_password);
     carol.join("lobby");
     carol.wait_version(texts.len() as u64);
     peers.push(carol);
@@ -141,7 +150,9 @@ fn copy_folder(from: &Path, to: &Path) {
 #[test]
 fn a_lost_direct_conversation_comes_back_from_the_other_one() {
     let site = Site::new();
-    let (mut alice, mut carol) = (site.peer("alice"), site.peer("carol"));
+    let password = site.password_file("carol");
+    let with_password = ["--password-file", password.as_str()];
+    let (mut alice, mut carol) = (site.peer("alice"), site.peer_with("carol", &with_password));
     carol.type_line("/msg alice my own");
     alice.hear("my own");
     alice.type_line("/msg carol and hers");
@@ -149,7 +160,7 @@ fn a_lost_direct_conversation_comes_back_from_the_other_one() {
     carol.quit();
     fs::remove_dir_all(site.folder("carol")).unwrap();
     // She is another device now; the conversation is the user's.
-    let mut carol = site.peer("carol");
+    let mut carol = site.peer_with("carol", &with_password);
     carol.type_line("/msg alice new");
     alice.hear("new");
     carol.wait_version(3);

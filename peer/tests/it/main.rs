@@ -7,11 +7,14 @@
     reason = "this is a test"
 )]
 
+mod accounts;
 mod attack;
 mod bad_history;
 mod big_room;
 mod causes;
+mod certificates;
 mod damage;
+mod devices;
 mod direct;
 mod disk;
 mod flood;
@@ -25,6 +28,7 @@ mod lost_data;
 mod names;
 mod network;
 mod partition;
+mod people;
 mod plain;
 mod private;
 mod reading;
@@ -33,6 +37,7 @@ mod registry;
 mod rooms;
 mod signals;
 mod stopped;
+mod terminal;
 mod text;
 mod usage;
 mod wire;

@@ -119,6 +119,7 @@ fn a_malformed_history_is_counted_for_the_member_that_served_it() {
         }),
     });
     fake = Fake::log_in_at(&site, "mallory", server.address);
+    server.serve_as(&fake);
     fake.join("lobby");
     bob.see("#lobby", "mallory");
     let mut alice = site.peer("alice");

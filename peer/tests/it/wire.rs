@@ -1,18 +1,23 @@
 //! A peer made by the tests themselves, which may say what no honest one would: it speaks the contract with the generated types and
 //! keeps no rule that is not kept for it here.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use peerchat_identity::{DeviceCertificate, DeviceKey, Trust, connect, tls};
 use peerchat_proto::v1::{
     Author, Body, Conversation, DirectPair, Entry, Frame, Hello, HistoryRequest, JoinRoomRequest, LeaveRoomRequest,
     LinkRequest, LinkResponse, LogInRequest, Seen, Text, VersionRequest, WatchRequest, body,
     chat_service_client::ChatServiceClient, conversation, routing_service_client::RoutingServiceClient,
 };
 use prost::Message as _;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{
+    Status, Streaming,
+    transport::{Channel, Endpoint},
+};
 
 use crate::harness::{DEADLINE, Peer, Site};
 
@@ -21,10 +26,12 @@ const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// No message of a client's own making is kept from being sent.
 const ANY_SIZE: usize = 64 * 1024 * 1024;
 
-/// `host:port` of what a peer or registry listens at.
-pub async fn channel(address: impl std::fmt::Display) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-    endpoint.connect().await.unwrap()
+/// gRPC with whoever has a certificate for `name` at `address`.
+pub async fn channel(address: impl std::fmt::Display, name: ServerName<'static>, tls: Arc<ClientConfig>) -> Channel {
+    let stream = connect::connect(&address.to_string(), name, tls).await.unwrap();
+    connect::grpc(stream, Endpoint::from_static("https://peer"))
+        .await
+        .unwrap()
 }
 
 /// Where a peer listens.
@@ -39,6 +46,11 @@ pub fn device_of(peer: &Peer) -> Bytes {
     let hex = ready.unwrap()["device"].as_str().unwrap().to_owned();
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+/// The name under which a peer's device is dialled.
+pub fn name_of(peer: &Peer) -> ServerName<'static> {
+    tls::device_name(&device_of(peer)[..].try_into().unwrap())
 }
 
 pub fn room(name: &str) -> Conversation {
@@ -131,6 +143,10 @@ pub fn body_of(text: &str) -> Body {
 pub struct Fake {
     pub user: String,
     pub device: Bytes,
+    pub key: DeviceKey,
+    /// What the registry has certified.
+    pub certificate: DeviceCertificate,
+    pub trust: Trust,
     address: SocketAddr,
     lease: Bytes,
     registry: RoutingServiceClient<Channel>,
@@ -146,32 +162,53 @@ impl Fake {
 
     /// Logs in, as one who is to be found at `address`.
     pub fn log_in_at(site: &Site, user: &str, address: SocketAddr) -> Self {
-        let device = Self::device_of(user);
+        Self::log_in_with(site, user, address, DeviceKey::generate().unwrap())
+    }
+
+    /// Logs in as a further device of a user who has a password.
+    pub fn log_in_as_device(site: &Site, user: &str, password: &str) -> Self {
+        let key = DeviceKey::generate().unwrap();
+        Self::log_in_full(site, user, "127.0.0.1:1".parse().unwrap(), key, password.trim())
+    }
+
+    /// Logs in with a certain device.
+    pub fn log_in_with(site: &Site, user: &str, address: SocketAddr, key: DeviceKey) -> Self {
+        Self::log_in_full(site, user, address, key, "")
+    }
+
+    fn log_in_full(site: &Site, user: &str, address: SocketAddr, key: DeviceKey, password: &str) -> Self {
+        let device = Bytes::copy_from_slice(&key.public());
         let runtime = runtime();
-        let (registry, lease) = runtime.block_on(async {
-            let mut registry = RoutingServiceClient::new(channel(site.registry.address).await);
+        let (registry, login) = runtime.block_on(async {
+            let tls = tls::registry_client(&key).unwrap();
+            let channel = channel(site.registry.address, tls::registry_name(), tls).await;
+            let mut registry = RoutingServiceClient::new(channel);
             let request = LogInRequest {
                 user: user.into(),
-                device: device.clone(),
                 address: address.to_string(),
+                password: password.to_owned(),
+                ..LogInRequest::default()
             };
-            let lease = registry.log_in(request).await.unwrap().into_inner().lease;
-            (registry, lease)
+            let login = registry.log_in(request).await.unwrap().into_inner();
+            (registry, login)
         });
-        runtime.spawn(renew(registry.clone(), lease.clone()));
+        runtime.spawn(renew(registry.clone(), login.lease.clone()));
         Self {
             user: user.into(),
             device,
+            key,
+            certificate: DeviceCertificate::parse(&login.certificate.to_vec().into()).unwrap(),
+            trust: Trust::new(login.authority.to_vec().into()).unwrap(),
             address,
-            lease,
+            lease: login.lease,
             registry,
             runtime,
         }
     }
 
-    /// The device that such a user has: made of the name, so that a failure shows the same devices again.
-    pub fn device_of(user: &str) -> Bytes {
-        Bytes::copy_from_slice(blake3::hash(user.as_bytes()).as_bytes())
+    /// What it shows when it dials.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        tls::peer_client(&self.key, &self.certificate, &self.trust).unwrap()
     }
 
     /// Waits for something, for a time.
@@ -201,8 +238,6 @@ impl Fake {
         let mut client = self.client(of);
         let request = VersionRequest {
             conversation: Some(conversation),
-            user: self.user.clone(),
-            device: self.device.clone(),
         };
         Ok(self.block_on(client.version(request))?.into_inner().version)
     }
@@ -213,8 +248,6 @@ impl Fake {
         let request = HistoryRequest {
             conversation: Some(conversation),
             heights: Vec::new(),
-            user: self.user.clone(),
-            device: self.device.clone(),
         };
         self.block_on(async {
             let mut parts = client.history(request).await?.into_inner();
@@ -235,21 +268,17 @@ impl Fake {
         Pen::new(&self.user, self.author(), conversation)
     }
 
-    pub fn hello(&self, to: &Peer) -> Hello {
+    pub fn hello(&self) -> Hello {
         Hello {
-            user: self.user.clone(),
-            device: self.device.clone(),
             session: 1,
             address: self.address.to_string(),
-            expected_device: device_of(to),
         }
     }
 
     /// Calls of a peer's own service.
     pub fn client(&self, to: &Peer) -> ChatServiceClient<Channel> {
-        let address = address_of(to);
-        let client = ChatServiceClient::new(self.block_on(channel(address)));
-        client.max_encoding_message_size(ANY_SIZE)
+        let channel = self.block_on(channel(address_of(to), name_of(to), self.tls()));
+        ChatServiceClient::new(channel).max_encoding_message_size(ANY_SIZE)
     }
 
     /// Opens a link with a first frame; what the other side answers.
@@ -275,12 +304,11 @@ impl Fake {
     /// Opens a link as it should be, and waits for the answer's hello.
     pub fn link(&self, to: &Peer) -> Link<'_> {
         let first = Frame {
-            hello: Some(self.hello(to)),
+            hello: Some(self.hello()),
             ..Frame::default()
         };
         let mut link = self.try_link(to, first).unwrap();
-        let hello = link.next().expect("a first frame").hello.expect("a hello");
-        assert_eq!(hello.device, device_of(to));
+        link.next().expect("a first frame").hello.expect("a hello");
         link
     }
 }

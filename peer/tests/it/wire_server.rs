@@ -1,15 +1,33 @@
 //! The service of a peer made by the tests themselves, which answers what no honest one would.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
+use peerchat_identity::{
+    accept::{Limits, accept},
+    tls,
+};
 use peerchat_proto::v1::{
     HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
     chat_service_server::{ChatService, ChatServiceServer},
 };
+use rustls::ServerConfig;
 use tokio::runtime::Runtime;
-use tokio_stream::{Stream, wrappers::TcpListenerStream};
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+
+use crate::{harness::DEADLINE, wire::Fake};
+
+const LIMITS: Limits = Limits {
+    connections_max: 64,
+    handshake_timeout: DEADLINE,
+    preface_timeout: DEADLINE,
+};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -30,6 +48,7 @@ pub struct Script {
 /// A service that runs while this lives.
 pub struct Server {
     pub address: SocketAddr,
+    shown: Arc<OnceLock<Arc<ServerConfig>>>,
     _runtime: Runtime,
 }
 
@@ -40,15 +59,25 @@ impl Server {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let service = ChatServiceServer::new(script);
-        runtime.spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
+        let shown: Arc<OnceLock<Arc<ServerConfig>>> = Arc::default();
+        let config = Arc::clone(&shown);
+        runtime.spawn(async move {
+            let config = move || config.get().cloned();
+            let connections = accept(listener, LIMITS, config, |_| {}, CancellationToken::new());
+            let server = tonic::transport::Server::builder().add_service(service);
+            server.serve_with_incoming(connections).await
+        });
         Self {
             address,
+            shown,
             _runtime: runtime,
         }
+    }
+
+    /// Serves from now on as one who is logged in with its address.
+    pub fn serve_as(&self, fake: &Fake) {
+        let config = tls::peer_server(&fake.key, &fake.certificate, &fake.trust).unwrap();
+        self.shown.set(config).expect("a server is one device's");
     }
 }
 

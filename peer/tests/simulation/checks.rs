@@ -6,7 +6,8 @@ use peerchat::{
     log::{Log, MemoryDisk},
     node::{
         event::{Code, Event},
-        types::{Author, Conversation, Entry, EntryId, Seq},
+        talk::Talk,
+        types::{Author, Conversation, Entry, EntryId, Seq, UserName},
     },
 };
 
@@ -110,35 +111,76 @@ impl World {
                 println!("{}: {:#?}", peer.user, peer.core.as_ref().map(|core| core.node()));
             }
         }
-        let direct = Conversation::direct(&self.peers[0].user, &self.peers[1].user);
-        let room = Conversation::Room(World::room());
-        let all = self.peers.len();
+        let [alice, bob] = self.two();
+        let all: Vec<Who> = (0..self.peers.len()).collect();
+        let two = self.devices_of(|user| *user == alice || *user == bob);
+        let direct = Conversation::direct(&alice, &bob);
         let private = self.private.as_ref().map(|private| Conversation::Room(private.room()));
-        let private = private.map(|private| (private, 0..all - 1));
-        for (conversation, members) in [(room, 0..all), (direct, 0..2)].into_iter().chain(private) {
-            let mut first: Option<Vec<Entry>> = None;
-            for who in members {
-                let peer = &self.peers[who];
-                let core = peer.core.as_ref().expect("everybody runs at the end");
-                let log = core.log(&conversation).map(entries).unwrap_or_default();
-                check_log(&log);
-                let waiting = core
-                    .node()
-                    .talks()
-                    .get(&conversation)
-                    .map_or(0, |talk| talk.replica.held().len());
-                assert_eq!(waiting, 0, "{} holds entries back in {conversation:?}", peer.user);
-                match &first {
-                    None => {
-                        let ids: BTreeSet<EntryId> = log.iter().map(|entry| entry.id).collect();
-                        let lost = held.get(&conversation).map_or(0, |held| held.difference(&ids).count());
-                        assert_eq!(lost, 0, "{lost} entries of {conversation:?} are lost");
-                        first = Some(log);
-                    }
-                    Some(first) => assert_eq!(first, &log, "{} differs in {conversation:?}", peer.user),
-                }
+        let invited: Vec<Who> = all.iter().copied().filter(|who| self.is_invited(*who)).collect();
+        let all_of = [(Conversation::Room(World::room()), all.clone()), (direct, two)].into_iter();
+        for (conversation, members) in all_of.chain(private.map(|private| (private, invited))) {
+            let ids = self.check_equal(&conversation, &members);
+            let lost = held.get(&conversation).map_or(0, |held| held.difference(&ids).count());
+            assert_eq!(lost, 0, "{lost} entries of {conversation:?} are lost");
+        }
+        for who in all {
+            self.check_devices(who);
+        }
+    }
+
+    fn devices_of(&self, is_it: impl Fn(&UserName) -> bool) -> Vec<Who> {
+        (0..self.peers.len())
+            .filter(|who| is_it(&self.peers[*who].user))
+            .collect()
+    }
+
+    /// All devices of a user hold the same rooms and the same direct conversations, with equal logs.
+    fn check_devices(&self, who: Who) {
+        let user = &self.peers[who].user;
+        let devices = self.devices_of(|other| other == user);
+        let held = |who: Who| {
+            let node = self.peers[who].core.as_ref().expect("everybody runs at the end").node();
+            let talks = node.talks().iter();
+            let talks = talks.filter(|(id, talk)| talk.takes_part(id));
+            let said =
+                |(id, talk): (&Conversation, &Talk)| talk.replica.version() > 0 || matches!(id, Conversation::Room(_));
+            let held: BTreeSet<Conversation> = talks.filter(|talk| said(*talk)).map(|(id, _)| id.clone()).collect();
+            let rooms: Vec<_> = node.memberships().rooms().cloned().map(Conversation::Room).collect();
+            let open: Vec<_> = held
+                .iter()
+                .filter(|id| matches!(id, Conversation::Room(_)))
+                .cloned()
+                .collect();
+            assert_eq!(rooms, open, "{user} is in what is remembered");
+            assert_eq!(*node.memberships(), self.peers[who].memberships);
+            held
+        };
+        let mine = held(who);
+        for other in &devices {
+            assert_eq!(mine, held(*other), "the devices of {user} hold different conversations");
+        }
+        for conversation in &mine {
+            self.check_equal(conversation, &devices);
+        }
+    }
+
+    /// These all hold the same of a conversation, and nothing back. Returns what they hold.
+    fn check_equal(&self, conversation: &Conversation, members: &[Who]) -> BTreeSet<EntryId> {
+        let mut first: Option<Vec<Entry>> = None;
+        for who in members {
+            let peer = &self.peers[*who];
+            let core = peer.core.as_ref().expect("everybody runs at the end");
+            let log = core.log(conversation).map(entries).unwrap_or_default();
+            check_log(&log);
+            let talk = core.node().talks().get(conversation);
+            let waiting = talk.map_or(0, |talk| talk.replica.held().len());
+            assert_eq!(waiting, 0, "{} holds entries back in {conversation:?}", peer.user);
+            match &first {
+                None => first = Some(log),
+                Some(first) => assert_eq!(*first, log, "{} differs in {conversation:?}", peer.user),
             }
         }
+        first.into_iter().flatten().map(|entry| entry.id).collect()
     }
 }
 

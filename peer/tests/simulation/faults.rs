@@ -1,5 +1,7 @@
 //! What breaks, and how it is mended.
 
+use peerchat::node::memberships::Memberships;
+
 use crate::{
     peer::Promises,
     world::{Happening, Who, World},
@@ -116,6 +118,7 @@ impl World {
         peer.disk = peerchat::log::MemoryDisk::new(seed);
         peer.stored = Promises::new();
         peer.durable = Promises::new();
+        peer.memberships = Memberships::default();
     }
 
     /// Mends everything, for good.

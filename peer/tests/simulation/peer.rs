@@ -11,8 +11,9 @@ use peerchat::{
     net::convert,
     node::{
         Identity, Input, Millis, Now,
-        event::Event,
-        types::{Author, Conversation, DeviceId, EntryId, RoomName, Seq, UserName, WallTime},
+        event::{Event, Joined},
+        memberships::Memberships,
+        types::{Author, Conversation, DeviceId, EntryId, Reader, Seq, UserName, WallTime},
     },
 };
 
@@ -37,7 +38,8 @@ pub struct SimPeer {
     pub core: Option<Core<MemoryDisk>>,
     /// How many times it was started.
     pub lives: u64,
-    pub rooms: Vec<RoomName>,
+    /// What it remembers of the rooms that its user is in.
+    pub memberships: Memberships,
     /// Acked or sent as stored, and acked as durable.
     pub stored: Promises,
     pub durable: Promises,
@@ -51,22 +53,31 @@ pub struct SimPeer {
 }
 
 impl SimPeer {
-    pub fn new(who: Who, seed: u64) -> Self {
+    /// A device of one of the users, whom `user` counts.
+    pub fn new(user: usize, seed: u64) -> Self {
         let mut device = [0; 32];
         fastrand::Rng::with_seed(seed).fill(&mut device);
         Self {
-            user: UserName::new(["alice", "bob", "carol", "dave", "eve"][who]).unwrap(),
+            user: UserName::new(["alice", "bob", "carol", "dave", "eve"][user]).unwrap(),
             device: DeviceId(device),
             disk: MemoryDisk::new(seed),
             core: None,
             lives: 0,
-            rooms: Vec::new(),
+            memberships: Memberships::default(),
             stored: Promises::new(),
             durable: Promises::new(),
             shown: BTreeSet::new(),
             tick_at: None,
             syncing: false,
             lost_power: false,
+        }
+    }
+
+    /// Who it is when it calls others.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            user: self.user.clone(),
+            device: self.device,
         }
     }
 
@@ -127,14 +138,17 @@ impl World {
         peer.lost_power = !notices.is_empty();
         peer.core = Some(core);
         self.check_promises(who);
-        let (life, rooms) = (self.peers[who].lives, self.peers[who].rooms.clone());
-        self.input(who, life, Input::Start(rooms));
+        let (life, memberships) = (self.peers[who].lives, self.peers[who].memberships.clone());
+        self.input(who, life, Input::Start(memberships));
         self.register(who);
-        if self.peers[who].rooms.is_empty() {
+        if !self.peers[who].memberships.is_in(&Self::room()) {
             self.input(who, life, Input::Join(Self::room()));
         }
-        // A lost disk, or one that was full, keeps no invitation.
-        if let Some(invitation) = self.private.clone().filter(|_| self.is_invited(who))
+        // A lost disk, or one that was full, keeps no invitation. A second device has it from the first one.
+        if let Some(invitation) = self
+            .private
+            .clone()
+            .filter(|_| self.is_invited(who) && !self.is_second(who))
             && let Some(core) = &self.peers[who].core
             && core.node().invitation(&Conversation::Room(invitation.room())).is_none()
         {
@@ -252,6 +266,9 @@ impl World {
             }
             Act::Tell(event) => {
                 self.check_event(who, &event);
+                if let Event::Joined(Joined { by_other_device, .. }) | Event::Left { by_other_device, .. } = &event {
+                    self.totals.followed += u64::from(*by_other_device);
+                }
                 if let Event::Sent(line) = event {
                     self.peers[who]
                         .stored
@@ -260,8 +277,10 @@ impl World {
                 None
             }
             Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
-            Act::RememberRooms(rooms) => {
-                self.peers[who].rooms = rooms;
+            // What is remembered of people is not simulated: nobody is refused for it.
+            Act::People(_) => None,
+            Act::RememberRooms(memberships) => {
+                self.peers[who].memberships = memberships;
                 None
             }
         }

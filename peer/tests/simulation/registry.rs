@@ -36,6 +36,14 @@ impl World {
         }
     }
 
+    /// Where the live devices of a user are.
+    fn places(&self, user: &UserName) -> Vec<PeerAddress> {
+        let live = self.registry.live.keys().copied();
+        live.filter(|who| self.peers[*who].user == *user)
+            .map(|who| self.place(who))
+            .collect()
+    }
+
     fn hear(&mut self, who: Who, input: Input) {
         let life = self.peers[who].lives;
         let ms = self.rng.u64(1..20);
@@ -85,11 +93,11 @@ impl World {
         }
         match ask {
             Ask::Join(room) => {
-                let last = self.peers.len() - 1;
+                let outsider = self.outsider();
                 let members = self.registry.rooms.entry(room.clone()).or_default();
                 let created = members.is_empty();
                 if room.is_unlisted() {
-                    members.insert(last);
+                    members.insert(outsider);
                 }
                 let others: Vec<_> = members.iter().copied().filter(|other| *other != who).collect();
                 members.insert(who);
@@ -112,33 +120,26 @@ impl World {
                 }
             }
             Ask::Leave(room) => {
-                self.registry.rooms.entry(room).or_default().remove(&who);
+                let members = self.registry.rooms.entry(room.clone()).or_default();
+                members.remove(&who);
+                for other in members.clone() {
+                    let place = self.place(who);
+                    self.hear(other, Input::RoomChanged(room.clone(), place, Liveness::Left));
+                }
             }
             Ask::Find(user) => {
-                let there = self
-                    .registry
-                    .live
-                    .keys()
-                    .copied()
-                    .find(|other| self.peers[*other].user == user);
-                let input = match there {
-                    Some(other) => Input::Found(user, vec![self.place(other)]),
-                    None if self.registry.known.contains(&user) => Input::Found(user, Vec::new()),
-                    None => Input::NotFound(user),
+                let places = self.places(&user);
+                let input = if places.is_empty() && !self.registry.known.contains(&user) {
+                    Input::NotFound(user)
+                } else {
+                    Input::Found(user, places)
                 };
                 self.hear(who, input);
             }
             Ask::Watch(user) => {
                 self.registry.watched.entry(who).or_default().insert(user.clone());
-                let there = self
-                    .registry
-                    .live
-                    .keys()
-                    .copied()
-                    .find(|other| self.peers[*other].user == user);
-                if let Some(other) = there {
-                    let place = self.place(other);
-                    self.hear(who, Input::UserChanged(user, Some(place), Liveness::Here));
+                for place in self.places(&user) {
+                    self.hear(who, Input::UserChanged(user.clone(), Some(place), Liveness::Here));
                 }
             }
         }

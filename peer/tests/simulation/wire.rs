@@ -92,7 +92,7 @@ impl World {
                 self.check_told(other, &conversation);
                 let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
                     let core = self.peers[other].core.as_ref().unwrap();
-                    match core.serve_version(&self.peers[who].user, &conversation) {
+                    match core.serve_version(&self.peers[who].reader(), &conversation) {
                         Ok(heights) => Input::VersionAnswer(device, conversation, heights),
                         // The member has not heard of the newcomer yet.
                         Err(_) => {
@@ -126,7 +126,7 @@ impl World {
                     return self.end_pull(who, life, pull, false);
                 }
                 let core = self.peers[server].core.as_ref().unwrap();
-                let Ok(history) = core.serve_history(&self.peers[who].user, &conversation, &heights) else {
+                let Ok(history) = core.serve_history(&self.peers[who].reader(), &conversation, &heights) else {
                     self.totals.refused += 1;
                     return self.end_pull(who, life, pull, false);
                 };
@@ -145,7 +145,7 @@ impl World {
             // What is under way still comes, and must be passed over.
             Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
-            Order::ListRooms(_) => {}
+            Order::ListRooms(_) | Order::Account(..) => {}
         }
     }
 
@@ -254,6 +254,11 @@ impl World {
                 Outgoing::Ack(ack) => self.check_told(end.other, &ack.conversation),
                 Outgoing::Heights(news) => self.check_told(end.other, &news.conversation),
                 Outgoing::Knock(_) => self.totals.knocks += 1,
+                Outgoing::Memberships(news) => {
+                    for told in news {
+                        self.check_told(end.other, &Conversation::Room(told.room.clone()));
+                    }
+                }
             }
         }
         let now = self.now;
@@ -277,9 +282,12 @@ impl World {
             return Some(Input::LinkFull(link));
         }
         let is_entry = matches!(what, Outgoing::Entry(_));
-        let is_heights = matches!(what, Outgoing::Heights(_) | Outgoing::Knock(_));
-        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for heights and knocks.
-        let chance = if peace || is_heights { 99 } else { self.rng.u8(..100) };
+        let is_state = matches!(
+            what,
+            Outgoing::Heights(_) | Outgoing::Knock(_) | Outgoing::Memberships(_)
+        );
+        // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for what says how things are.
+        let chance = if peace || is_state { 99 } else { self.rng.u8(..100) };
         if chance == 0 {
             self.totals.lost += 1;
             return None;
@@ -299,6 +307,10 @@ impl World {
             },
             Outgoing::Knock(knock) => Frame {
                 knocks: vec![*knock],
+                ..Frame::default()
+            },
+            Outgoing::Memberships(news) => Frame {
+                memberships: news.clone(),
                 ..Frame::default()
             },
         };

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use peerchat::node::{
     private::Invitation,
-    types::{Conversation, RoomName},
+    types::{Conversation, RoomName, UserName},
 };
 
 use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
@@ -63,6 +63,8 @@ pub struct Totals {
     pub wiped: u64,
     pub refused: u64,
     pub knocks: u64,
+    pub second_devices: u64,
+    pub followed: u64,
 }
 
 impl Totals {
@@ -83,6 +85,8 @@ impl Totals {
             wiped: self.wiped + other.wiped,
             refused: self.refused + other.refused,
             knocks: self.knocks + other.knocks,
+            second_devices: self.second_devices + other.second_devices,
+            followed: self.followed + other.followed,
         }
     }
 
@@ -106,6 +110,8 @@ impl Totals {
             wiped,
             refused,
             knocks,
+            second_devices,
+            followed,
             ..
         } = self;
         let all = [
@@ -118,7 +124,17 @@ impl Totals {
             lost,
             doubled,
         ];
-        let more = [swapped, full_links, pulls, failed_pulls, wiped, refused, knocks];
+        let more = [
+            swapped,
+            full_links,
+            pulls,
+            failed_pulls,
+            wiped,
+            refused,
+            knocks,
+            second_devices,
+            followed,
+        ];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),
             "something never happened: {self:?}"
@@ -134,7 +150,10 @@ pub struct World {
     pub wire: Wire,
     pub registry: SimRegistry,
     pub totals: Totals,
-    /// The invitation to a private room that all but the last peer have, in some worlds. Whoever runs the registry puts that one in.
+    /// How many users there are. The first device of each comes before all second ones.
+    users: usize,
+    /// The invitation to a private room that all but the last user have, in some worlds; second devices have it from the first ones.
+    /// Whoever runs the registry puts the last user in.
     pub private: Option<Invitation>,
     /// Nothing goes wrong any more.
     pub peace: bool,
@@ -146,16 +165,25 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let peers: Vec<_> = (0..rng.usize(3..=5))
-            .map(|who| SimPeer::new(who, rng.u64(..)))
-            .collect();
+        let users = rng.usize(3..=5);
+        let mut peers: Vec<_> = (0..users).map(|user| SimPeer::new(user, rng.u64(..))).collect();
+        // In every other world some of the users have two devices.
+        if seed % 2 == 1 {
+            let some = (0..users).filter(|_| rng.u8(..3) > 0).collect::<Vec<_>>();
+            peers.extend(some.into_iter().map(|user| SimPeer::new(user, rng.u64(..))));
+        }
+        let second_devices = (peers.len() - users) as u64;
         let mut world = Self {
             now: 0,
             wire: Wire::default(),
             registry: SimRegistry::default(),
             rng,
             peers,
-            totals: Totals::default(),
+            totals: Totals {
+                second_devices,
+                ..Totals::default()
+            },
+            users,
             private: None,
             peace: false,
             queue: BinaryHeap::new(),
@@ -185,9 +213,19 @@ impl World {
         RoomName::new("lobby").unwrap()
     }
 
-    /// Whether somebody has the invitation to the private room.
+    /// Whether somebody has the invitation to the private room: all but the last user and his devices.
     pub fn is_invited(&self, who: Who) -> bool {
-        self.private.is_some() && who + 1 < self.peers.len()
+        self.private.is_some() && self.peers[who].user != self.peers[self.outsider()].user
+    }
+
+    /// The last user's first device.
+    pub fn outsider(&self) -> Who {
+        self.users - 1
+    }
+
+    /// Whether a device is its user's second one.
+    pub fn is_second(&self, who: Who) -> bool {
+        who >= self.users
     }
 
     /// Whether a conversation is the private room.
@@ -203,6 +241,16 @@ impl World {
             Some(room) if self.rng.u8(..3) == 0 => Conversation::Room(room),
             _ => Conversation::Room(Self::room()),
         }
+    }
+
+    /// A room into which people come and from which they go.
+    pub fn other_room() -> RoomName {
+        RoomName::new("tea").unwrap()
+    }
+
+    /// The first two users: they talk to one another, and nobody else may see it.
+    pub fn two(&self) -> [UserName; 2] {
+        [0, 1].map(|who| self.peers[who].user.clone())
     }
 
     /// Lets something happen some milliseconds from now.
@@ -260,19 +308,26 @@ impl World {
         let Some(life) = self.peers[who].life() else { return };
         let text = format!("{} {}", self.peers[who].user, self.totals.entries);
         self.totals.entries += 1;
-        let input = match self.rng.u8(..10) {
-            0..7 => Input::Write(self.any_room(who), text),
-            7 => Input::Join(Self::room()),
-            // The first two talk to one another, and nobody else may see it.
-            _ if who < 2 => {
-                let other = self.peers[1 - who].user.clone();
+        let me = self.peers[who].user.clone();
+        let two = self.two();
+        let (room, other_room) = (Conversation::Room(Self::room()), Conversation::Room(Self::other_room()));
+        let input = match self.rng.u8(..20) {
+            0..12 => Input::Write(self.any_room(who), text),
+            12 => Input::Join(Self::room()),
+            13 => Input::Join(Self::other_room()),
+            14 => Input::Leave(other_room),
+            15 => Input::Write(other_room, text),
+            16 if self.rng.bool() => Input::Open(me),
+            16 => Input::Write(Conversation::direct(&me, &me), text),
+            _ if two.contains(&me) => {
+                let other = two.into_iter().find(|user| *user != me).unwrap();
                 if self.rng.bool() {
                     Input::Open(other)
                 } else {
-                    Input::Write(Conversation::direct(&self.peers[who].user, &other), text)
+                    Input::Write(Conversation::direct(&me, &other), text)
                 }
             }
-            _ => Input::Write(Conversation::Room(Self::room()), text),
+            _ => Input::Write(room, text),
         };
         self.input(who, life, input);
         if self.rng.u8(..4) == 0 {

@@ -3,7 +3,7 @@
 //!
 //! A **device** has one lease, named by a secret token. The lease ends when its device logs out, or unless it is renewed:
 //! [`limits::LEASE`] after the last renewal, or [`limits::STREAM_LOST`] after its stream broke. With it the device goes out of
-//! its rooms; a room that nobody is in is no more. A name belongs to whoever holds it live: another device is refused.
+//! its rooms; a room that nobody is in is no more. A user may have several live devices; whose a device is was settled before.
 //!
 //! **Logging in again.** A peer whose stream broke, or that was started anew, logs in again with the same device. Its new lease
 //! replaces the old one, and its memberships are *kept*: for [`limits::REJOIN`] it counts as a member, but is told nothing of
@@ -11,7 +11,7 @@
 //! a peer that reconnects and joins its rooms is not seen to leave and come, and a new process is not held for a member of
 //! rooms that it does not know of. Users to watch are not kept: they are named anew on the new stream.
 //!
-//! What always holds: no name is held by two live devices, no room is empty, every member has a live lease, and whoever
+//! What always holds: no device has two leases, no room is empty, every member has a live lease, and whoever
 //! applies what it is told to the answer of its `join_room` holds the room as the table has it.
 
 pub mod limits;
@@ -21,6 +21,7 @@ mod upkeep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     ops::Bound,
 };
 
@@ -28,7 +29,8 @@ use peerchat_proto::names::{RoomName, UserName};
 
 use offline::OfflineNames;
 pub use types::{
-    Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer, Refusal, Step,
+    AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer,
+    Refusal, Step,
 };
 
 /// The lease table.
@@ -69,13 +71,9 @@ impl Routes {
 
     /// Starts a lease named `token`, which no other lease has. A device that has a lease gets a new one in its place.
     ///
-    /// Refuses with [`Refusal::NameTaken`] or [`Refusal::LeasesFull`].
+    /// That the device is one of the user's is the caller's to know. Refuses with [`Refusal::LeasesFull`].
     pub fn log_in(&mut self, peer: Peer, token: LeaseToken, now: Millis) -> Step<()> {
         self.step(now, |routes, effects| {
-            let devices = routes.users.get(&peer.user);
-            if devices.is_some_and(|devices| devices.iter().any(|device| *device != peer.device)) {
-                return Err(Refusal::NameTaken(peer.user));
-            }
             match routes.leases.get(&peer.device) {
                 Some(former) if former.peer.user == peer.user => routes.replace(peer, token, now, effects),
                 // One user per device: under another name it is somebody else who comes.
@@ -201,6 +199,51 @@ impl Routes {
     /// Whether there is a lease of this token.
     pub fn is_lease(&self, token: LeaseToken) -> bool {
         self.tokens.contains_key(&token)
+    }
+
+    /// The device and the user of a lease.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`].
+    pub fn who(&self, token: LeaseToken) -> Result<(DeviceId, UserName), Refusal> {
+        let device = self.holder(token)?;
+        Ok((device, self.lease(device).peer.user.clone()))
+    }
+
+    /// Whether a device has a lease.
+    pub fn is_live(&self, device: DeviceId) -> bool {
+        self.leases.contains_key(&device)
+    }
+
+    /// Ends the lease of a device that was revoked, and tells everybody that it is to be believed no longer.
+    pub fn revoke(&mut self, device: DeviceId, now: Millis) -> Vec<Effect> {
+        let mut effects = self.expire(now);
+        self.end(device, LeaseEnd::Revoked, now, &mut effects);
+        effects.extend(self.tokens.keys().map(|to| Effect::Tell {
+            to: *to,
+            change: Change::Revoked { devices: vec![device] },
+        }));
+        effects
+    }
+
+    /// Tells a user's live devices that another one wanted to be one of them.
+    pub fn tell_attempt(
+        &self,
+        user: &UserName,
+        device: DeviceId,
+        from: IpAddr,
+        outcome: AttemptOutcome,
+    ) -> Vec<Effect> {
+        let live = self
+            .users
+            .get(user)
+            .into_iter()
+            .flatten()
+            .filter(|live| **live != device);
+        let tell = live.map(|live| Effect::Tell {
+            to: self.lease(*live).token,
+            change: Change::Attempt { device, from, outcome },
+        });
+        tell.collect()
     }
 
     /// Shortens a lease whose stream broke, so that a killed peer is noticed quickly. An unknown lease is no error: its

@@ -16,6 +16,8 @@ enum Call {
     Leave(usize, usize),
     Renew(usize, Vec<usize>),
     StreamLost(usize),
+    Revoke(u8),
+    Attempt { device: u8, user: usize },
     Wait(u64),
 }
 
@@ -29,6 +31,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (lease.clone(), 0..ROOMS.len()).prop_map(|(lease, room)| Call::Leave(lease, room)),
         3 => (lease.clone(), prop::collection::vec(0..USERS.len(), 0..3)).prop_map(|(lease, users)| Call::Renew(lease, users)),
         1 => lease.prop_map(Call::StreamLost),
+        1 => (0..5_u8).prop_map(Call::Revoke),
+        1 => (0..5_u8, 0..USERS.len()).prop_map(|(device, user)| Call::Attempt { device, user }),
         3 => (0..6_000_u64).prop_map(Call::Wait),
     ]
 }
@@ -110,6 +114,28 @@ impl World {
                 self.hear(step.effects);
             }
             Call::StreamLost(lease) => self.routes.stream_lost(self.token(lease), now),
+            Call::Revoke(device) => {
+                let device = DeviceId([device; 32]);
+                let effects = self.routes.revoke(device, now);
+                assert!(!self.routes.is_live(device));
+                let told = effects.iter().filter(|effect| {
+                    matches!(effect, Effect::Tell { change: Change::Revoked { devices }, .. } if *devices == [device])
+                });
+                assert_eq!(told.count(), self.routes.tokens.len(), "everybody is told, and once");
+                self.hear(effects);
+            }
+            Call::Attempt { device, user } => {
+                let (device, user) = (DeviceId([device; 32]), UserName::new(USERS[user]).unwrap());
+                let from = [127, 0, 0, 1].into();
+                let effects = self.routes.tell_attempt(&user, device, from, AttemptOutcome::Refused);
+                for effect in effects {
+                    let Effect::Tell { to, .. } = effect else {
+                        panic!("{effect:?}");
+                    };
+                    let (told, of) = self.routes.who(to).unwrap();
+                    assert!(told != device && of == user, "only the user's other devices are told");
+                }
+            }
             Call::Wait(span) => {
                 self.now = now + Millis(span);
                 let effects = self.routes.expire(self.now);
@@ -145,6 +171,7 @@ impl World {
                             let devices = belief.users.get_mut(&peer.user).expect("only watched users are told");
                             apply(devices, &peer, liveness, true);
                         }
+                        Change::Revoked { .. } | Change::Attempt { .. } => {}
                         Change::Offline { user } => assert!(belief.users[&user].is_empty()),
                         Change::Room { room, peer, liveness } => {
                             let members = belief.rooms.get_mut(&room).expect("only own rooms are told");
@@ -164,10 +191,12 @@ impl World {
             self.beliefs.keys().collect::<Vec<_>>(),
             routes.tokens.keys().collect::<Vec<_>>()
         );
-        assert!(
-            routes.users.values().all(|devices| devices.len() == 1),
-            "no name is held by two live devices"
-        );
+        let live: usize = routes.users.values().map(BTreeSet::len).sum();
+        assert_eq!(live, routes.leases.len(), "a device is one user's");
+        for (user, devices) in &routes.users {
+            assert!(!devices.is_empty(), "who has no device is offline");
+            assert!(devices.iter().all(|device| routes.lease(*device).peer.user == *user));
+        }
         assert!(
             routes.rooms.values().all(|members| !members.is_empty()),
             "no room is empty"

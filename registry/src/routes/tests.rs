@@ -1,5 +1,7 @@
 //! One case per rule of the table.
 
+mod lists;
+
 use super::*;
 use crate::address::Address;
 
@@ -43,6 +45,13 @@ fn told(effects: &[Effect]) -> Vec<String> {
             match change {
                 Change::Presence { peer, liveness } => format!("{to} {} {liveness:?}", who(peer)),
                 Change::Offline { user } => format!("{to} {user} offline"),
+                Change::Revoked { devices } => {
+                    let devices: Vec<u64> = devices.iter().map(|device| number(&device.0)).collect();
+                    format!("{to} revoked {devices:?}")
+                }
+                Change::Attempt { device, from, outcome } => {
+                    format!("{to} attempt {} {from} {outcome:?}", number(&device.0))
+                }
                 Change::Room { room, peer, liveness } => format!("{to} {room:?} {} {liveness:?}", who(peer)),
             }
         }
@@ -68,17 +77,94 @@ fn two_in_the_lobby() -> Routes {
 }
 
 #[test]
-fn a_name_belongs_to_the_device_that_holds_it_live() {
+fn several_devices_of_a_user_are_live() {
     let mut routes = two_in_the_lobby();
-    let refused = routes.log_in(peer("ALICE", 3, 3), token(3), T0).answer;
+    ok(routes.renew(token(2), &[user("alice")], T0));
+    let step = routes.log_in(peer("alice", 3, 3), token(3), T0);
+    assert_eq!(told(&step.effects), ["2 alice@3 Here"]);
+    ok(step);
+    let found = ok(routes.find(token(2), &user("ALICE"), T0));
+    assert_eq!(found.peers.len(), 2);
+    let step = routes.join_room(token(3), &room("lobby"), T0);
     assert_eq!(
-        refused,
-        Err(Refusal::NameTaken(user("alice"))),
-        "case makes no other name"
+        told(&step.effects),
+        ["1 #lobby alice@3 Here", "2 #lobby alice@3 Here"],
+        "the other device of the user is a member like any other"
     );
-    ok(routes.log_out(token(1), T0));
-    ok(routes.log_in(peer("ALICE", 3, 3), token(3), T0));
-    assert_eq!(ok(routes.find(token(2), &user("alice"), T0)).user.shown(), "ALICE");
+    assert_eq!(ok(step).members.len(), 3);
+
+    let step = routes.log_out(token(1), T0);
+    let expected = [
+        "1 ended LoggedOut",
+        "3 #lobby alice@1 Lost",
+        "2 #lobby alice@1 Lost",
+        "2 alice@1 Left",
+    ];
+    assert_eq!(told(&step.effects), expected);
+    let found = ok(routes.find(token(2), &user("alice"), T0));
+    assert_eq!(found.peers[0].device, device(3), "one of them is still there");
+}
+
+#[test]
+fn a_lease_tells_whose_it_is() {
+    let mut routes = two_in_the_lobby();
+    assert_eq!(routes.who(token(1)), Ok((device(1), user("alice"))));
+    assert!(routes.is_live(device(1)) && !routes.is_live(device(3)));
+    ok(routes.log_in(peer("alice", 1, 1), token(11), T0));
+    assert_eq!(
+        routes.who(token(1)),
+        Err(Refusal::UnknownLease),
+        "the newer lease counts"
+    );
+    assert_eq!(routes.who(token(11)), Ok((device(1), user("alice"))));
+    ok(routes.log_out(token(11), T0));
+    assert_eq!(routes.who(token(11)), Err(Refusal::UnknownLease));
+    assert!(!routes.is_live(device(1)));
+}
+
+#[test]
+fn a_revoked_device_is_gone_and_everybody_hears_of_it() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("carol", 3, 3), token(3), T0));
+    let effects = routes.revoke(device(1), T0);
+    let expected = [
+        "1 ended Revoked",
+        "2 #lobby alice@1 Lost",
+        "2 revoked [1]",
+        "3 revoked [1]",
+    ];
+    assert_eq!(told(&effects), expected, "carol has nothing to do with alice");
+    assert_eq!(routes.who(token(1)), Err(Refusal::UnknownLease));
+    let effects = routes.revoke(device(9), T0);
+    assert_eq!(
+        told(&effects),
+        ["2 revoked [9]", "3 revoked [9]"],
+        "a device may be revoked that is not there"
+    );
+    let effects = routes.revoke(device(2), T0 + limits::LEASE);
+    assert_eq!(
+        told(&effects),
+        ["2 ended Lost", "#lobby dismissed", "3 ended Lost"],
+        "time passes first, and then nobody is left to be told"
+    );
+}
+
+#[test]
+fn attempts_are_told_to_the_devices_of_the_user_alone() {
+    let mut routes = two_in_the_lobby();
+    ok(routes.log_in(peer("alice", 3, 3), token(3), T0));
+    let here = [192, 0, 2, 7].into();
+    let effects = routes.tell_attempt(&user("ALICE"), device(9), here, AttemptOutcome::Refused);
+    let expected = ["1 attempt 9 192.0.2.7 Refused", "3 attempt 9 192.0.2.7 Refused"];
+    assert_eq!(told(&effects), expected);
+    let effects = routes.tell_attempt(&user("alice"), device(3), here, AttemptOutcome::Added);
+    assert_eq!(
+        told(&effects),
+        ["1 attempt 3 192.0.2.7 Added"],
+        "nobody is told of himself"
+    );
+    let effects = routes.tell_attempt(&user("carol"), device(9), here, AttemptOutcome::Waits);
+    assert!(effects.is_empty());
 }
 
 #[test]
@@ -254,32 +340,6 @@ fn offline_is_told_from_never_heard_of() {
     ok(routes.log_out(token(2), T0));
     let found = ok(routes.find(token(1), &user("BOB"), T0));
     assert_eq!((found.user.shown(), found.peers.len()), ("bob", 0));
-}
-
-#[test]
-fn pages_of_rooms_follow_one_another() {
-    let mut routes = Routes::new();
-    ok(routes.log_in(peer("alice", 1, 1), token(1), T0));
-    for name in ["c", "a", "e", "b", "d"] {
-        ok(routes.join_room(token(1), &room(name), T0));
-    }
-    // Private rooms are there like others, for those who know what to ask for, and in no list.
-    for id in [0, 0x55, 0xff] {
-        let hidden = RoomName::unlisted(&[id; 32]);
-        assert!(ok(routes.join_room(token(1), &hidden, T0)).created);
-        assert_eq!(ok(routes.join_room(token(1), &hidden, T0)).members.len(), 1);
-    }
-    let mut names = Vec::new();
-    let mut after = None;
-    loop {
-        let page = ok(routes.list_rooms(token(1), after.as_ref(), 2, T0));
-        names.extend(page.rooms.iter().map(|(name, members)| format!("{name}{members}")));
-        after = page.rooms.last().map(|(name, _)| name.clone());
-        if !page.more {
-            break;
-        }
-    }
-    assert_eq!(names, ["a1", "b1", "c1", "d1", "e1"]);
 }
 
 #[test]

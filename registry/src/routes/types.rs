@@ -1,6 +1,6 @@
 //! The words of the lease table.
 
-use std::{fmt, ops::Add};
+use std::{fmt, net::IpAddr, ops::Add};
 
 use peerchat_proto::names::{RoomName, UserName};
 
@@ -93,6 +93,20 @@ pub enum Change {
         /// Came or went.
         liveness: Liveness,
     },
+    /// Devices that are to be believed no longer.
+    Revoked {
+        /// Which.
+        devices: Vec<DeviceId>,
+    },
+    /// A device that is none of the watcher's user wanted to be.
+    Attempt {
+        /// The device.
+        device: DeviceId,
+        /// From where.
+        from: IpAddr,
+        /// What became of it.
+        outcome: AttemptOutcome,
+    },
     /// A watched user has no live device.
     Offline {
         /// The user.
@@ -109,6 +123,19 @@ pub enum Change {
     },
 }
 
+/// What became of a device that wanted to be one of a user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// It brought nothing, and was refused.
+    Refused,
+    /// Its password was wrong.
+    WrongPassword,
+    /// It waits for approval.
+    Waits,
+    /// It had the password, and is one now.
+    Added,
+}
+
 /// Why a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseEnd {
@@ -118,6 +145,8 @@ pub enum LeaseEnd {
     Replaced,
     /// It was not renewed in time.
     Lost,
+    /// Its device was revoked.
+    Revoked,
 }
 
 /// What the caller of the table does next, in this order.
@@ -197,15 +226,8 @@ pub enum Refusal {
     /// Nobody holds this lease.
     #[error("this lease has ended, or the registry was started anew; log in again")]
     UnknownLease,
-    /// Another live device has the name.
-    #[error(
-        "the name {0} is in use on another device; take another name, or end peerchat there (if it crashed, its name is \
-         free {lease_s} s later)",
-        lease_s = limits::LEASE.as_secs()
-    )]
-    NameTaken(UserName),
     /// The user's name is not known.
-    #[error("no user {0} was ever seen here; mind the spelling, or wait until {0} logs in")]
+    #[error("no user {0} is known here; mind the spelling, or wait until {0} logs in for the first time")]
     UnknownUser(UserName),
     /// The caller leaves a room in which it is not.
     #[error("you are not in room #{}; nothing to leave", .0.label())]

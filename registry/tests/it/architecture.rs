@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 /// The pure files, and what would make them impure.
-const PURE: [&str; 5] = [
+const PURE: [&str; 8] = [
+    "accounts/linking.rs",
+    "accounts/rules.rs",
+    "accounts/throttle.rs",
     "address.rs",
     "routes/mod.rs",
     "routes/offline.rs",
@@ -23,11 +26,11 @@ const IMPURE: [&str; 10] = [
     "::v1",
 ];
 
-/// The only file that knows generated types.
-const WIRE: &str = "service.rs";
+/// The only file that knows generated types, and the folder of its parts.
+const WIRE: [&str; 2] = ["src/service.rs", "src/service"];
 
 #[test]
-fn the_table_is_pure() {
+fn what_decides_is_pure() {
     for file in PURE {
         let source = fs::read_to_string(Path::new("src").join(file)).unwrap();
         for word in IMPURE {
@@ -42,9 +45,12 @@ fn generated_types_stay_at_the_edge() {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if WIRE.iter().any(|wire| path == Path::new(wire)) {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
-            } else if !path.ends_with(WIRE) {
+            } else {
                 let source = fs::read_to_string(&path).unwrap();
                 assert!(
                     !code(&source).any(|line| line.contains("v1::")),

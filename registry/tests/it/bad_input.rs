@@ -1,20 +1,14 @@
 //! Input that breaks the rules is refused with a status that says why, and disturbs nobody.
 
-use std::time::Duration;
-
 use peerchat_proto::v1;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 use tonic::Code;
 
-use crate::harness::*;
+use crate::{caller::*, harness::*};
 
 #[tokio::test]
 async fn bad_log_ins() {
     let registry = Registry::start();
-    let mut client = registry.client().await;
+    let mut client = registry.client(1).await;
     let long = "x".repeat(65);
     let long_address = format!("{}:1", "a".repeat(254));
     let good = "127.0.0.1:1";
@@ -34,17 +28,30 @@ async fn bad_log_ins() {
         ("alice", "239.1.1.1:1", "group of hosts"),
         ("alice", long_address.as_str(), "at most 255 characters"),
     ] {
-        let (code, text) = refused(client.log_in(login(user, 1, address)).await);
+        let (code, text) = refused(client.log_in(login(user, address)).await);
         assert_eq!(code, Code::InvalidArgument, "{user:?} {address:?}");
         assert!(text.contains(reason), "{user:?} {address:?}: {text}");
     }
-    for bytes in [0, 31, 33] {
-        let mut request = login("alice", 1, good);
-        request.device = vec![1; bytes].into();
+    for (password, reason) in [
+        ("short", "at least 8 characters"),
+        ("tab\tin the middle", "control characters"),
+    ] {
+        let request = v1::LogInRequest {
+            password: password.to_owned(),
+            ..login("alice", good)
+        };
         let (code, text) = refused(client.log_in(request).await);
         assert_eq!(code, Code::InvalidArgument);
-        assert!(text.contains(&format!("32 bytes; this one has {bytes}")), "{text}");
+        assert!(text.contains(reason) && !text.contains(password), "{text}");
     }
+    let request = v1::LogInRequest {
+        invitation: "open sesame".to_owned(),
+        ..login("alice", good)
+    };
+    let (code, text) = refused(client.log_in(request).await);
+    assert_eq!(code, Code::InvalidArgument, "{text}");
+    let fresh = Caller::log_in(&registry, "alice", 1).await;
+    assert!(fresh.answer.is_new_account, "what was refused left nothing behind");
 }
 
 #[tokio::test]
@@ -66,23 +73,45 @@ async fn bad_leases_and_names_in_other_calls() {
         assert_eq!(refused(alice.join("lobby").await).0, expected);
         assert_eq!(refused(alice.leave("lobby").await).0, expected);
         assert_eq!(refused(alice.log_out().await).0, expected);
-        let list = v1::ListRoomsRequest {
-            lease: alice.lease.clone().into(),
-            ..Default::default()
-        };
-        assert_eq!(refused(alice.client.list_rooms(list).await).0, expected);
-        let watch = v1::WatchRequest {
-            lease: alice.lease.clone().into(),
-            users: Vec::new(),
-        };
-        let mut stream = alice
-            .client
-            .watch(tokio_stream::once(watch))
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(refused(stream.message().await).0, expected);
+        assert_eq!(refused(alice.list_rooms().await).0, expected);
+        assert_eq!(refused(alice.renew_certificate().await).0, expected);
+        assert_eq!(refused(alice.devices().await).0, expected);
+        assert_eq!(refused(alice.revoke(2).await).0, expected);
+        assert_eq!(refused(alice.set_password("correct horse").await).0, expected);
+        assert_eq!(refused(alice.approve("ABCD-EFGH").await).0, expected);
+        assert_eq!(refused(alice.try_watch(&[]).await).0, expected);
     }
+}
+
+#[tokio::test]
+async fn bad_calls_for_accounts() {
+    let registry = Registry::start();
+    let mut alice = Caller::log_in(&registry, "alice", 1).await;
+    for bytes in [0, 31, 33] {
+        let request = v1::RevokeDeviceRequest {
+            lease: alice.lease.clone().into(),
+            device: vec![1; bytes].into(),
+        };
+        let (code, text) = refused(alice.accounts.revoke_device(request).await);
+        assert_eq!(code, Code::InvalidArgument);
+        assert!(text.contains(&format!("32 bytes; this one has {bytes}")), "{text}");
+    }
+    assert_eq!(
+        refused(alice.revoke(9).await).0,
+        Code::NotFound,
+        "there is no such device"
+    );
+    for code in ["", "ABCD-EFG", "ABCD-EFGHJ", "ABCD-EFG0", "ÄBCD-EFGH"] {
+        assert_eq!(refused(alice.approve(code).await).0, Code::InvalidArgument, "{code:?}");
+    }
+    let (code, text) = refused(alice.set_password("short").await);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(text.contains("at least 8 characters"), "{text}");
+    let asked = Linking::ask(registry.channel(2).await, "a b").await;
+    assert_eq!(refused(asked).0, Code::InvalidArgument);
+    let (code, text) = refused(Linking::ask(registry.channel(2).await, "carol").await);
+    assert_eq!(code, Code::NotFound);
+    assert!(text.contains("nobody has this name"), "{text}");
 }
 
 #[tokio::test]
@@ -108,45 +137,8 @@ async fn bad_requests_on_an_open_stream_end_it() {
 #[tokio::test]
 async fn a_request_over_the_limit_is_refused() {
     let registry = Registry::start();
-    let mut client = registry.client().await;
-    let (code, text) = refused(client.log_in(login(&"x".repeat(600 * 1024), 1, "127.0.0.1:1")).await);
+    let mut client = registry.client(1).await;
+    let (code, text) = refused(client.log_in(login(&"x".repeat(600 * 1024), "127.0.0.1:1")).await);
     assert_eq!(code, Code::OutOfRange, "{text}");
-    client.log_in(login("alice", 1, "127.0.0.1:1")).await.unwrap();
-}
-
-#[tokio::test]
-async fn random_bytes_on_the_port_disturb_nobody() {
-    let registry = Registry::start();
-    let mut alice = Caller::log_in(&registry, "alice", 1).await;
-    let mut stream = alice.watch(&[]).await;
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    for round in 0..50 {
-        let mut noise: Vec<u8> = (0..next() % 4_096).map(|_| next() as u8).collect();
-        if round % 2 == 0 {
-            noise.splice(0..0, *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        }
-        let mut socket = TcpStream::connect(&registry.address).await.unwrap();
-        // The registry may close before it has read all of it.
-        let _ = socket.write_all(&noise).await;
-        let _ = socket.shutdown().await;
-        let read = tokio::time::timeout(SOON, socket.read_to_end(&mut Vec::new())).await;
-        assert!(read.is_ok(), "the registry keeps a useless connection");
-    }
-    stream.renew(&[], &["alice"]).await;
-    assert_eq!(stream.heard().await, "alice Here");
-}
-
-#[tokio::test]
-async fn a_caller_that_says_nothing_is_cut_off() {
-    let registry = Registry::start();
-    let mut socket = TcpStream::connect(&registry.address).await.unwrap();
-    socket.write_all(b"PRI * ").await.unwrap();
-    let read = tokio::time::timeout(SOON + Duration::from_secs(5), socket.read_to_end(&mut Vec::new())).await;
-    assert!(read.is_ok(), "the registry keeps a silent connection");
+    client.log_in(login("alice", "127.0.0.1:1")).await.unwrap();
 }

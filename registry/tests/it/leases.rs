@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use peerchat_proto::v1;
 use tonic::Code;
 
-use crate::harness::*;
+use crate::{caller::*, harness::*};
 
 #[tokio::test]
 async fn a_user_is_found_where_he_listens() {
@@ -33,27 +33,11 @@ async fn a_user_is_found_where_he_listens() {
 }
 
 #[tokio::test]
-async fn a_name_is_refused_to_another_device() {
-    let registry = Registry::start();
-    let mut alice = Caller::log_in(&registry, "alice", 1).await;
-    let mut client = registry.client().await;
-    let (code, text) = refused(client.log_in(login("ALICE", 2, "127.0.0.1:1")).await);
-    assert_eq!(code, Code::AlreadyExists);
-    assert!(
-        text.contains("ALICE is in use on another device; take another name"),
-        "{text}"
-    );
-
-    alice.log_out().await.unwrap();
-    client.log_in(login("ALICE", 2, "127.0.0.1:1")).await.unwrap();
-}
-
-#[tokio::test]
 async fn the_answer_tells_lease_and_address() {
     let registry = Registry::start();
-    let mut client = registry.client().await;
+    let mut client = registry.client(1).await;
     for announced in ["0.0.0.0:4444", "[::]:4444", "127.0.0.1:4444"] {
-        let answer = client.log_in(login("alice", 1, announced)).await.unwrap().into_inner();
+        let answer = client.log_in(login("alice", announced)).await.unwrap().into_inner();
         assert_eq!(answer.address, "127.0.0.1:4444");
         assert_eq!((answer.lease.len(), answer.lease_ms), (16, 15_000));
     }

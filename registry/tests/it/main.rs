@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod architecture;
 mod bad_input;
+mod caller;
+mod certificates;
 mod harness;
 mod hosting;
 mod leases;
+mod linking;
 mod process;
+mod restart;
+mod revoking;
 mod side_services;
+mod strangers;
 mod watching;

@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use crate::harness::*;
+use crate::{caller::*, harness::*};
 
 #[tokio::test]
 async fn a_signal_ends_it_cleanly_and_watchers_are_told() {
@@ -38,7 +38,10 @@ async fn a_data_folder_that_cannot_be_used_is_a_clear_error() {
     std::fs::write(&file, "").unwrap();
     let (code, text) = run(&["--listen", "127.0.0.1:0", "--data", file.to_str().unwrap()]).await;
     assert_eq!(code, Some(1));
-    assert!(text.contains("is not a folder"), "{text}");
+    assert!(
+        text.contains("cannot create the data folder") && text.contains("Not a directory"),
+        "{text}"
+    );
     let (code, text) = run(&["--listen", "127.0.0.1:0", "--data", file.join("x").to_str().unwrap()]).await;
     assert_eq!(code, Some(1));
     assert!(

@@ -1,4 +1,4 @@
-//! Health checks and server reflection, as probes and tools use them.
+//! Health checks and server reflection, as probes and tools use them: they have no device.
 
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
@@ -16,8 +16,8 @@ fn check(service: &str) -> HealthCheckRequest {
 #[tokio::test]
 async fn health_says_serving_and_at_the_end_not_serving() {
     let mut registry = Registry::start();
-    let mut client = HealthClient::new(registry.channel().await);
-    for service in ["", SERVICE] {
+    let mut client = HealthClient::new(registry.nameless_channel().await);
+    for service in ["", SERVICE, "peerchat.v1.AccountService"] {
         let answer = client.check(check(service)).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
     }
@@ -41,7 +41,7 @@ async fn health_says_serving_and_at_the_end_not_serving() {
 #[tokio::test]
 async fn reflection_lists_the_services() {
     let registry = Registry::start();
-    let channel = registry.channel().await;
+    let channel = registry.nameless_channel().await;
 
     let list = v1::ServerReflectionRequest {
         host: String::new(),

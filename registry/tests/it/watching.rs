@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use peerchat_proto::v1::{self, watch_response::Change};
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
-use crate::harness::*;
+use crate::{caller::*, harness::*};
 
 #[tokio::test]
 async fn members_and_watched_users_are_told() {
@@ -109,31 +109,16 @@ async fn a_lease_has_one_stream() {
 async fn who_does_not_read_is_cut_off_and_disturbs_nobody() {
     let registry = Registry::start();
     // A small window, so that little is on its way.
-    let endpoint = Channel::from_shared(format!("http://{}", registry.address)).unwrap();
-    let channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
-    let mut client = Client::new(channel);
-    let lease = client
-        .log_in(login("slow", 1, "127.0.0.1:1"))
-        .await
-        .unwrap()
-        .into_inner()
-        .lease
-        .to_vec();
-    let mut slow = Caller { client, lease };
+    let endpoint = endpoint().initial_stream_window_size(65_535);
+    let channel = dial(&registry.address, key(1), endpoint).await;
+    let mut slow = Caller::over(channel, login("slow", "127.0.0.1:1")).await.unwrap();
     slow.join("lobby").await.unwrap();
     let mut unread = slow.watch(&[]).await;
 
     // A long name and address make large changes, which fill buffers soon.
-    let mut client = registry.client().await;
     let address = format!("{}a:1", "a.".repeat(126));
-    let lease = client
-        .log_in(login(&"\u{1f980}".repeat(64), 2, &address))
-        .await
-        .unwrap()
-        .into_inner()
-        .lease
-        .to_vec();
-    let mut busy = Caller { client, lease };
+    let request = login(&"\u{1f980}".repeat(64), &address);
+    let mut busy = Caller::try_log_in(&registry, 2, request).await.unwrap();
     let mut stream = busy.watch(&["slow"]).await;
     assert_eq!(stream.heard().await, "slow Here");
     for _ in 0..4_000 {

@@ -2,15 +2,18 @@
 
 use bytes::Bytes;
 use peerchat_proto::v1 as wire;
+use zeroize::Zeroizing;
 
 use super::{
     array, author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
-    heights_from_wire, heights_to_wire, invalid,
+    heights_from_wire, heights_to_wire, invalid, name_error,
 };
 use crate::node::{
-    limits::{CONVERSATIONS_MAX, KNOCKS_MAX},
+    limits::{CONVERSATIONS_MAX, KNOCKS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
     link::{Ack, ByeReason, Frame, HeightsNews, Knock},
-    types::{EntryError, Seq},
+    memberships::{Membership, MembershipNews},
+    private::Invitation,
+    types::{EntryError, RoomName, Seq},
 };
 
 /// What came in over a link, apart from a hello.
@@ -18,9 +21,14 @@ use crate::node::{
 /// # Errors
 /// Something in it breaks a rule.
 pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
-    for (what, found) in [("acks", frame.acks.len()), ("heights", frame.heights.len())] {
-        if found > CONVERSATIONS_MAX {
-            return Err(invalid(what, &format!("at most {CONVERSATIONS_MAX}"), found));
+    for (what, found, most) in [
+        ("acks", frame.acks.len(), CONVERSATIONS_MAX),
+        ("heights", frame.heights.len(), CONVERSATIONS_MAX),
+        ("memberships", frame.memberships.len(), MEMBERSHIPS_MAX),
+        ("knocks", frame.knocks.len(), KNOCKS_MAX),
+    ] {
+        if found > most {
+            return Err(invalid(what, &format!("at most {most}"), found));
         }
     }
     let bye = frame.bye.map(|bye| match bye.reason() {
@@ -32,13 +40,18 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         wire::ByeReason::Unspecified => ByeReason::Unspecified,
     });
     Ok(Frame {
-        knocks: knocks_from_wire(&frame.knocks)?,
+        knocks: frame.knocks.iter().map(knock_from_wire).collect::<Result<_, _>>()?,
         entries: entries_from_wire(frame.entries)?,
         acks: frame.acks.into_iter().map(ack_from_wire).collect::<Result<_, _>>()?,
         heights: frame
             .heights
             .into_iter()
             .map(heights_news_from_wire)
+            .collect::<Result<_, _>>()?,
+        memberships: frame
+            .memberships
+            .into_iter()
+            .map(membership_from_wire)
             .collect::<Result<_, _>>()?,
         bye,
     })
@@ -70,17 +83,11 @@ pub(crate) fn knock_to_wire(knock: &Knock) -> wire::Knock {
     }
 }
 
-fn knocks_from_wire(knocks: &[wire::Knock]) -> Result<Vec<Knock>, EntryError> {
-    if knocks.len() > KNOCKS_MAX {
-        return Err(invalid("knocks", &format!("at most {KNOCKS_MAX}"), knocks.len()));
-    }
-    let knock = |knock: &wire::Knock| {
-        Ok(Knock {
-            proof: array("proof", &knock.proof)?,
-            reply_wanted: knock.reply_wanted,
-        })
-    };
-    knocks.iter().map(knock).collect()
+fn knock_from_wire(knock: &wire::Knock) -> Result<Knock, EntryError> {
+    Ok(Knock {
+        proof: array("proof", &knock.proof)?,
+        reply_wanted: knock.reply_wanted,
+    })
 }
 
 pub(crate) fn ack_to_wire(ack: &Ack) -> wire::Ack {
@@ -116,5 +123,41 @@ fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError
         heights: heights_from_wire(&news.heights)?,
         reply_wanted: news.reply_wanted,
         left: news.left,
+    })
+}
+
+pub(crate) fn membership_to_wire(news: &MembershipNews) -> wire::Membership {
+    wire::Membership {
+        room: news.room.as_str().to_owned(),
+        stamp: news.membership.stamp,
+        is_in: news.membership.is_in,
+        invitation: news.invitation.as_ref().map(|invitation| invitation.text().to_string()),
+    }
+}
+
+fn membership_from_wire(said: wire::Membership) -> Result<MembershipNews, EntryError> {
+    let wire::Membership {
+        room,
+        stamp,
+        is_in,
+        invitation,
+    } = said;
+    let invitation = invitation.map(Zeroizing::new);
+    let room = RoomName::parse(&room).map_err(|error| name_error("membership", error))?;
+    if !(1..=STAMP_MAX).contains(&stamp) {
+        return Err(invalid("membership's stamp", &format!("from 1 to {STAMP_MAX}"), stamp));
+    }
+    let invitation = match invitation {
+        None => None,
+        Some(text) => match Invitation::read(&text) {
+            Ok(invitation) if invitation.room() == room => Some(invitation),
+            // What was sent is not repeated: it may be a secret.
+            _ => return Err(invalid("membership's invitation", "the one to its room", "another one")),
+        },
+    };
+    Ok(MembershipNews {
+        room,
+        membership: Membership { stamp, is_in },
+        invitation,
     })
 }

@@ -1,33 +1,38 @@
 //! The questions that the registry is asked one by one, and what it tells by itself.
 
-use peerchat_proto::v1::{self as wire, routing_service_client::RoutingServiceClient, watch_response::Change};
+use peerchat_proto::v1::{
+    self as wire, account_service_client::AccountServiceClient, routing_service_client::RoutingServiceClient,
+    watch_response::Change,
+};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
-use super::Question;
+use super::{Question, account};
 use crate::{
     net::{CALL_DEADLINE, Net, convert},
     node::{
         Ask, Input, Liveness, PeerAddress,
+        event::{self, Notice},
         limits::ROOMS_LISTED_MAX,
         types::{EntryError, RoomName, UserName},
     },
 };
 
+/// The services of a registry.
+pub(super) struct Clients {
+    pub(super) routing: RoutingServiceClient<Channel>,
+    pub(super) accounts: AccountServiceClient<Channel>,
+}
+
 /// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away: what was
 /// asked then is asked again after the next log-in.
-pub(super) async fn worker(
-    net: Net,
-    mut client: RoutingServiceClient<Channel>,
-    lease: Vec<u8>,
-    mut questions: mpsc::Receiver<Question>,
-) {
+pub(super) async fn worker(net: Net, mut clients: Clients, lease: Vec<u8>, mut questions: mpsc::Receiver<Question>) {
     let mut away = false;
     while let Some(question) = questions.recv().await {
         match question {
             question if away => unanswered(&net, question).await,
             Question::Ask(ask) => {
-                let call = call(&mut client, lease.clone(), &ask);
+                let call = call(&mut clients.routing, lease.clone(), &ask);
                 let answer = match timeout(CALL_DEADLINE, call).await {
                     Ok(answer) => answer,
                     Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
@@ -37,8 +42,13 @@ pub(super) async fn worker(
                     net.tell(input).await;
                 }
             }
+            Question::Account(ask, reply) => {
+                let answer = timeout(CALL_DEADLINE, account::ask(&mut clients.accounts, &lease, ask)).await;
+                let answer = answer.unwrap_or_else(|_| Err(Status::unavailable("the registry does not answer")));
+                let _gone = reply.send(answer.map_err(|status| status.message().to_owned()));
+            }
             Question::ListRooms(reply) => {
-                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut client, &lease)).await;
+                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut clients.routing, &lease)).await;
                 // Nobody waits where the peer ends.
                 let _gone = reply.send(rooms.ok().and_then(Result::ok));
             }
@@ -143,16 +153,30 @@ pub(super) async fn unanswered(net: &Net, question: Question) {
                 net.tell(input).await;
             }
         }
+        Question::Account(_, reply) => {
+            let _gone = reply.send(Err("the registry does not answer; try again when it is back".to_owned()));
+        }
         Question::ListRooms(reply) => {
             let _gone = reply.send(None);
         }
     }
 }
 
-/// A change that breaks a rule is left out: the registry is trusted with who is where, and no more.
-pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
+/// What the registry tells by itself, as far as it is the node's business. A change that breaks a rule is left out: the registry is
+/// trusted with who is where and who is who, and no more.
+pub(super) fn told(net: &Net, change: wire::WatchResponse) -> Option<Input> {
     match change.change? {
         Change::Ready(_) => None,
+        Change::Revoked(revoked) => {
+            let devices = revoked.devices.iter();
+            let devices = devices.filter_map(|device| convert::device_from_wire("devices", device).ok());
+            net.credentials.revoke(devices);
+            None
+        }
+        Change::Attempt(attempt) => Some(Input::Notice(Notice {
+            code: event::Code::AccountAttempt,
+            message: attempted(&attempt)?,
+        })),
         Change::Presence(presence) => {
             let liveness = liveness(presence.liveness());
             let peer = presence.peer?;
@@ -168,6 +192,31 @@ pub(super) fn change_from_wire(change: wire::WatchResponse) -> Option<Input> {
             ))
         }
     }
+}
+
+/// How much of a device's id is told.
+const DEVICE_CHARS: usize = 12;
+
+/// What the user is told of a device that tried to become one of his.
+fn attempted(attempt: &wire::AccountAttempt) -> Option<String> {
+    let device = convert::device_from_wire("device", &attempt.device).ok()?.to_string();
+    // As much of it as tells one from another, and as /devices shows.
+    let device: String = device.chars().take(DEVICE_CHARS).collect();
+    let host: String = attempt.host.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    let what = match attempt.outcome() {
+        wire::AttemptOutcome::Unspecified => return None,
+        wire::AttemptOutcome::Refused => {
+            "tried to log in as you and was refused; if that was you, /link there shows a code to /approve here"
+        }
+        wire::AttemptOutcome::WrongPassword => "tried to log in as you with a wrong password",
+        wire::AttemptOutcome::Waits => {
+            "asks to become one of yours; if that is you, type /approve with the code that it shows"
+        }
+        wire::AttemptOutcome::Added => {
+            "logged in as you with your password; if that was not you, /revoke it and change the password with /passwd"
+        }
+    };
+    Some(format!("device {device} at {host} {what}"))
 }
 
 fn liveness(liveness: wire::Liveness) -> Option<Liveness> {

@@ -1,13 +1,16 @@
 //! The table of commands.
 
 use super::{
-    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, read_join, read_msg,
-    target,
+    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, only_user, read_join,
+    read_msg, read_untrust, shortened, target,
 };
-use crate::node::event::Code;
+use crate::{
+    driver::request::{AccountAsk, Secret},
+    node::{event::Code, people::Wish},
+};
 
 /// Every command, in the order of `/help`.
-pub static COMMANDS: [Spec; 12] = [
+pub static COMMANDS: [Spec; 20] = [
     Spec {
         name: "join",
         arguments: "ROOM [--private]",
@@ -78,7 +81,7 @@ pub static COMMANDS: [Spec; 12] = [
     Spec {
         name: "who",
         arguments: "",
-        about: "who is in this conversation, and who is offline",
+        about: "who is in this conversation, who is offline, and whom you trust",
         examples: &[],
         completes: Completes::No,
         read: |spec, rest| spec.alone(rest, Command::Who),
@@ -116,6 +119,99 @@ pub static COMMANDS: [Spec; 12] = [
         examples: &[],
         completes: Completes::No,
         read: |spec, rest| spec.alone(rest, Command::Version),
+    },
+    Spec {
+        name: "verify",
+        arguments: "USER",
+        about: "show words that you and USER compare, to know that nobody stands between you",
+        examples: &[(
+            "/verify bob",
+            "bob types /verify and your name; then read the words to each other",
+        )],
+        completes: Completes::User,
+        read: |spec, rest| only_user(spec, rest).map(|user| Command::People(Wish::Verify(user))),
+    },
+    Spec {
+        name: "trust",
+        arguments: "USER",
+        about: "remember that the words of /verify USER were the same on both sides",
+        examples: &[("/trust bob", "the devices of bob that you have met are his")],
+        completes: Completes::User,
+        read: |spec, rest| only_user(spec, rest).map(|user| Command::People(Wish::Trust(user))),
+    },
+    Spec {
+        name: "untrust",
+        arguments: "USER [DEVICE]",
+        about: "take /trust USER back, or forget a device of USER that is gone",
+        examples: &[
+            ("/untrust bob", "bob is not trusted any longer"),
+            (
+                "/untrust bob 1a2b3c",
+                "the device that starts with 1a2b3c is not bob's any longer",
+            ),
+        ],
+        completes: Completes::User,
+        read: read_untrust,
+    },
+    Spec {
+        name: "devices",
+        arguments: "",
+        about: "the devices on which you can be you",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Account(AccountAsk::Devices)),
+    },
+    Spec {
+        name: "approve",
+        arguments: "CODE",
+        about: "make the device that shows this code one of yours",
+        examples: &[("/approve ABCD-EFGH", "the device with this code is you from now on")],
+        completes: Completes::No,
+        read: |spec, rest| match rest {
+            "" => Err(spec.misused()),
+            code => Ok(Command::Account(AccountAsk::Approve(shortened(code)))),
+        },
+    },
+    Spec {
+        name: "revoke",
+        arguments: "DEVICE",
+        about: "end one of your devices for good; it can never log in again",
+        examples: &[("/revoke 1a2b3c", "the device whose id begins so, as /devices shows it")],
+        completes: Completes::No,
+        read: |spec, rest| match one_word(rest) {
+            Some(id) => Ok(Command::Account(AccountAsk::Revoke(shortened(id)))),
+            None => Err(spec.misused()),
+        },
+    },
+    Spec {
+        name: "passwd",
+        arguments: "[PASSWORD]",
+        about: "set the password with which a further device of yours gets in; asked for where it is not given",
+        examples: &[(
+            "/passwd a long sentence",
+            "sets it; at a prompt, /passwd alone asks for it and does not show it",
+        )],
+        completes: Completes::No,
+        read: |spec, rest| match rest {
+            "" => Err(spec.misused()),
+            password => Ok(Command::Account(AccountAsk::SetPassword(Secret::new(
+                password.to_owned(),
+            )))),
+        },
+    },
+    Spec {
+        name: "link",
+        arguments: "",
+        about: "on a new device of yours: show a code to /approve on one that is logged in",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| {
+            spec.alone(rest, Command::Nothing)?;
+            Err(notice(
+                Code::Refused,
+                "this device is logged in, so it needs no linking; /link is for a device that is refused".to_owned(),
+            ))
+        },
     },
     Spec {
         name: "help",

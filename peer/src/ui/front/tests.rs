@@ -109,6 +109,7 @@ fn a_start_shows_what_was_last_said_and_nothing_twice() {
         version: 5,
         members: vec![user("alice"), user("bob")],
         replay: (1..=5).map(numbered).collect(),
+        by_other_device: false,
     }));
     assert_eq!(
         f.take_text(),
@@ -127,6 +128,52 @@ fn a_start_shows_what_was_last_said_and_nothing_twice() {
 }
 
 #[test]
+fn what_was_written_at_another_own_device_is_shown_and_is_nothing_new() {
+    let mut f = front();
+    f.event(Event::Message(Line {
+        conversation: room("dev"),
+        ..line("alice", "alice here")
+    }));
+    assert_eq!(
+        f.take_text(),
+        "── Saturday, 31 January 2026 ──\n14:02  alice  alice here\n"
+    );
+    // Elsewhere it is neither told nor counted, and stands among the others when they are read.
+    typed(&mut f, "/switch lobby");
+    typed(&mut f, "/switch dev");
+    f.take_text();
+    f.event(Event::Message(line("alice", "alice elsewhere")));
+    assert_eq!(f.take_text(), "");
+    assert_eq!(f.session.unread().count(), 0);
+    f.event(Event::Message(line("bob", "one")));
+    assert_eq!(f.take_text(), "· bob wrote in #lobby: /switch #lobby\n");
+    assert_eq!(typed(&mut f, "/switch lobby"), [Request::Current(room("lobby"))]);
+    assert_eq!(
+        f.take_text(),
+        "── #lobby: 1 unread ──\n14:02  alice  alice elsewhere\n14:02  bob    one\n"
+    );
+    // What is followed says so, and takes nobody from where he is.
+    f.event(Event::Joined(Joined {
+        conversation: room("tea"),
+        created: false,
+        version: 0,
+        members: vec![user("alice"), user("bob")],
+        replay: Vec::new(),
+        by_other_device: true,
+    }));
+    assert_eq!(f.take_text(), "→ #tea joined with bob, as at another of your devices\n");
+    f.event(Event::Left {
+        conversation: room("tea"),
+        by_other_device: true,
+    });
+    assert_eq!(
+        f.take_text(),
+        "← #tea left, as at another of your devices; what was said stays on your disk\n"
+    );
+    assert_eq!(f.session.current(), Some(&room("lobby")));
+}
+
+#[test]
 fn who_is_there_is_known_without_asking() {
     let mut f = front();
     let member = |name: &str, online| crate::node::event::Member {
@@ -134,7 +181,9 @@ fn who_is_there_is_known_without_asking() {
         me: name == "alice",
         online,
         version: None,
+        devices: usize::from(online),
         refused: 0,
+        trust: crate::node::people::Trust::None,
     };
     f.event(Event::Members {
         conversation: room("dev"),
@@ -166,7 +215,9 @@ fn the_row_above_the_prompt_tells_what_changes() {
         me: name == "alice",
         online,
         version: None,
+        devices: usize::from(online),
         refused: 0,
+        trust: crate::node::people::Trust::None,
     };
     f.event(Event::Who {
         conversation: room("lobby"),
@@ -214,6 +265,7 @@ fn a_room_of_the_command_line_is_current_at_once() {
         version: 0,
         members: vec![user("alice")],
         replay: Vec::new(),
+        by_other_device: false,
     });
     assert_eq!(f.event(joined), [Request::Current(room("x"))]);
     assert_eq!(f.take_text(), "→ #x is new: you created it; nobody else is here yet\n");

@@ -22,6 +22,7 @@ pub(super) enum Object<'e> {
         version: u64,
         members: Vec<&'e str>,
         created: bool,
+        by_other_device: bool,
     },
     Message(Message<'e>),
     Sent(Message<'e>),
@@ -47,6 +48,7 @@ pub(super) enum Object<'e> {
     },
     Left {
         conversation: String,
+        by_other_device: bool,
     },
     Invitation {
         conversation: String,
@@ -84,6 +86,22 @@ pub(super) enum Object<'e> {
         state: &'static str,
         reason: Option<&'e str>,
     },
+    Devices {
+        devices: Vec<Device<'e>>,
+        has_password: bool,
+    },
+    Approved {
+        device: String,
+        label: &'e str,
+    },
+    Revoked {
+        device: String,
+    },
+    PasswordSet,
+    Link {
+        code: &'e str,
+        valid_s: u64,
+    },
     Switched {
         conversation: String,
     },
@@ -95,6 +113,27 @@ pub(super) enum Object<'e> {
         message: &'e str,
     },
     Bye,
+    NewDevice {
+        user: &'e str,
+        device: String,
+        known: usize,
+        trusted: bool,
+    },
+    Verify {
+        user: &'e str,
+        words: &'e [&'static str],
+        devices: Vec<Compared<'e>>,
+        trusted: bool,
+    },
+    Trusted {
+        user: &'e str,
+        devices: Vec<String>,
+    },
+    ForgotDevice {
+        user: &'e str,
+        device: String,
+        known: usize,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +156,27 @@ pub(super) struct Person<'e> {
     pub(super) online: bool,
     pub(super) version: Option<u64>,
     pub(super) refused: u64,
+    pub(super) devices: usize,
+    pub(super) trust: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Compared<'e> {
+    pub(super) user: &'e str,
+    pub(super) device: String,
+    pub(super) first_met: Option<String>,
+    pub(super) counts: bool,
+    pub(super) trusted: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Device<'e> {
+    pub(super) device: String,
+    pub(super) label: &'e str,
+    pub(super) added_at: String,
+    pub(super) seen_at: String,
+    pub(super) online: bool,
+    pub(super) here: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -5,6 +5,7 @@ use crate::{
     node::{
         door::Door,
         event::Code,
+        people::{Comparison, News, Trust, compare::Compared},
         types::{EntryId, Heights, RoomName, Seq},
     },
     ui::testing::{author, line, private, room, user},
@@ -62,11 +63,12 @@ fn ready_and_joined() {
         version: 12,
         members: vec![user("alice"), user("bob")],
         replay: vec![line("bob", "hi")],
+        by_other_device: false,
     });
     assert_eq!(
         object(joined),
         golden(&format!(
-            r##"{{"event":"joined","conversation":"#lobby","version":12,"members":["alice","bob"],"created":true}}
+            r##"{{"event":"joined","conversation":"#lobby","version":12,"members":["alice","bob"],"created":true,"by_other_device":false}}
 {{"event":"message",{MESSAGE}true}}"##
         ))
     );
@@ -156,8 +158,11 @@ fn every_other_event() {
             r##"{"event":"version","conversation":"#lobby","version":7,"heights":{"DEVICE-000000000000001f":7},"users":{"DEVICE-000000000000001f":"bob"}}"##,
         ),
         (
-            Event::Left(room("lobby")),
-            r##"{"event":"left","conversation":"#lobby"}"##,
+            Event::Left {
+                conversation: room("lobby"),
+                by_other_device: true,
+            },
+            r##"{"event":"left","conversation":"#lobby","by_other_device":true}"##,
         ),
         (
             Event::Synced {
@@ -185,11 +190,13 @@ fn every_other_event() {
                     me: false,
                     online: true,
                     version: Some(3),
+                    devices: 2,
                     refused: 2,
+                    trust: Trust::NewDevice,
                 }],
                 refused_unknown: 7,
             },
-            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2}],"refused_unknown":7}"##,
+            r##"{"event":"who","conversation":"#lobby","members":[{"user":"bob","online":true,"version":3,"refused":2,"devices":2,"trust":"new_device"}],"refused_unknown":7}"##,
         ),
         (
             Event::List {
@@ -215,6 +222,44 @@ fn every_other_event() {
                 invitation: private("plans", 0),
             },
             r##"{"event":"invitation","conversation":"#plans:f7fmagcc3ykv2eslgdrcjhrjxq","invitation":"invite:plans:aaaaaaaaaaaaaaaaaaaaaaaaaaqnx4bq"}"##,
+        ),
+        (
+            Event::People(News::NewDevice {
+                user: user("bob"),
+                device: author(11).device,
+                known: 1,
+                trusted: true,
+            }),
+            r#"{"event":"new_device","user":"bob","device":"DEVICE","known":1,"trusted":true}"#,
+        ),
+        (
+            Event::People(News::Compared(
+                Comparison {
+                    user: user("bob"),
+                    devices: vec![Compared {
+                        user: user("bob"),
+                        device: author(11).device,
+                        first_met: Some(line("bob", "").sent_at),
+                        counts: true,
+                        trusted: false,
+                    }],
+                    trusted: false,
+                },
+                ["acorn"; 12],
+            )),
+            r#"{"event":"verify","user":"bob","words":["acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn","acorn"],"devices":[{"user":"bob","device":"DEVICE","first_met":"2026-01-31T14:02:07.042Z","counts":true,"trusted":false}],"trusted":false}"#,
+        ),
+        (
+            Event::People(News::Trusted(user("bob"), vec![author(11).device])),
+            r#"{"event":"trusted","user":"bob","devices":["DEVICE"]}"#,
+        ),
+        (
+            Event::People(News::Forgot {
+                user: user("bob"),
+                device: author(11).device,
+                known: 0,
+            }),
+            r#"{"event":"forgot_device","user":"bob","device":"DEVICE","known":0}"#,
         ),
         (Event::Bye, r#"{"event":"bye"}"#),
     ];

@@ -8,7 +8,8 @@ use super::{Renderer, counted};
 use crate::{
     node::{
         event::Member,
-        types::{Author, Conversation, Heights, RoomName, UserName},
+        people::Trust,
+        types::{Author, Conversation, DeviceId, Heights, RoomName, UserName},
     },
     ui::width,
 };
@@ -19,6 +20,12 @@ const ROWS_MAX: usize = 200;
 /// How much of a device's id is shown: enough to tell one from another.
 const DEVICE_CHARS: usize = 12;
 
+/// The beginning of a device's id.
+pub(super) fn short(device: &DeviceId) -> String {
+    let start: String = device.to_string().chars().take(DEVICE_CHARS).collect();
+    format!("{start}…")
+}
+
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
     pub fn who(&self, conversation: &Conversation, members: &[Member], refused_unknown: u64) -> String {
@@ -28,12 +35,26 @@ impl<Z: TimeZone> Renderer<Z> {
                 (false, true) => "online",
                 (false, false) => "offline",
             };
+            let standing = match member.devices {
+                0 | 1 => standing.to_owned(),
+                devices => format!("{standing} ({devices} devices)"),
+            };
             let version = member.version.map(|version| format!("version {version}"));
             let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
-            let version = version.into_iter().chain(refused).collect::<Vec<_>>().join("  ");
+            let trust = match member.trust {
+                Trust::None => None,
+                Trust::Whole => Some("✓ trusted".to_owned()),
+                Trust::NewDevice => Some("! has a new device".to_owned()),
+            };
+            let version = version
+                .into_iter()
+                .chain(trust)
+                .chain(refused)
+                .collect::<Vec<_>>()
+                .join("  ");
             let name = self.name(&member.user);
             let painted = self.paint.user(&member.user, member.me, &name);
-            [(name, Some(painted)), (standing.to_owned(), None), (version, None)]
+            [(name, Some(painted)), (standing, None), (version, None)]
         });
         let head = format!(
             "{}: {}",
@@ -104,8 +125,8 @@ impl<Z: TimeZone> Renderer<Z> {
             let name = user.map_or_else(|| "?".to_owned(), |user| self.name(user));
             let painted = user.map(|user| self.paint.user(user, *user == self.me, &name));
             let who = if counts[user] > 1 {
-                let device: String = author.device.to_string().chars().take(DEVICE_CHARS).collect();
-                format!("device {device}…, incarnation {:016x}", author.incarnation)
+                let device = short(&author.device);
+                format!("device {device}, incarnation {:016x}", author.incarnation)
             } else {
                 String::new()
             };
@@ -121,9 +142,9 @@ impl<Z: TimeZone> Renderer<Z> {
 }
 
 /// A cell and, where it has colours, how it is written.
-type Cell = (String, Option<String>);
+pub(super) type Cell = (String, Option<String>);
 
-fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
+pub(super) fn table(rows: impl Iterator<Item = [Cell; 3]>) -> String {
     let rows: Vec<_> = rows.collect();
     let widest = |column: usize| rows.iter().map(|row| width::columns(&row[column].0)).max().unwrap_or(0);
     let columns = [widest(0), widest(1)];

@@ -7,7 +7,8 @@ use super::*;
 use crate::{
     node::{
         event::{Code, Line, Member, Replay, ReplayReason},
-        types::{Author, Heights, Seq},
+        people::{Comparison, News, Trust, compare::Compared},
+        types::{Author, DeviceId, Heights, Seq, WallTime},
     },
     ui::testing::{author, line, private, room, user},
 };
@@ -104,17 +105,36 @@ fn answers() {
         me: name == "alice",
         online,
         version,
+        devices: usize::from(online),
         refused: 0,
+        trust: Trust::None,
     };
     let mut members = [member("alice", true, Some(9)), member("小明", false, None)];
     assert_eq!(
         r.who(&room("lobby"), &members, 0),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
     );
+    members[0].devices = 2;
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .contains("alice  you (2 devices)  version 9\n")
+    );
+    members[0].devices = 1;
     members[1].refused = 3;
     assert_eq!(
         r.who(&room("lobby"), &members, 5),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline  3 refused\n  5 refused from unknown senders\n"
+    );
+    members[1].refused = 0;
+    members[1].trust = Trust::Whole;
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .ends_with("小明   offline  ✓ trusted\n")
+    );
+    members[1].trust = Trust::NewDevice;
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .ends_with("小明   offline  ! has a new device\n")
     );
     let rooms = [(crate::node::types::RoomName::new("dev").unwrap(), 1)];
     assert_eq!(
@@ -190,6 +210,92 @@ fn comings_and_goings() {
         message: "no\u{1b}[2J\n15:02  eve  forged".into(),
     };
     assert_eq!(r.notice(&notice), "! no␛[2J\n  15:02  eve  forged\n");
+}
+
+#[test]
+fn a_new_device_is_loud() {
+    let mut r = renderer(true, Some(200));
+    let news = |name, trusted| {
+        let (user, device) = (user(name), author(11).device);
+        News::NewDevice {
+            user,
+            device,
+            known: 1,
+            trusted,
+        }
+    };
+    assert_eq!(
+        r.people(&news("bob", false)),
+        "\u{1b}[1;31m!\u{1b}[0m \u{1b}[7mbob is here with a new device\u{1b}[0m (0b0b0b0b0b0b…) — /verify bob compares\n"
+    );
+    assert!(
+        without_colours(&r.people(&news("bob", true))).starts_with("! bob, whom you trust, is here with a device that")
+    );
+    assert!(
+        without_colours(&r.people(&news("alice", true))).starts_with("! you are logged in on another device (0b0b")
+    );
+    r.set_bell(true);
+    assert!(r.people(&news("bob", false)).starts_with('\u{7}'));
+    // A name that is long breaks the line, and nothing is lost.
+    let long = "b".repeat(64);
+    let mut narrow = renderer(true, Some(40));
+    narrow.set_bell(false);
+    let shown = without_colours(&narrow.people(&news(&long, false)));
+    assert!(shown.lines().all(|line| width::columns(line) < 40), "{shown}");
+    assert!(
+        shown
+            .replace(['\n', ' '], "")
+            .contains(&format!("/verify{long}compares")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_to_compare_stands_in_rows_with_the_devices() {
+    let known = |name, device, first_met: Option<i64>, counts, trusted| Compared {
+        user: user(name),
+        device: DeviceId([device; 32]),
+        first_met: first_met.map(WallTime),
+        counts,
+        trusted,
+    };
+    let devices = vec![
+        known("alice", 1, None, true, false),
+        known("bob", 2, Some(1_769_868_127_042), true, true),
+        known("bob", 3, None, false, false),
+    ];
+    let mut comparison = Comparison {
+        user: user("bob"),
+        devices,
+        trusted: false,
+    };
+    let words = [
+        "acorn", "bell", "candle", "dew", "easel", "fox", "gate", "hut", "igloo", "jam", "kite", "lemon",
+    ];
+    let r = renderer(false, Some(200));
+    assert_eq!(
+        r.people(&News::Compared(comparison.clone(), words)),
+        "── compare with bob ──
+  acorn   bell    candle  dew
+  easel   fox     gate    hut
+  igloo   jam     kite    lemon
+  alice  010101010101…  this device
+  bob    020202020202…  first met 2026-01-31 15:02  ✓ trusted
+  bob    030303030303…  never met; wrote what you hold
+/verify alice must show bob the same words: compare them by voice, and not by a message. Then /trust bob.
+Where they differ, compare the devices: both sides must have met the same ones. /untrust bob DEVICE forgets one that is gone.
+1 device you have only heard of, and not met: who has met more than you knows more and gets other words.
+"
+    );
+    comparison.trusted = true;
+    let shown = r.people(&News::Compared(comparison, words));
+    assert!(shown.contains("You have trusted bob with these devices."), "{shown}");
+    let trusted = |count: u8| News::Trusted(user("bob"), (0..count).map(|n| DeviceId([n; 32])).collect());
+    assert_eq!(
+        r.people(&trusted(2)),
+        "✓ bob is trusted with 2 devices that you have met\n"
+    );
+    assert_eq!(r.people(&trusted(0)), "· bob is not trusted\n");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Delivery, NAMES_MAX, Session, Standing, UNREAD_BYTES_MAX, UNREAD_LINES_MAX};
 use crate::node::{
-    event::{Code, Delivered, Event, Line, Notice, Presence},
+    event::{Code, Delivered, Event, Line, Notice, Presence, ReplayReason},
+    people::News,
     types::{Conversation, UserName},
 };
 
@@ -36,9 +37,7 @@ impl Session {
             }
             Event::Message(line) => {
                 self.learn_user(&line.user);
-                if matches!(line.conversation, Conversation::Direct(_)) && !self.is_in(&line.conversation) {
-                    self.heard.insert(line.conversation.clone());
-                }
+                self.hear(&line.conversation);
                 if keep_unread && !self.is_current(&line.conversation) {
                     self.keep(line);
                 }
@@ -62,7 +61,7 @@ impl Session {
                 let rooms = rooms.iter().flatten().map(|(room, _)| room.clone());
                 self.rooms.extend(rooms.take(room_left));
             }
-            Event::Left(conversation) => {
+            Event::Left { conversation, .. } => {
                 // A `Left` that answers an older `/leave` than the latest `/join` is no reason to go.
                 if !self.opening.contains(conversation) {
                     self.forget(conversation);
@@ -70,12 +69,20 @@ impl Session {
             }
             Event::NotEntered { conversation, .. } => self.not_entered(conversation),
             Event::Notice(notice) => self.learn_refusal(notice),
-            Event::Replay(_)
+            Event::People(News::NewDevice { user, .. }) => self.learn_user(user),
+            Event::Replay(replay) => {
+                // The history of one that another own device has, or that the other user has begun while this one was away.
+                if replay.why == ReplayReason::Synced && !replay.lines.is_empty() {
+                    self.hear(&replay.conversation);
+                }
+            }
+            Event::People(_)
             | Event::Version { .. }
             | Event::Invitation { .. }
             | Event::Progress { .. }
             | Event::Synced { .. }
             | Event::Registry(_)
+            | Event::Account(_)
             | Event::Bye => {}
         }
     }
@@ -103,14 +110,25 @@ impl Session {
         }
     }
 
+    /// There is something in a direct conversation, which can be gone to from now on.
+    fn hear(&mut self, conversation: &Conversation) {
+        if matches!(conversation, Conversation::Direct(_)) && !self.is_in(conversation) {
+            self.heard.insert(conversation.clone());
+        }
+    }
+
     fn keep(&mut self, line: &Line) {
         let unread = self.unread.entry(line.conversation.clone()).or_default();
-        unread.count += 1;
+        // What the user wrote at another device he has read; it is shown among the others.
+        unread.count += usize::from(line.user != self.me);
+        if unread.is_cut {
+            return;
+        }
         unread.bytes += line.text.as_ref().map_or(0, String::len);
         unread.lines.push_back(line.clone());
         if unread.lines.len() > UNREAD_LINES_MAX || unread.bytes > UNREAD_BYTES_MAX {
             unread.lines.clear();
-            unread.bytes = 0;
+            unread.is_cut = true;
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a user interface remembers.
 
+mod private;
+
 use super::*;
 use crate::{
-    node::event::{Code, Delivered, Event, Joined, Presence, Ready},
-    ui::testing::{author, line, private, room, user},
+    node::event::{Code, Delivered, Event, Joined, Presence, Ready, Replay, ReplayReason},
+    ui::testing::{author, line, room, user},
 };
 
 fn direct(name: &str) -> Conversation {
@@ -21,6 +23,7 @@ fn joined(conversation: Conversation) -> Event {
         version: 0,
         members: ["alice", "bob", "carol"].map(user).into(),
         replay: Vec::new(),
+        by_other_device: false,
     })
 }
 
@@ -316,8 +319,33 @@ fn a_conversation_that_the_other_one_began_can_be_switched_to() {
         asks(&mut session, "at noon", &[write(direct("bob"), "at noon")]);
         session.learn(&joined(direct("bob")), keep_unread);
         assert_eq!(session.unread().count(), 0, "shown by the answer");
-        session.learn(&Event::Left(direct("bob")), keep_unread);
+        let left = Event::Left {
+            conversation: direct("bob"),
+            by_other_device: false,
+        };
+        session.learn(&left, keep_unread);
         refuses(&mut session, "/switch bob", Code::NotJoined);
+    }
+}
+
+#[test]
+fn a_conversation_that_another_own_device_has_can_be_switched_to() {
+    for event in [
+        Event::Message(Line {
+            conversation: direct("bob"),
+            ..line("alice", "from elsewhere")
+        }),
+        Event::Replay(Replay {
+            conversation: direct("bob"),
+            why: ReplayReason::Synced,
+            lines: vec![line("alice", "from elsewhere")],
+            more: true,
+        }),
+    ] {
+        let mut session = session();
+        session.learn(&event, true);
+        assert_eq!(session.unread().count(), 0);
+        asks(&mut session, "/switch bob", &[Request::Open(user("bob"))]);
     }
 }
 
@@ -339,46 +367,4 @@ fn a_message_with_msg_shows_what_was_not_read() {
     let both = [Request::Open(user("bob")), write(direct("bob"), "how are you?")];
     asks(&mut session, "/msg bob how are you?", &both);
     assert_eq!(session.unread().count(), 0);
-}
-
-#[test]
-fn a_private_room_is_meant_by_its_name_where_no_other_one_is() {
-    let mut session = session();
-    let (one, two) = (private("plans", 1), private("plans", 2));
-    let conversation = |invitation: &Invitation| Conversation::Room(invitation.room());
-    asks(
-        &mut session,
-        &format!("/join {}", *one.text()),
-        &[Request::JoinPrivate(one.clone())],
-    );
-    // It is current at once, as any other one.
-    asks(&mut session, "hi", &[write(conversation(&one), "hi")]);
-    session.learn(&joined(conversation(&one)), true);
-    let switched = [Request::Current(conversation(&one))];
-    for typed in ["plans", "#plans", &one.room().label(), one.room().as_str()] {
-        asks(&mut session, &format!("/switch {typed}"), &switched);
-    }
-    asks(&mut session, "/invite", &[Request::Invite(conversation(&one))]);
-    session.learn(&joined(conversation(&two)), true);
-    let said = refusal(&mut session, "/switch plans");
-    assert!(
-        said.contains(&one.room().label()) && said.contains(&two.room().label()),
-        "{said}"
-    );
-    asks(&mut session, &format!("/switch {}", one.room().label()), &switched);
-    session.learn(&joined(room("plans")), true);
-    asks(&mut session, "/switch plans", &[Request::Current(room("plans"))]);
-    refuses(&mut session, "/switch #other:x7k2", Code::NotJoined);
-}
-
-#[test]
-fn a_new_private_room_has_a_secret_of_its_own() {
-    let mut session = session();
-    let mut made = || match session.typed("/join plans --private").requests.pop() {
-        Some(Request::JoinPrivate(invitation)) => invitation,
-        other => panic!("{other:?}"),
-    };
-    let (one, two) = (made(), made());
-    assert!(one != two && one.room().base() == "plans");
-    assert_eq!(session.current(), Some(&Conversation::Room(two.room())));
 }

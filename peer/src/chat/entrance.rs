@@ -1,0 +1,72 @@
+//! Getting in at the registry for the first time of a run: what it refuses is settled with the user, as far as that is possible.
+
+use std::time::Duration;
+
+use tokio::{sync::mpsc, time::timeout};
+use zeroize::Zeroizing;
+
+use super::ChatError;
+use crate::{
+    known_registries::KnownRegistry,
+    net::{Attempts, LoginError, Net, RegistryConfig, link_device},
+    ui::entrance::{Answer, Entrance, Obstacle},
+};
+
+/// How long the start of a session waits for the registry before it goes on without one.
+const REGISTRY_WAIT: Duration = Duration::from_secs(10);
+
+/// Waits until the registry has let the user in, or does not answer: without a registry the peer starts all the same, for those whom
+/// it knows.
+///
+/// # Errors
+/// The registry refuses, and the user does nothing about it.
+pub(super) async fn pass(
+    entrance: &mut Entrance,
+    attempts: &mut Attempts,
+    net: &Net,
+    config: &RegistryConfig,
+) -> Result<(), ChatError> {
+    loop {
+        let refused = match timeout(REGISTRY_WAIT, attempts.outcome()).await {
+            Ok(Some(Err(refused))) => refused,
+            Ok(Some(Ok(())) | None) | Err(_) => return Ok(()),
+        };
+        let obstacle = match &refused {
+            LoginError::Unavailable { .. } => return Ok(()),
+            LoginError::Unknown { .. } => Obstacle::UnknownRegistry,
+            LoginError::NameInUse(_) => Obstacle::NameTaken,
+            LoginError::Changed { .. } | LoginError::Refused(_) => Obstacle::Other,
+        };
+        let code = ChatError::login_code(&refused);
+        let answer = entrance.ask(obstacle, code, &refused.to_string()).await?;
+        let password = match (answer, &refused) {
+            (Answer::Trust, LoginError::Unknown { address, found }) => {
+                let known = KnownRegistry {
+                    fingerprint: *found,
+                    folder: None,
+                };
+                config.known.keep(address, &known)?;
+                None
+            }
+            (Answer::Password(password), _) => Some(Zeroizing::new(password.reveal().to_owned())),
+            (Answer::Link, _) => {
+                link(entrance, net, config).await?;
+                None
+            }
+            (Answer::Leave | Answer::Trust, _) => return Err(ChatError::NotLetIn(refused)),
+        };
+        attempts.again(password).await;
+    }
+}
+
+async fn link(entrance: &Entrance, net: &Net, config: &RegistryConfig) -> Result<(), ChatError> {
+    let (code, mut shown) = mpsc::channel(1);
+    let linking = link_device(net, config, code);
+    tokio::pin!(linking);
+    loop {
+        tokio::select! {
+            Some(news) = shown.recv() => entrance.show(&news)?,
+            linked = &mut linking => return Ok(linked?),
+        }
+    }
+}

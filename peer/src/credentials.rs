@@ -1,0 +1,255 @@
+//! What this device shows to others, and whom it believes: its key, the certificate that the registry gave it, the authority that
+//! issued it, and the devices that were revoked.
+//!
+//! The key is made at the first start. Certificate and authority are kept beside it, so that a peer that starts while its registry
+//! is away talks with whom it knows until its certificate ends.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use peerchat_identity::{
+    CertificateError, DeviceCertificate, DeviceKey, NoKey, Trust,
+    secret_file::{self, SecretFileError},
+    tls::{self, TlsError},
+};
+use rustls::{ClientConfig, ServerConfig, pki_types::CertificateDer};
+use tokio::sync::watch;
+
+use crate::node::types::{DeviceId, UserName};
+
+const KEY: &str = "device.key";
+const CERTIFICATE: &str = "certificate.der";
+const AUTHORITY: &str = "authority.der";
+
+/// The credentials cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// A file cannot be read or written, or others can read it.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+    /// There is no key.
+    #[error("{}: {source}; move it away to become a new device", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: NoKey,
+    },
+    /// The registry's certificate is not one of this device and user.
+    #[error("the registry's certificate cannot be used: {0}")]
+    Certificate(#[from] CertificateError),
+    /// It is one of somebody else.
+    #[error("the registry's certificate is for {user}'s device {device}, not for this one")]
+    OtherDevice {
+        /// Whose it is.
+        user: UserName,
+        /// Of which device.
+        device: DeviceId,
+    },
+    /// TLS does not take them.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A certificate with the authority behind it, ready for connections.
+#[derive(Debug)]
+pub struct Shown {
+    /// The own certificate.
+    pub certificate: DeviceCertificate,
+    /// Since when it is shown. Its own beginning lies before that, for clocks that are slow.
+    since: SystemTime,
+    /// The authority that issued it and those of the others.
+    pub trust: Trust,
+    /// The end of connections that others dial.
+    pub server: Arc<ServerConfig>,
+    /// The end of connections that this peer dials.
+    pub client: Arc<ClientConfig>,
+}
+
+impl Shown {
+    /// For how long it can be shown in all.
+    pub fn span(&self) -> Duration {
+        self.certificate
+            .not_after
+            .duration_since(self.since)
+            .unwrap_or_default()
+    }
+}
+
+/// What this device shows, and whom it believes.
+#[derive(Debug)]
+pub struct Credentials {
+    folder: PathBuf,
+    user: UserName,
+    key: DeviceKey,
+    shown: watch::Sender<Option<Arc<Shown>>>,
+    revoked: watch::Sender<BTreeSet<DeviceId>>,
+}
+
+impl Credentials {
+    /// Reads what the user's folder has; makes a key where there is none.
+    ///
+    /// # Errors
+    /// The key cannot be read, made or kept to its owner. A certificate that is not there or has ended is no error: the registry
+    /// gives another one.
+    pub fn load(folder: &Path, user: &UserName) -> Result<Self, CredentialsError> {
+        let path = folder.join(KEY);
+        let key = match secret_file::read(&path)? {
+            Some(pkcs8) => DeviceKey::from_pkcs8(&pkcs8).map_err(|source| CredentialsError::Key { path, source })?,
+            None => {
+                let key = DeviceKey::generate().map_err(|source| CredentialsError::Key {
+                    path: path.clone(),
+                    source,
+                })?;
+                secret_file::write(&path, key.pkcs8())?;
+                key
+            }
+        };
+        let credentials = Self {
+            folder: folder.to_owned(),
+            user: user.clone(),
+            key,
+            shown: watch::channel(None).0,
+            revoked: watch::channel(BTreeSet::new()).0,
+        };
+        let kept = (
+            secret_file::read(&folder.join(CERTIFICATE))?,
+            secret_file::read(&folder.join(AUTHORITY))?,
+        );
+        if let (Some(certificate), Some(authority)) = kept
+            && let Ok(shown) = credentials.judge(certificate.to_vec().into(), authority.to_vec().into())
+        {
+            credentials.shown.send_replace(Some(Arc::new(shown)));
+        }
+        Ok(credentials)
+    }
+
+    /// This device.
+    pub fn device(&self) -> DeviceId {
+        DeviceId(self.key.public())
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &DeviceKey {
+        &self.key
+    }
+
+    /// What is shown now; none before a registry has certified the device, and after the certificate has ended.
+    pub fn shown(&self) -> Option<Arc<Shown>> {
+        let shown = self.shown.borrow().clone();
+        shown.filter(|shown| SystemTime::now() < shown.certificate.not_after)
+    }
+
+    /// Whether it is time for another certificate: two thirds of this one's time are over.
+    pub fn is_renewal_due(&self) -> bool {
+        let shown = self.shown.borrow();
+        shown
+            .as_ref()
+            .is_none_or(|shown| SystemTime::now() >= shown.since + shown.span() / 3 * 2)
+    }
+
+    /// Tells of each new certificate.
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<Shown>>> {
+        self.shown.subscribe()
+    }
+
+    /// Shows a certificate from now on, and keeps it.
+    ///
+    /// # Errors
+    /// It is not one of this device and user by this authority and for now, or it cannot be kept.
+    pub fn adopt(
+        &self,
+        certificate: CertificateDer<'static>,
+        authority: CertificateDer<'static>,
+    ) -> Result<(), CredentialsError> {
+        let shown = self.judge(certificate, authority)?;
+        secret_file::write(&self.folder.join(AUTHORITY), shown.trust.authority())?;
+        secret_file::write(&self.folder.join(CERTIFICATE), &shown.certificate.der)?;
+        self.shown.send_replace(Some(Arc::new(shown)));
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        certificate: CertificateDer<'static>,
+        authority: CertificateDer<'static>,
+    ) -> Result<Shown, CredentialsError> {
+        let trust = Trust::new(authority)?;
+        let certificate = trust.valid(&certificate, SystemTime::now())?;
+        if certificate.device != self.key.public() || certificate.user != self.user {
+            return Err(CredentialsError::OtherDevice {
+                user: certificate.user,
+                device: DeviceId(certificate.device),
+            });
+        }
+        Ok(Shown {
+            since: SystemTime::now(),
+            server: tls::peer_server(&self.key, &certificate, &trust)?,
+            client: tls::peer_client(&self.key, &certificate, &trust)?,
+            certificate,
+            trust,
+        })
+    }
+
+    /// Believes these devices no longer.
+    pub fn revoke(&self, devices: impl IntoIterator<Item = DeviceId>) {
+        self.revoked.send_modify(|revoked| revoked.extend(devices));
+    }
+
+    /// Whether a device was revoked.
+    pub fn is_revoked(&self, device: &DeviceId) -> bool {
+        self.revoked.borrow().contains(device)
+    }
+
+    /// Tells of each device that is revoked.
+    pub fn watch_revoked(&self) -> watch::Receiver<BTreeSet<DeviceId>> {
+        self.revoked.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn the_device_stays_the_same_and_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = UserName::new("alice").unwrap();
+        let device = |folder: &Path| Credentials::load(folder, &user).map(|credentials| credentials.device());
+        let first = device(folder.path()).unwrap();
+        assert_eq!(device(folder.path()).unwrap(), first);
+        let path = folder.path().join(KEY);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let exposed = device(folder.path()).unwrap_err();
+        assert!(matches!(
+            exposed,
+            CredentialsError::File(SecretFileError::Exposed { mode: 0o640, .. })
+        ));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, b"no key").unwrap();
+        assert!(matches!(device(folder.path()), Err(CredentialsError::Key { .. })));
+        fs::remove_file(&path).unwrap();
+        assert_ne!(device(folder.path()).unwrap(), first, "a new key is another device");
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = UserName::new("alice").unwrap();
+        secret_file::write(&folder.path().join(CERTIFICATE), b"none").unwrap();
+        secret_file::write(&folder.path().join(AUTHORITY), b"none").unwrap();
+        let credentials = Credentials::load(folder.path(), &user).unwrap();
+        assert!(credentials.shown().is_none());
+        assert!(
+            credentials
+                .adopt(b"none".to_vec().into(), b"none".to_vec().into())
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! The registries that this machine's peers have met: one line each in `<data>/known_registries`, as ssh keeps its hosts.
+//!
+//! `HOST:PORT SHA256:… [FOLDER]`: where it is, the fingerprint of its authority, and, where a peer of this machine hosted it, the
+//! folder in which it keeps its authority and accounts, so that another peer can go on with them.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use peerchat_identity::Fingerprint;
+
+const FILE: &str = "known_registries";
+/// Many more registries than anybody meets.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// A registry that was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRegistry {
+    /// Of its authority.
+    pub fingerprint: Fingerprint,
+    /// Where a registry that is hosted by a peer keeps its authority and accounts.
+    pub folder: Option<PathBuf>,
+}
+
+/// The file.
+#[derive(Debug, Clone)]
+pub struct KnownRegistries {
+    path: PathBuf,
+}
+
+impl KnownRegistries {
+    /// The file in the data folder `data`, whether it is there or not.
+    pub fn in_folder(data: &Path) -> Self {
+        Self { path: data.join(FILE) }
+    }
+
+    /// Where the file is, to be named in what a user reads.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is known of the registry at `address` (HOST:PORT). A line that cannot be read is passed over.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn find(&self, address: &str) -> io::Result<Option<KnownRegistry>> {
+        Ok(self.lines()?.iter().rev().find_map(|line| parse(line, address)))
+    }
+
+    /// Keeps what is known of the registry at `address` from now on.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn keep(&self, address: &str, known: &KnownRegistry) -> io::Result<()> {
+        if self.find(address)?.as_ref() == Some(known) {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for line in self.lines()?.iter().filter(|line| parse(line, address).is_none()) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push_str(&format!("{address} {}", known.fingerprint));
+        // A folder whose name is no line of text is remembered by nobody but the process that made it.
+        if let Some(folder) = known
+            .folder
+            .as_deref()
+            .and_then(Path::to_str)
+            .filter(|folder| !folder.contains('\n'))
+        {
+            text.push_str(&format!(" {folder}"));
+        }
+        text.push('\n');
+        // Written beside and renamed: other peers of this machine read it at any time.
+        let next = self.path.with_extension(format!("{}.tmp", std::process::id()));
+        let mut file = fs::File::create(&next)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&next, &self.path)
+    }
+
+    fn lines(&self) -> io::Result<Vec<String>> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.len() > BYTES_MAX => {
+                let text = format!("{} is too long to be a list of registries", self.path.display());
+                Err(io::Error::other(text))
+            }
+            Ok(_) => Ok(fs::read_to_string(&self.path)?.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn parse(line: &str, address: &str) -> Option<KnownRegistry> {
+    let mut parts = line.trim().splitn(3, ' ');
+    let (host, fingerprint) = (parts.next()?, parts.next()?);
+    (host == address).then_some(())?;
+    Some(KnownRegistry {
+        fingerprint: fingerprint.parse().ok()?,
+        folder: parts.next().map(PathBuf::from),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(byte: char, folder: Option<&str>) -> KnownRegistry {
+        KnownRegistry {
+            fingerprint: format!("SHA256:{}", byte.to_string().repeat(42) + "A").parse().unwrap(),
+            folder: folder.map(PathBuf::from),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_and_what_others_wrote_stays() {
+        let data = tempfile::tempdir().unwrap();
+        let file = KnownRegistries::in_folder(data.path());
+        assert_eq!(file.find("a:1").unwrap(), None);
+        fs::write(file.path(), "# by hand\nb:1 no fingerprint\n").unwrap();
+        file.keep("a:1", &known('A', None)).unwrap();
+        file.keep("b:1", &known('B', Some("/my data/registry@b:1"))).unwrap();
+        assert_eq!(file.find("a:1").unwrap(), Some(known('A', None)));
+        assert_eq!(
+            file.find("b:1").unwrap(),
+            Some(known('B', Some("/my data/registry@b:1")))
+        );
+        file.keep("a:1", &known('C', None)).unwrap();
+        assert_eq!(file.find("a:1").unwrap(), Some(known('C', None)));
+        let text = fs::read_to_string(file.path()).unwrap();
+        assert!(text.starts_with("# by hand\n"), "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
+    }
+}

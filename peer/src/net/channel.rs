@@ -1,0 +1,91 @@
+//! Connections that this peer makes: TLS first, with whom and as whom is settled there; then HTTP/2 and gRPC over it.
+
+use std::io;
+
+use peerchat_identity::{DeviceCertificate, connect, tls};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, Net, STREAM_WINDOW_BYTES};
+use crate::node::types::DeviceId;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("no registry has certified this device yet, or its certificate has ended")]
+    NotCertified,
+    #[error("device {0} was revoked")]
+    Revoked(DeviceId),
+    #[error("{0} is no address")]
+    Address(String),
+    #[error("no connection to {address}: {source}")]
+    Io { address: String, source: io::Error },
+    #[error("no connection to {address}: no answer within {CALL_DEADLINE:?}")]
+    Silent { address: String },
+    #[error("no connection to {address}: {source}")]
+    Http {
+        address: String,
+        source: tonic::transport::Error,
+    },
+    #[error("the certificate at {address} cannot be used: {source}")]
+    Certificate {
+        address: String,
+        source: peerchat_identity::CertificateError,
+    },
+}
+
+/// A connection to a device at an address, and the certificate that it showed.
+pub(super) async fn to_device(
+    net: &Net,
+    device: DeviceId,
+    address: &str,
+) -> Result<(Channel, DeviceCertificate), ConnectError> {
+    let shown = net.credentials.shown().ok_or(ConnectError::NotCertified)?;
+    if net.credentials.is_revoked(&device) {
+        return Err(ConnectError::Revoked(device));
+    }
+    let dialled = connect::connect(address, tls::device_name(&device.0), shown.client.clone());
+    let stream = within_deadline(address, dialled).await?;
+    let certificate = connect::device_certificate(&stream).map_err(|source| ConnectError::Certificate {
+        address: address.to_owned(),
+        source,
+    })?;
+    Ok((over(stream, address).await?, certificate))
+}
+
+/// Waits for a connection, but not for ever.
+pub(super) async fn within_deadline<T>(
+    address: &str,
+    connecting: impl Future<Output = io::Result<T>>,
+) -> Result<T, ConnectError> {
+    match timeout(CALL_DEADLINE, connecting).await {
+        Ok(connected) => connected.map_err(|source| ConnectError::Io {
+            address: address.to_owned(),
+            source,
+        }),
+        Err(_) => Err(ConnectError::Silent {
+            address: address.to_owned(),
+        }),
+    }
+}
+
+/// gRPC over a stream that was made to `address`.
+pub(super) async fn over(stream: TlsStream<TcpStream>, address: &str) -> Result<Channel, ConnectError> {
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))
+        .map_err(|_| ConnectError::Address(address.to_owned()))?
+        .http2_keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_WAIT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    let connecting = timeout(CALL_DEADLINE, connect::grpc(stream, endpoint)).await;
+    connecting
+        .map_err(|_| ConnectError::Silent {
+            address: address.to_owned(),
+        })?
+        .map_err(|source| ConnectError::Http {
+            address: address.to_owned(),
+            source,
+        })
+}

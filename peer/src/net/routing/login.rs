@@ -1,0 +1,245 @@
+//! Logging in: finding the registry or hosting one, making sure that it is the right one, and getting a lease and a certificate.
+
+use peerchat_identity::{
+    Fingerprint,
+    connect::{connect, registry_fingerprint},
+    tls,
+};
+use peerchat_proto::v1::{
+    self as wire, account_service_client::AccountServiceClient, link_device_response::Step,
+    routing_service_client::RoutingServiceClient, watch_response::Change,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming, transport::Channel};
+
+use super::{
+    LoginError, RegistryConfig,
+    calls::Clients,
+    recognise::{recognise, remember},
+};
+use crate::{
+    net::{
+        CALL_DEADLINE, Net,
+        channel::{self, ConnectError},
+        host,
+    },
+    node::account::AccountNews,
+};
+
+/// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
+const RENEWALS_MAX: usize = 64;
+
+/// A log-in with everything that goes on under it.
+pub(super) struct Session {
+    pub(super) client: RoutingServiceClient<Channel>,
+    pub(super) accounts: AccountServiceClient<Channel>,
+    pub(super) lease: Vec<u8>,
+    pub(super) lease_ms: u32,
+    pub(super) renewals: mpsc::Sender<wire::WatchRequest>,
+    pub(super) changes: Streaming<wire::WatchResponse>,
+}
+
+impl Session {
+    /// What the registry's services are asked through.
+    pub(super) fn clients(&self) -> Clients {
+        Clients {
+            routing: self.client.clone(),
+            accounts: self.accounts.clone(),
+        }
+    }
+}
+
+/// Logs in at the registry, which is hosted in this process where that may be and none is there.
+pub(super) async fn log_in(
+    net: &Net,
+    config: &RegistryConfig,
+    address: &watch::Sender<String>,
+    hosted: &mut Option<host::HostedRegistry>,
+) -> Result<Session, LoginError> {
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: config.address.clone(),
+        reason,
+    };
+    let silent = |_| unavailable(format!("no answer within {CALL_DEADLINE:?}"));
+    let stream = reach(net, config, hosted).await?;
+    let fingerprint = recognise(config, registry_fingerprint(&stream), hosted.is_some())?;
+    let connected = channel::over(stream, &config.address).await;
+    let channel = connected.map_err(|error| unavailable(error.to_string()))?;
+    let accounts = AccountServiceClient::new(channel.clone());
+    let mut client = RoutingServiceClient::new(channel);
+    let secret = |secret: &Option<zeroize::Zeroizing<String>>| secret.as_deref().cloned().unwrap_or_default();
+    let request = wire::LogInRequest {
+        user: net.me.user.shown().to_owned(),
+        address: config.advertise.clone(),
+        password: secret(&config.password),
+        invitation: secret(&config.invitation),
+        label: label(),
+    };
+    let refused = |status: Status| match status.code() {
+        Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
+        Code::InvalidArgument | Code::PermissionDenied => LoginError::Refused(status.message().to_owned()),
+        _ => unavailable(status.message().to_owned()),
+    };
+    let login = timeout(CALL_DEADLINE, client.log_in(request))
+        .await
+        .map_err(silent)?
+        .map_err(refused)?
+        .into_inner();
+    adopt(net, &login, fingerprint).map_err(LoginError::Refused)?;
+    remember(config, fingerprint, &login.folder);
+    address.send_replace(login.address);
+    let (renewals, requests) = mpsc::channel(RENEWALS_MAX);
+    let first = wire::WatchRequest {
+        lease: login.lease.clone(),
+        users: Vec::new(),
+    };
+    renewals
+        .send(first)
+        .await
+        .map_err(|_| unavailable("the stream is closed".into()))?;
+    let watching = client.watch(ReceiverStream::new(requests));
+    let mut changes = timeout(CALL_DEADLINE, watching)
+        .await
+        .map_err(silent)?
+        .map_err(refused)?
+        .into_inner();
+    let ready = timeout(CALL_DEADLINE, changes.message())
+        .await
+        .map_err(silent)?
+        .map_err(refused)?;
+    if !matches!(ready.and_then(|change| change.change), Some(Change::Ready(_))) {
+        return Err(unavailable("its stream does not start".into()));
+    }
+    Ok(Session {
+        client,
+        accounts,
+        lease: login.lease.to_vec(),
+        lease_ms: login.lease_ms,
+        renewals,
+        changes,
+    })
+}
+
+/// Waits until another device of the user approves this one. `code` gets what the user must type there.
+///
+/// # Errors
+/// The registry is not there or not the right one, or nobody approved it in time.
+pub async fn link_device(
+    net: &Net,
+    config: &RegistryConfig,
+    code: mpsc::Sender<AccountNews>,
+) -> Result<(), LoginError> {
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: config.address.clone(),
+        reason,
+    };
+    let refused = |status: Status| LoginError::Refused(status.message().to_owned());
+    let stream = reach(net, config, &mut None).await?;
+    recognise(config, registry_fingerprint(&stream), false)?;
+    let connected = channel::over(stream, &config.address).await;
+    let mut accounts = AccountServiceClient::new(connected.map_err(|error| unavailable(error.to_string()))?);
+    let request = wire::LinkDeviceRequest {
+        user: net.me.user.shown().to_owned(),
+        label: label(),
+    };
+    let mut steps = accounts.link_device(request).await.map_err(refused)?.into_inner();
+    while let Some(step) = steps.message().await.map_err(refused)? {
+        match step.step {
+            Some(Step::Code(shown)) => {
+                let news = AccountNews::Code {
+                    code: shown.code,
+                    valid_s: u64::from(shown.valid_ms / 1_000),
+                };
+                // Nobody reads where the peer ends.
+                let _ends = code.send(news).await;
+            }
+            Some(Step::Approved(_)) => return Ok(()),
+            None => {}
+        }
+    }
+    Err(unavailable("it ended the linking".to_owned()))
+}
+
+/// What this device calls itself: the name of its machine.
+fn label() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Connects to whatever listens at the address, after starting a registry there if that may be.
+async fn reach(
+    net: &Net,
+    config: &RegistryConfig,
+    hosted: &mut Option<host::HostedRegistry>,
+) -> Result<TlsStream<TcpStream>, LoginError> {
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: config.address.clone(),
+        reason,
+    };
+    let error = match dial(net, &config.address).await {
+        Ok(stream) => return Ok(stream),
+        Err(error) => error,
+    };
+    hosted.take_if(|hosted| !hosted.runs());
+    let here = host::loopback(&config.address).filter(|_| config.may_host && hosted.is_none());
+    let Some(here) = here else {
+        return Err(unavailable(error));
+    };
+    *hosted = host::HostedRegistry::start(here, folder(config))
+        .await
+        .map_err(unavailable)?;
+    dial(net, &config.address).await.map_err(unavailable)
+}
+
+async fn dial(net: &Net, address: &str) -> Result<TlsStream<TcpStream>, String> {
+    let config = tls::registry_client(net.credentials.key()).map_err(|error| error.to_string())?;
+    let dialled = connect(address, tls::registry_name(), config);
+    let stream = channel::within_deadline(address, dialled).await;
+    stream.map_err(|error| match error {
+        ConnectError::Io { source, .. } => source.to_string(),
+        error => error.to_string(),
+    })
+}
+
+/// The folder of a registry in this process: that of the host before, so that accounts and authority stay, or one of its own.
+fn folder(config: &RegistryConfig) -> std::path::PathBuf {
+    let before = config.known.find(&config.address).ok().flatten();
+    let before = before.and_then(|known| known.folder).filter(|folder| folder.is_dir());
+    // No user has a name with @ in it, so it is no user's folder.
+    before.unwrap_or_else(|| config.data.join(format!("registry@{}", config.address)))
+}
+
+fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Result<(), String> {
+    let authority = login.authority.to_vec().into();
+    if Fingerprint::of(&authority) != fingerprint {
+        return Err("it certifies devices with another authority than its own".to_owned());
+    }
+    let adopted = net.credentials.adopt(login.certificate.to_vec().into(), authority);
+    adopted.map_err(|error| error.to_string())
+}
+
+/// Gets a new certificate from the registry.
+pub(super) async fn renew_certificate(net: &Net, session: &mut Session) -> Result<(), String> {
+    let request = wire::RenewCertificateRequest {
+        lease: session.lease.clone().into(),
+    };
+    let renewed = timeout(CALL_DEADLINE, session.client.renew_certificate(request)).await;
+    let renewed = renewed.map_err(|_| format!("no answer within {CALL_DEADLINE:?}"))?;
+    let certificate = renewed
+        .map_err(|status| status.message().to_owned())?
+        .into_inner()
+        .certificate;
+    let shown = net.credentials.watch().borrow().clone();
+    let authority = shown
+        .ok_or("there is no certificate to renew")?
+        .trust
+        .authority()
+        .clone();
+    let adopted = net.credentials.adopt(certificate.to_vec().into(), authority);
+    adopted.map_err(|error| error.to_string())
+}

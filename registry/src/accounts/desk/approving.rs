@@ -1,0 +1,101 @@
+//! A new device that waits until an old one lets it in.
+
+use std::pin::pin;
+
+use peerchat_proto::names::UserName;
+use ring::rand::SecureRandom as _;
+
+use super::{AccountError, Accounts, Arrival};
+use crate::{
+    accounts::{
+        Now,
+        linking::{Code, Ticket, Waiting},
+        rules::{self, DeviceState, Refusal, Stored},
+        throttle::Origin,
+    },
+    routes::DeviceId,
+};
+
+/// What becomes of a device that asks for approval.
+#[derive(Debug)]
+pub enum Asked {
+    /// It waits.
+    Waits(Ticket),
+    /// It is one of the user's already.
+    IsIn,
+}
+
+impl Accounts {
+    /// Lets a device that is new to a taken name wait for approval. One that asks again has the same code, and its former request
+    /// waits no longer.
+    ///
+    /// # Errors
+    /// The device could not be approved, or too many wait.
+    pub async fn ask_to_link(&self, arrival: &Arrival<'_>, now: Now) -> Result<Asked, AccountError> {
+        let found = self.store.look_up(arrival.name, arrival.device, None, now.wall).await?;
+        match (found.stored, found.device) {
+            (_, DeviceState::Live) => return Ok(Asked::IsIn),
+            (Stored::Nothing, DeviceState::Unknown) => return Err(Refusal::NoSuchUser.into()),
+            (stored, device) => rules::may_approve(stored, DeviceState::Live, device)?,
+        }
+        let mut random = [0; 5];
+        self.random.fill(&mut random).map_err(|_| AccountError::NoRandomness)?;
+        let (key, label, from) = (arrival.name.key(), arrival.label.clone(), Origin::new(arrival.from));
+        let asked = self
+            .lock()
+            .links
+            .ask(key, arrival.device, label, from, random, now.running);
+        self.links_changed.notify_waiters();
+        Ok(Asked::Waits(asked?))
+    }
+
+    /// Waits until a device that asked waits no longer. Whether it is in now is in the store.
+    pub async fn waited(&self, ticket: &Ticket) {
+        loop {
+            let mut changed = pin!(self.links_changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if !self.lock().links.waits(ticket) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Makes the device that waits with this code one of the user's, as `by` wishes, which is one already. To be run to its end:
+    /// see [`Accounts::revoke`].
+    ///
+    /// # Errors
+    /// [`AccountError`]; the device goes on waiting then.
+    pub async fn approve(&self, name: &UserName, by: DeviceId, code: Code, now: Now) -> Result<Waiting, AccountError> {
+        let found = self.store.look_up(name, by, None, now.wall).await?;
+        if found.device != DeviceState::Live {
+            return Err(Refusal::NotADevice.into());
+        }
+        let waiting = self.lock().links.approve(name.key(), code, now.running)?;
+        let approved = self
+            .store
+            .approve(name, by, waiting.device, &waiting.label, now.wall)
+            .await;
+        approved?;
+        self.waits_no_longer(waiting.device);
+        Ok(waiting)
+    }
+
+    /// Takes note that a device needs no approval any more.
+    pub(super) fn waits_no_longer(&self, device: DeviceId) {
+        self.lock().links.forget(device);
+        self.links_changed.notify_waiters();
+    }
+
+    /// Whoever asked for approval with this request has gone.
+    pub fn give_up(&self, ticket: &Ticket) {
+        self.lock().links.give_up(ticket);
+    }
+
+    /// Lets nobody wait for approval any more.
+    pub fn end_waiting(&self) {
+        self.lock().links.clear();
+        self.links_changed.notify_waiters();
+    }
+}

@@ -1,0 +1,228 @@
+//! Who comes in: accounts in the database, and the transaction in which a caller becomes one of them.
+
+use peerchat_proto::names::UserName;
+use sqlx::Row as _;
+
+use super::{AddedBy, Store, StoreError, Value, WallTime, Work, count, maybe_time};
+use crate::{
+    accounts::{
+        DeviceLabel,
+        invite::InviteHash,
+        password::PasswordHash,
+        rules::{self, Brought, Decision, DeviceState, InviteState, PasswordResult, Registration, Stored},
+    },
+    routes::DeviceId,
+};
+
+/// What is stored about a name, a device and an invite.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The name.
+    pub stored: Stored,
+    /// The device.
+    pub device: DeviceState,
+    /// The name as its owner writes it.
+    pub shown: Option<UserName>,
+    /// What a password must have as its hash.
+    pub password: Option<PasswordHash>,
+    /// The invite.
+    pub invite: InviteState,
+}
+
+/// What is known of the caller's password before the transaction, which is too short to hash in.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// Nothing.
+    None,
+    /// It was compared with this hash.
+    Compared {
+        /// With which.
+        with: PasswordHash,
+        /// It fits.
+        is_right: bool,
+    },
+    /// The name was free: this is to be its password.
+    New(PasswordHash),
+}
+
+/// Somebody who wants to get in.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    /// As whom.
+    pub name: &'a UserName,
+    /// With which device, proved by TLS.
+    pub device: DeviceId,
+    /// What it calls itself.
+    pub label: &'a DeviceLabel,
+    /// The password.
+    pub proof: Proof,
+    /// The invite.
+    pub invite: Option<InviteHash>,
+    /// Whether new names are given away.
+    pub registration: Registration,
+}
+
+/// He is in.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The user's name as its owner writes it.
+    pub user: UserName,
+    /// [`Decision::Create`], [`Decision::Welcome`] or [`Decision::AddDevice`].
+    pub decision: Decision,
+}
+
+impl Store {
+    /// What is stored about a name, a device and an invite.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn look_up(
+        &self,
+        name: &UserName,
+        device: DeviceId,
+        invite: Option<InviteHash>,
+        now: WallTime,
+    ) -> Result<Found, StoreError> {
+        self.read().await?.find(name.key(), device, invite, now).await
+    }
+
+    /// Lets somebody in, if the rules do.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]; [`StoreError::Raced`] where something has changed since it was looked up.
+    pub async fn settle(&self, claim: &Claim<'_>, now: WallTime) -> Result<Settled, StoreError> {
+        let key = claim.name.key();
+        let mut work = self.write().await?;
+        work.hold(key, now).await?;
+        let found = work.find(key, claim.device, claim.invite, now).await?;
+        let password = match (&claim.proof, &found.password) {
+            (Proof::Compared { with, is_right }, Some(stored)) if with == stored => match is_right {
+                true => PasswordResult::Right,
+                false => PasswordResult::Wrong,
+            },
+            // It was changed, or the name was taken, after the caller's was looked at.
+            (Proof::Compared { .. }, _) | (Proof::New(_), Some(_)) => return Err(StoreError::Raced),
+            (Proof::None | Proof::New(_), _) => PasswordResult::None,
+        };
+        let invite = found.invite;
+        let brought = Brought { password, invite };
+        let decision = rules::decide(found.stored, found.device, brought, claim.registration);
+        match decision {
+            Decision::Create { uses_invite } => {
+                if let Some(invite) = claim.invite.filter(|_| uses_invite) {
+                    work.use_invite(invite, key, now).await?;
+                }
+                work.create(claim, now).await?;
+            }
+            Decision::AddDevice => work.add(key, claim.device, claim.label, AddedBy::Password, now).await?,
+            Decision::Welcome => work.welcome(claim.device, claim.label, now).await?,
+            Decision::Refuse(refusal) => return Err(refusal.into()),
+        }
+        work.commit().await?;
+        let user = found.shown.unwrap_or_else(|| claim.name.clone());
+        Ok(Settled { user, decision })
+    }
+
+    /// Gives an account a password, or another one, at the wish of one of its devices.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    pub async fn set_password(
+        &self,
+        name: &UserName,
+        by: DeviceId,
+        password: &PasswordHash,
+        now: WallTime,
+    ) -> Result<(), StoreError> {
+        let mut work = self.write().await?;
+        work.hold(name.key(), now).await?;
+        if work.state_of(by, name.key()).await? != DeviceState::Live {
+            return Err(rules::Refusal::NotADevice.into());
+        }
+        let sql = "UPDATE accounts SET password = ? WHERE name = ?";
+        work.run(sql, &[Value::Text(password.as_str()), Value::Text(name.key())])
+            .await?;
+        work.commit().await
+    }
+}
+
+impl Work {
+    /// Keeps others away from an account until the transaction ends. Must come first.
+    pub(super) async fn hold(&mut self, key: &str, now: WallTime) -> Result<(), StoreError> {
+        let sql = "UPDATE accounts SET changed = ? WHERE name = ?";
+        self.run(sql, &[Value::Time(now), Value::Text(key)]).await.map(drop)
+    }
+
+    pub(super) async fn find(
+        &mut self,
+        key: &str,
+        device: DeviceId,
+        invite: Option<InviteHash>,
+        now: WallTime,
+    ) -> Result<Found, StoreError> {
+        let mut found = Found {
+            stored: Stored::Nothing,
+            device: self.state_of(device, key).await?,
+            shown: None,
+            password: None,
+            invite: self.invite_state(invite, now).await?,
+        };
+        let sql = "SELECT shown, password FROM accounts WHERE name = ?";
+        if let Some(account) = self.one(sql, &[Value::Text(key)]).await? {
+            let shown: String = account.try_get(0)?;
+            found.shown = Some(UserName::new(&shown).map_err(|_| StoreError::Damaged)?);
+            let password: Option<String> = account.try_get(1)?;
+            found.password = password.as_deref().map(PasswordHash::stored);
+            let sql = "SELECT COUNT(*), COUNT(revoked) FROM devices WHERE account = ?";
+            let counts = self.one(sql, &[Value::Text(key)]).await?.ok_or(StoreError::Damaged)?;
+            let (ever, revoked) = (count(&counts, 0)?, count(&counts, 1)?);
+            found.stored = Stored::Account {
+                live: ever.saturating_sub(revoked),
+                ever,
+                has_password: found.password.is_some(),
+            };
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn state_of(&mut self, device: DeviceId, key: &str) -> Result<DeviceState, StoreError> {
+        let sql = "SELECT account, revoked FROM devices WHERE device = ?";
+        let Some(row) = self.one(sql, &[Value::Hash(&device.0)]).await? else {
+            return Ok(DeviceState::Unknown);
+        };
+        if maybe_time(&row, 1)?.is_some() {
+            return Ok(DeviceState::Revoked);
+        }
+        let account: String = row.try_get(0)?;
+        Ok(if account == key {
+            DeviceState::Live
+        } else {
+            DeviceState::OfAnother
+        })
+    }
+
+    async fn create(&mut self, claim: &Claim<'_>, now: WallTime) -> Result<(), StoreError> {
+        let key = claim.name.key();
+        let password = match &claim.proof {
+            Proof::New(password) => Some(password.as_str()),
+            Proof::None | Proof::Compared { .. } => None,
+        };
+        let sql = "INSERT INTO accounts (name, shown, password, created, changed) VALUES (?, ?, ?, ?, ?)";
+        let values = [
+            Value::Text(key),
+            Value::Text(claim.name.shown()),
+            Value::MaybeText(password),
+            Value::Time(now),
+            Value::Time(now),
+        ];
+        self.run(sql, &values).await?;
+        self.add(key, claim.device, claim.label, AddedBy::Registration, now)
+            .await
+    }
+
+    async fn welcome(&mut self, device: DeviceId, label: &DeviceLabel, now: WallTime) -> Result<(), StoreError> {
+        let sql = "UPDATE devices SET seen = ?, label = ? WHERE device = ?";
+        let values = [Value::Time(now), Value::Text(label.as_str()), Value::Hash(&device.0)];
+        self.run(sql, &values).await.map(drop)
+    }
+}

@@ -1,0 +1,265 @@
+//! What the databases say differently. All statements are written once, with `?` for a value and a word in braces for a type, and
+//! read here; nothing else knows which database there is.
+
+use std::{borrow::Cow, fmt, path::Path, str::FromStr};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+use zeroize::Zeroizing;
+
+/// The URL of a database. It may have a password in it, so it is never shown.
+#[derive(Clone)]
+pub struct DatabaseUrl(Zeroizing<String>);
+
+/// The databases that are known. Which of them are built in is up to sqlx's features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+    MariaDb,
+}
+
+/// A URL of something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the URL of a database: sqlite:, postgres: or mariadb:")]
+pub struct UnknownDatabase;
+
+impl DatabaseUrl {
+    /// Accounts in the memory of this process.
+    pub(super) fn memory() -> Self {
+        Self(Zeroizing::new("sqlite::memory:".into()))
+    }
+
+    /// The SQLite file with this path, which is there already.
+    pub(super) fn file(path: &Path) -> Result<Self, UnknownDatabase> {
+        let path = path.to_str().ok_or(UnknownDatabase)?;
+        // All that has a meaning in a URL.
+        let escape = |c: char| match c {
+            '%' | '?' | '#' | ' ' | '\\' | '"' | '<' | '>' | '\t' | '\n' | '\r' => format!("%{:02X}", c as u32),
+            c => c.to_string(),
+        };
+        let path: String = path.chars().map(escape).collect();
+        Ok(Self(Zeroizing::new(format!("sqlite:{path}?mode=rw"))))
+    }
+
+    pub(super) fn is_memory(&self) -> bool {
+        self.0.starts_with("sqlite::memory:")
+    }
+
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn dialect(&self) -> Result<Dialect, UnknownDatabase> {
+        match self.0.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Dialect::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
+            Some("mysql" | "mariadb") => Ok(Dialect::MariaDb),
+            _ => Err(UnknownDatabase),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UnknownDatabase;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDatabase> {
+        let url = Self(Zeroizing::new(text.to_owned()));
+        url.dialect()?;
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.split_once(':').map_or("", |(scheme, _)| scheme))?;
+        f.write_str(":…")
+    }
+}
+
+impl Dialect {
+    /// The types of columns. A name must be compared byte by byte: what is one name has been decided before.
+    const fn types(self) -> [(&'static str, &'static str); 5] {
+        match self {
+            Self::Sqlite => [
+                ("{name}", "TEXT"),
+                ("{text}", "TEXT"),
+                ("{hash}", "BLOB"),
+                ("{number}", "INTEGER"),
+                ("{table}", "STRICT, WITHOUT ROWID"),
+            ],
+            Self::Postgres => [
+                ("{name}", "VARCHAR(64) COLLATE \"C\""),
+                ("{text}", "VARCHAR(255)"),
+                ("{hash}", "BYTEA"),
+                ("{number}", "BIGINT"),
+                ("{table}", ""),
+            ],
+            Self::MariaDb => [
+                ("{name}", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
+                ("{text}", "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
+                ("{hash}", "VARBINARY(32)"),
+                ("{number}", "BIGINT"),
+                ("{table}", "ENGINE = InnoDB"),
+            ],
+        }
+    }
+
+    /// A statement as this database reads it. Statements are constants: no value is ever written into one.
+    pub(super) fn statement(self, sql: &'static str) -> SqlStr {
+        match self.read(sql) {
+            Cow::Borrowed(sql) => sql.into_sql_str(),
+            Cow::Owned(sql) => AssertSqlSafe(sql).into_sql_str(),
+        }
+    }
+
+    fn read(self, sql: &'static str) -> Cow<'static, str> {
+        let mut read = Cow::Borrowed(sql);
+        if sql.contains('{') {
+            for (word, meaning) in self.types() {
+                read = read.replace(word, meaning).into();
+            }
+        }
+        if self == Self::Postgres && sql.contains('?') {
+            let mut parts = read.split('?');
+            let first = parts.next().unwrap_or_default().to_owned();
+            let numbered = parts.zip(1..).fold(first, |sql, (part, n)| format!("{sql}${n}{part}"));
+            read = numbered.into();
+        }
+        read
+    }
+
+    /// Said once on each new connection.
+    pub(super) const fn greeting(self) -> &'static [&'static str] {
+        match self {
+            // Another process may be writing, such as `peerchat-registry invite`: it is waited for. A name that was given away
+            // must not be free again after a power cut: each commit is synced.
+            Self::Sqlite => &[
+                "PRAGMA busy_timeout = 5000",
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA synchronous = FULL",
+                "PRAGMA foreign_keys = ON",
+                "PRAGMA secure_delete = ON",
+            ],
+            Self::Postgres => &["SET statement_timeout = '10s'", "SET lock_timeout = '5s'"],
+            Self::MariaDb => &["SET SESSION innodb_lock_wait_timeout = 5"],
+        }
+    }
+
+    /// Begins a transaction that is going to write. SQLite takes its lock at once: one that reads first would fail, not wait,
+    /// if another one wrote meanwhile.
+    pub(super) const fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+            Self::MariaDb => "START TRANSACTION",
+        }
+    }
+
+    /// Keeps others from bringing the tables up to date at the same time, until the transaction or connection ends.
+    pub(super) const fn lock_schema(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_advisory_xact_lock(7337242478)"),
+            Self::MariaDb => Some("SELECT GET_LOCK('peerchat_schema', 10)"),
+        }
+    }
+
+    /// Gives up that lock where the end of the transaction does not.
+    pub(super) const fn unlock_schema(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite | Self::Postgres => None,
+            Self::MariaDb => Some("SELECT RELEASE_LOCK('peerchat_schema')"),
+        }
+    }
+
+    /// Connections that are open at most. An SQLite database in memory is its one connection's.
+    pub(super) const fn connections(self, in_memory: bool) -> u32 {
+        match self {
+            Self::Sqlite if in_memory => 1,
+            Self::Sqlite => 4,
+            Self::Postgres | Self::MariaDb => 16,
+        }
+    }
+
+    /// Looks for damage at the start; answers `ok` where there is none.
+    pub(super) const fn check(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA quick_check(1)"),
+            Self::Postgres | Self::MariaDb => None,
+        }
+    }
+}
+
+/// What came of a statement that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Somebody else was faster; all can be tried again from the start.
+    Raced,
+    /// Somebody else holds the database for longer than one waits.
+    Busy,
+    /// What is stored cannot be read.
+    Damaged,
+    /// Anything else.
+    Other,
+}
+
+/// What an error means, in whichever database.
+pub(super) fn failure(error: &sqlx::Error) -> Failure {
+    match error {
+        sqlx::Error::PoolTimedOut => Failure::Busy,
+        sqlx::Error::ColumnDecode { .. } => Failure::Damaged,
+        sqlx::Error::Database(error) if error.is_unique_violation() => Failure::Raced,
+        // The codes of PostgreSQL and MariaDB have five characters, those of SQLite are numbers, of which the lowest byte counts.
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("40001" | "40P01") => Failure::Raced,
+            Some("55P03" | "57014" | "HY000") => Failure::Busy,
+            Some(code) if code.len() < 5 => match code.parse::<u32>().map(|code| code & 0xff) {
+                Ok(5 | 6) => Failure::Busy,
+                Ok(11 | 26) => Failure::Damaged,
+                _ => Failure::Other,
+            },
+            _ => Failure::Other,
+        },
+        _ => Failure::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_reads_a_statement_its_own_way() {
+        let sql = "SELECT a FROM b WHERE c = ? AND d > ?";
+        assert_eq!(Dialect::Sqlite.read(sql), sql);
+        assert_eq!(Dialect::MariaDb.read(sql), sql);
+        assert_eq!(Dialect::Postgres.read(sql), "SELECT a FROM b WHERE c = $1 AND d > $2");
+        let sql = "CREATE TABLE t (a {name} NOT NULL, b {hash}, c {number})";
+        assert_eq!(
+            Dialect::Sqlite.read(sql),
+            "CREATE TABLE t (a TEXT NOT NULL, b BLOB, c INTEGER)"
+        );
+        assert!(
+            Dialect::MariaDb
+                .read(sql)
+                .contains("utf8mb4_bin NOT NULL, b VARBINARY(32), c BIGINT")
+        );
+    }
+
+    #[test]
+    fn a_url_tells_the_database_and_nothing_else() {
+        for (url, dialect) in [
+            ("sqlite:/var/lib/a.sqlite", Dialect::Sqlite),
+            ("postgres://me:hunter2@host/db", Dialect::Postgres),
+            ("mariadb://me:hunter2@host/db", Dialect::MariaDb),
+            ("mysql://me:hunter2@host/db", Dialect::MariaDb),
+        ] {
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(url.dialect(), Ok(dialect));
+            assert!(!format!("{url:?}").contains("hunter2"));
+        }
+        for other in ["", "/var/lib/a.sqlite", "oracle://host"] {
+            assert_eq!(other.parse::<DatabaseUrl>().unwrap_err(), UnknownDatabase);
+        }
+    }
+}

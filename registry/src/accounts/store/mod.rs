@@ -1,0 +1,298 @@
+//! The database of the accounts: SQLite in a file of the data folder, or whichever a URL names.
+//!
+//! What must happen as a whole is one transaction. Each begins by writing the row of the account that it is about: whoever comes
+//! second waits there, in every database, and then reads what the first has left. Where there is no such row yet, the unique key
+//! decides: of two devices that take a free name at the same moment one gets it, and the other is told [`StoreError::Raced`] and
+//! looks again.
+
+mod admission;
+mod devices;
+mod dialect;
+mod invites;
+#[cfg(test)]
+mod opening_tests;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use peerchat_identity::secret_file::{self, SecretFileError};
+use sqlx::{
+    Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
+};
+
+pub use admission::{Claim, Found, Proof, Settled};
+pub use devices::{AddedBy, Device, RevokedDevice};
+pub use dialect::{DatabaseUrl, UnknownDatabase};
+use dialect::{Dialect, Failure};
+
+use super::{WallTime, rules::Refusal};
+
+/// The name of the SQLite file in a data folder.
+pub const FILE: &str = "accounts.sqlite";
+
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where accounts are kept.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In memory: gone with the process.
+    Memory,
+    /// In [`FILE`] in this folder.
+    Folder(PathBuf),
+    /// In this database.
+    Url(DatabaseUrl),
+}
+
+/// Why accounts cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the file cannot be used, or others can get at it.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+    /// The path cannot be given to the database.
+    #[error("cannot find the accounts at {}", path.display())]
+    Path {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not a database that is known.
+    #[error(transparent)]
+    Unknown(#[from] UnknownDatabase),
+    /// The database refuses.
+    #[error("cannot open the accounts in {place}")]
+    Database {
+        /// The file, or which database it is.
+        place: String,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// Why something could not be read or stored. Then nothing of it is.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The rules are against it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Somebody else was faster: look again.
+    #[error("somebody else changed the same account at the same time; try again")]
+    Raced,
+    /// It takes too long.
+    #[error("the database of the accounts is busy; try again in a moment")]
+    Busy,
+    /// What is stored cannot be read.
+    #[error("the database of the accounts is damaged; restore a copy of it")]
+    Damaged,
+    /// As many as there can be.
+    #[error("there are {0} open invites already; wait until some have been used or have expired")]
+    TooManyInvites(usize),
+    /// A newer registry has changed the tables.
+    #[error(
+        "the accounts were written by a newer registry (tables of version {found}, known up to {newest}); \
+        use that one"
+    )]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+        /// The newest one that is known here.
+        newest: i64,
+    },
+    /// Anything else.
+    #[error("the database of the accounts failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match dialect::failure(&error) {
+            Failure::Raced => Self::Raced,
+            Failure::Busy => Self::Busy,
+            Failure::Damaged => Self::Damaged,
+            Failure::Other => Self::Database(error),
+        }
+    }
+}
+
+/// An open database with tables that are up to date.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+/// A transaction. Dropped, it leaves nothing behind.
+struct Work {
+    transaction: Transaction<'static, Any>,
+    dialect: Dialect,
+}
+
+/// A value to store.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Text(&'a str),
+    MaybeText(Option<&'a str>),
+    Hash(&'a [u8; 32]),
+    Time(WallTime),
+    Number(usize),
+}
+
+impl Store {
+    /// Opens accounts, and makes them where there are none.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(place: &Place) -> Result<Self, OpenError> {
+        let (url, shown) = match place {
+            Place::Memory => (DatabaseUrl::memory(), "memory".to_owned()),
+            Place::Folder(folder) => {
+                let path = private_file(folder)?;
+                (DatabaseUrl::file(&path)?, path.display().to_string())
+            }
+            Place::Url(url) => (url.clone(), format!("{url:?}")),
+        };
+        let dialect = url.dialect()?;
+        let opened = Self::connect(&url, dialect).await;
+        opened.map_err(|source| OpenError::Database { place: shown, source })
+    }
+
+    async fn connect(url: &DatabaseUrl, dialect: Dialect) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let options: AnyConnectOptions = url.reveal().parse()?;
+        // A pool would try a connection that fails again and again, and in the end say only that it took too long.
+        let mut first = AnyConnection::connect_with(&options).await?;
+        greet(&mut first, dialect).await?;
+        if let Some(check) = dialect.check() {
+            let found: String = sqlx::query(check).fetch_one(&mut first).await?.try_get(0)?;
+            if found != "ok" {
+                return Err(StoreError::Damaged);
+            }
+        }
+        first.close().await?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(dialect.connections(url.is_memory()))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A database in memory ends with its connection.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
+            .connect_lazy_with(options);
+        let store = Self { pool, dialect };
+        let mut work = store.write().await?;
+        if let Some(lock) = dialect.lock_schema() {
+            sqlx::query(lock).execute(&mut *work.transaction).await?;
+        }
+        let done = schema::bring_up_to_date(&mut work.transaction, dialect).await;
+        if let Some(unlock) = dialect.unlock_schema() {
+            sqlx::query(unlock).execute(&mut *work.transaction).await?;
+        }
+        done?;
+        work.commit().await?;
+        Ok(store)
+    }
+
+    /// Closes all connections. What is committed is on the disk already.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that only reads.
+    async fn read(&self) -> Result<Work, StoreError> {
+        Ok(Work {
+            transaction: self.pool.begin().await?,
+            dialect: self.dialect,
+        })
+    }
+
+    /// A transaction that writes.
+    async fn write(&self) -> Result<Work, StoreError> {
+        Ok(Work {
+            transaction: self.pool.begin_with(self.dialect.begin()).await?,
+            dialect: self.dialect,
+        })
+    }
+}
+
+async fn greet(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+    for statement in dialect.greeting() {
+        sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+impl Work {
+    /// Writes, and tells how many rows it found.
+    async fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let query = bound(self.dialect, sql, values);
+        Ok(query.execute(&mut *self.transaction).await?.rows_affected())
+    }
+
+    async fn one(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<AnyRow>, StoreError> {
+        let query = bound(self.dialect, sql, values);
+        Ok(query.fetch_optional(&mut *self.transaction).await?)
+    }
+
+    async fn all(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<AnyRow>, StoreError> {
+        let query = bound(self.dialect, sql, values);
+        Ok(query.fetch_all(&mut *self.transaction).await?)
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+fn bound(
+    dialect: Dialect,
+    sql: &'static str,
+    values: &[Value<'_>],
+) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
+    let mut query = sqlx::query(dialect.statement(sql));
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind((*text).to_owned()),
+            Value::MaybeText(text) => query.bind(text.map(str::to_owned)),
+            Value::Hash(hash) => query.bind(hash.to_vec()),
+            Value::Time(time) => query.bind(i64::try_from(time.0).unwrap_or(i64::MAX)),
+            Value::Number(number) => query.bind(i64::try_from(*number).unwrap_or(i64::MAX)),
+        };
+    }
+    query
+}
+
+fn time(row: &AnyRow, column: usize) -> Result<WallTime, StoreError> {
+    let stored: i64 = row.try_get(column)?;
+    Ok(WallTime(u64::try_from(stored).unwrap_or_default()))
+}
+
+fn maybe_time(row: &AnyRow, column: usize) -> Result<Option<WallTime>, StoreError> {
+    let stored: Option<i64> = row.try_get(column)?;
+    Ok(stored.map(|stored| WallTime(u64::try_from(stored).unwrap_or_default())))
+}
+
+fn hash(row: &AnyRow, column: usize) -> Result<[u8; 32], StoreError> {
+    let stored: Vec<u8> = row.try_get(column)?;
+    stored.try_into().map_err(|_| StoreError::Damaged)
+}
+
+fn count(row: &AnyRow, column: usize) -> Result<usize, StoreError> {
+    let stored: i64 = row.try_get(column)?;
+    usize::try_from(stored).map_err(|_| StoreError::Damaged)
+}
+
+/// The path of the SQLite file, which is there and is its owner's alone. SQLite gives the files beside it the same mode.
+fn private_file(folder: &Path) -> Result<PathBuf, OpenError> {
+    secret_file::private_folder(folder)?;
+    let path = folder.join(FILE);
+    secret_file::private_file(&path)?;
+    fs::canonicalize(&path).map_err(|source| OpenError::Path { path, source })
+}

@@ -1,0 +1,123 @@
+//! Accounts that cannot be opened, and those that are opened by several at once.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use tokio::task::JoinSet;
+
+use super::{
+    tests::{folder, settle},
+    *,
+};
+
+fn path(place: &Place) -> &Path {
+    match place {
+        Place::Folder(folder) => folder,
+        _ => panic!("it is no folder"),
+    }
+}
+
+#[tokio::test]
+async fn the_accounts_are_their_owners_alone() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    settle(&store, "alice", 1, Proof::None).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path(&place)), 0o700);
+    let files: Vec<_> = fs::read_dir(path(&place))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert!(files.len() > 1, "a write-ahead log is beside it: {files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    store.close().await;
+
+    let file = path(&place).join(FILE);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let refused = Store::open(&place).await.unwrap_err();
+    assert!(refused.to_string().contains("chmod 600"), "{refused}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(path(&place), fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = Store::open(&place).await.unwrap_err();
+    assert!(refused.to_string().contains("chmod 700"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_why() {
+    let open_error = |place: Place| async move {
+        let error = Store::open(&place).await.unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", source.unwrap_or_default())
+    };
+    let (_parent, place) = folder();
+    secret_file::private_folder(path(&place)).unwrap();
+    let file = path(&place).join(FILE);
+    secret_file::write(&file, &[7; 8192]).unwrap();
+    let told = open_error(place.clone()).await;
+    assert!(told.contains("accounts.sqlite") && told.contains("damaged"), "{told}");
+
+    let told = open_error(Place::Folder(file.join("x"))).await;
+    assert!(told.contains("accounts.sqlite/x"), "{told}");
+    let told = open_error(Place::Url("postgres://me:hunter2@127.0.0.1:1/db".parse().unwrap())).await;
+    assert!(told.contains("postgres:…") && !told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test]
+async fn tables_with_a_hole_are_found_damaged() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    for n in 0..40 {
+        settle(&store, &format!("user{n}"), n, Proof::None).await.unwrap();
+    }
+    store.close().await;
+    let file = path(&place).join(FILE);
+    let mut bytes = fs::read(&file).unwrap();
+    // The first page has the tables' names, the others the rows.
+    bytes[8192..12_288].fill(0x5a);
+    fs::write(&file, bytes).unwrap();
+    let error = Store::open(&place).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::Database {
+                source: StoreError::Damaged,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_tables_of_a_newer_registry_are_left_alone() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    let mut work = store.write().await.unwrap();
+    work.run("INSERT INTO schema_version (version) VALUES (?)", &[Value::Number(99)])
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let error = Store::open(&place).await.unwrap_err();
+    let is_newer = matches!(
+        error,
+        OpenError::Database {
+            source: StoreError::Newer { found: 99, .. },
+            ..
+        }
+    );
+    assert!(is_newer, "{error:?}");
+}
+
+#[tokio::test]
+async fn many_who_start_at_once_make_the_tables_once() {
+    let (_parent, place) = folder();
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let place = place.clone();
+        tasks.spawn(async move { Store::open(&place).await.map(drop) });
+    }
+    for opened in tasks.join_all().await {
+        opened.unwrap();
+    }
+}

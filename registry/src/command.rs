@@ -1,0 +1,101 @@
+//! What the program does instead of running a registry. Each command answers the line to print.
+
+use std::{path::PathBuf, time::Duration};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    accounts::{
+        WallTime,
+        invite::{Invite, NoRandomness},
+        store::{OpenError, Place, Store, StoreError},
+    },
+    authority::{Authority, AuthorityError},
+    config::{Command, Config, DataFolderError},
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no folder.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
+    /// The accounts cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The invite cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no secret for the invite.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The authority cannot be read.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// There is no authority yet.
+    #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
+    NoRegistry(PathBuf),
+}
+
+/// Carries out a command on the folder that the command line names.
+///
+/// # Errors
+/// [`CommandError`].
+pub async fn run(command: &Command, config: &Config) -> Result<Zeroizing<String>, CommandError> {
+    let folder = config.data_folder()?.ok_or(DataFolderError::Nothing)?;
+    match command {
+        Command::Invite { expires } => invite(folder, *expires, WallTime::now()).await,
+        Command::Fingerprint => match Authority::find(&folder)? {
+            Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
+            None => Err(CommandError::NoRegistry(folder)),
+        },
+    }
+}
+
+async fn invite(folder: PathBuf, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    let store = Store::open(&Place::Folder(folder)).await?;
+    let invite = Invite::generate()?;
+    store.add_invite(invite.hash(), now.after(lifetime), now).await?;
+    store.close().await;
+    Ok(invite.reveal())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn commands_work_on_the_folder_of_a_registry_that_runs() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let run_typed = |command: &'static str| {
+            let path = folder.to_str().unwrap();
+            let config = Config::parse_from(["peerchat-registry", command, "--data", path]);
+            async move { run(config.command.as_ref().unwrap(), &config).await }
+        };
+        let refused = run_typed("fingerprint").await.unwrap_err();
+        assert!(matches!(refused, CommandError::NoRegistry(_)), "{refused:?}");
+        let folder = folder.join("registry");
+        let authority = Authority::open(&folder).unwrap();
+        let running = Store::open(&Place::Folder(folder.clone())).await.unwrap();
+        let printed = run_typed("fingerprint").await.unwrap();
+        assert_eq!(*printed, authority.fingerprint().to_string());
+
+        let printed: Invite = run_typed("invite").await.unwrap().parse().unwrap();
+        let stored = running.invites().await.unwrap();
+        assert_eq!(stored[0].hash, printed.hash());
+        assert_eq!(
+            stored[0].expires,
+            stored[0].created.after(crate::accounts::invite::LIFETIME)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_registry_in_memory_has_no_commands() {
+        let config = Config::parse_from(["peerchat-registry", "--listen", "127.0.0.1:0", "invite"]);
+        let refused = run(config.command.as_ref().unwrap(), &config).await.unwrap_err();
+        assert!(refused.to_string().contains("--data"), "{refused}");
+    }
+}

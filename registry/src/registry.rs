@@ -1,0 +1,158 @@
+//! A registry before it serves: who is where, who owns which name, and the authority that vouches for it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use peerchat_identity::tls::{self, TlsError};
+use rustls::ServerConfig;
+
+use crate::{
+    accounts::{
+        Accounts, Now, Policy, WallTime,
+        rules::Registration,
+        store::{OpenError, Place},
+    },
+    authority::{Authority, AuthorityError, LIFETIME_MAX},
+    hub::Hub,
+};
+
+/// How long a device's certificate is valid where nobody says otherwise.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+
+/// What a registry is told by its operator.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder with the authority and the accounts; none to keep both in memory, for as long as the process lives.
+    pub folder: Option<PathBuf>,
+    /// Who may take a free name.
+    pub registration: Registration,
+    /// How long a device's certificate is valid, [`LIFETIME_MAX`] at most.
+    pub certificate_lifetime: Duration,
+    /// Callers on this machine are told the folder, so that one of them can go on with it.
+    pub tells_folder: bool,
+}
+
+impl Settings {
+    /// Everything in memory, everybody welcome.
+    pub fn in_memory() -> Self {
+        Self {
+            folder: None,
+            registration: Registration::Open,
+            certificate_lifetime: CERTIFICATE_LIFETIME,
+            tells_folder: false,
+        }
+    }
+
+    /// A registry that a peer hosts for the others of its machine, with one of whom it may go on later.
+    pub fn hosted(folder: PathBuf) -> Self {
+        Self {
+            folder: Some(folder),
+            tells_folder: true,
+            ..Self::in_memory()
+        }
+    }
+}
+
+/// A registry cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Its authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Its accounts cannot be used.
+    #[error(transparent)]
+    Accounts(#[from] OpenError),
+    /// TLS does not take its certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A registry, ready to serve.
+#[derive(Debug)]
+pub struct Registry {
+    pub(crate) hub: Hub,
+    pub(crate) accounts: Accounts,
+    pub(crate) authority: Authority,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) settings: Settings,
+}
+
+impl Registry {
+    /// Opens what is in the folder; makes it where there is nothing.
+    ///
+    /// # Errors
+    /// Something in the folder cannot be used, or others can read it.
+    pub async fn open(settings: Settings) -> Result<Self, RegistryError> {
+        let (authority, place) = match &settings.folder {
+            Some(folder) => (Authority::open(folder)?, Place::Folder(folder.clone())),
+            None => (Authority::in_memory()?, Place::Memory),
+        };
+        let policy = Policy {
+            registration: settings.registration,
+            // Not the one that is set: certificates of an earlier run may last longer.
+            certificate_lifetime: LIFETIME_MAX,
+        };
+        let (chain, key) = authority.registry_identity()?;
+        Ok(Self {
+            hub: Hub::new(),
+            accounts: Accounts::open(&place, policy).await?,
+            tls: tls::registry_server(chain, key)?,
+            authority,
+            settings,
+        })
+    }
+
+    /// How peers know this registry.
+    pub fn fingerprint(&self) -> peerchat_identity::Fingerprint {
+        self.authority.fingerprint()
+    }
+
+    /// Now, by both clocks.
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            wall: WallTime::now(),
+            running: self.hub.now(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerchat_proto::names::UserName;
+
+    use super::*;
+    use crate::{
+        accounts::{Arrival, DeviceLabel, password::Password},
+        routes::DeviceId,
+    };
+
+    #[tokio::test]
+    async fn a_revoked_device_is_told_of_until_its_longest_certificate_has_ended() {
+        let settings = Settings {
+            certificate_lifetime: Duration::from_secs(5),
+            ..Settings::in_memory()
+        };
+        let registry = Registry::open(settings).await.unwrap();
+        let (alice, password) = (
+            UserName::new("alice").unwrap(),
+            Arc::new(Password::new("correct horse").unwrap()),
+        );
+        for n in 1..=2 {
+            let arrival = Arrival {
+                name: &alice,
+                device: DeviceId([n; 32]),
+                label: &DeviceLabel::new(""),
+                password: Some(&password),
+                invite: None,
+                from: [127, 0, 0, 1].into(),
+            };
+            registry.accounts.admit(&arrival, registry.now()).await.unwrap();
+        }
+        let now = WallTime::now();
+        let (by, device) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        registry.accounts.revoke(&alice, by, device, now).await.unwrap();
+        let told = async |at| registry.accounts.revoked(at).await.unwrap().len();
+        assert_eq!(told(now.after(LIFETIME_MAX)).await, 1);
+        let over = LIFETIME_MAX + Duration::from_secs(1);
+        assert_eq!(told(now.after(over)).await, 0);
+    }
+}
