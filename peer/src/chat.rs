@@ -50,6 +50,8 @@ const EVENTS_MAX: usize = 4_096;
 const REQUESTS_MAX: usize = 64;
 /// How long ending in order may take after a signal.
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
+/// So many open files are enough, and taken by systems that refuse to allow as many as they name.
+const OPEN_FILES: u64 = 10_240;
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
 
@@ -270,13 +272,13 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
 /// could otherwise take all of them, and with them the log.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    // Where it is refused, the peer has as many as it was given.
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "cannot raise the limit of open files");
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    for current in [limit.maximum, Some(most.min(OPEN_FILES))] {
+        match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
+            Ok(()) => return,
+            // Where it is refused again, the peer has as many as it was given.
+            Err(error) => tracing::debug!(%error, ?current, "cannot raise the limit of open files"),
+        }
     }
 }
 

@@ -8,9 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{ports::Order, recent_ids::RecentIds};
+use super::{
+    damage::{damage_notice, waiting_notice},
+    ports::Order,
+    recent_ids::RecentIds,
+};
 use crate::{
-    log::{self, Damage, Disk, Log, LogError, Opened, Resume, SetAside, SyncOutcome, SyncTask},
+    log::{self, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
@@ -371,30 +375,4 @@ pub fn unreadable(error: &LogError) -> Notice {
         code: Code::LogDamaged,
         message: format!("{error}; restart to repair it"),
     }
-}
-
-fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
-    let title = conversation.label(user);
-    let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
-    Notice {
-        code: Code::LogDamaged,
-        message,
-    }
-}
-
-/// What is said at every start for as long as entries wait in a file that was set aside. Of one that cannot be read at all nothing is
-/// waited for: that was said when it was set aside.
-fn waiting_notice(conversation: &Conversation, user: &UserName, file: &SetAside) -> Option<Notice> {
-    let count = file.frames.filter(|count| *count > 0)?;
-    let title = conversation.label(user);
-    let path = file.path.display();
-    let why = file.first.as_ref().map(|first| format!(", the first since {first}"));
-    let why = why.unwrap_or_default();
-    let message = format!(
-        "{title}: of what is in {path} {count} entries are not in the log{why}; they come in once what is missing was pulled from the others"
-    );
-    Some(Notice {
-        code: Code::LogDamaged,
-        message,
-    })
 }

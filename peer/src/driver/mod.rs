@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod core;
+mod damage;
 mod invitations;
 mod people;
 pub mod ports;
@@ -48,6 +49,8 @@ const GROUP_COMMIT: Duration = Duration::from_millis(20);
 const QUIT_WAIT: Duration = Duration::from_secs(3);
 /// How many things that came in are handled in one turn, and appended in one write.
 const TURN_MAX: usize = 256;
+/// A turn that took so long has kept what came meanwhile waiting, so that nobody else is to blame for being late.
+const STALL: Duration = Duration::from_secs(1);
 /// How much of a log is searched in one turn.
 const SEARCH_BYTES: u64 = 1024 * 1024;
 
@@ -136,6 +139,7 @@ impl<D: Disk> Driver<D> {
         self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
             let turn = self.next_turn().await;
+            let begun = Instant::now();
             match turn {
                 Turn::Request(Some(request)) => self.request(request).await?,
                 // The user's side has ended without a word.
@@ -151,6 +155,9 @@ impl<D: Disk> Driver<D> {
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
             self.answer_waiting();
+            if begun.elapsed() >= STALL {
+                self.feed([Input::Stalled]).await?;
+            }
         }
         self.feed([Input::Quit]).await?;
         self.keep_people().await;

@@ -10,7 +10,7 @@ use super::{
     order::{self, Forward},
 };
 use crate::node::{
-    limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX},
+    limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX},
     types::{Author, Entry, EntryId, Heights, Seq},
 };
 
@@ -78,7 +78,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// The bytes of the next entries that the reader of `history` lacks, in log order, so causes come before effects; at most
-    /// [`BATCH_ENTRIES_MAX`] and [`BATCH_BYTES_MAX`]. Empty where there is nothing more now; what is appended later comes with later calls.
+    /// [`BATCH_ENTRIES_MAX`] and [`PART_BYTES_MAX`]. Empty where there is nothing more now; what is appended later comes with later calls.
     ///
     /// # Errors
     /// The disk refuses, or what is there is damaged.
@@ -97,7 +97,7 @@ impl<D: Disk> Log<D> {
             };
             if wanted {
                 let entry = self.frame(position, &mut window, READ_AHEAD_BYTES)?;
-                if bytes + entry.len() > BATCH_BYTES_MAX && !batch.is_empty() {
+                if bytes + entry.len() > PART_BYTES_MAX && !batch.is_empty() {
                     break;
                 }
                 bytes += entry.len();
@@ -212,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::log::testing::{author, bytes_of, entry, filled, ids_of};
+    use crate::log::testing::{author, bytes_of, entry, filled, ids_of, said};
 
     #[test]
     fn an_entry_is_read_by_author_and_seq() {
@@ -249,6 +249,19 @@ mod tests {
         assert_eq!(log.read_batch(&mut history).unwrap().len(), BATCH_ENTRIES_MAX);
         assert_eq!(log.read_batch(&mut history).unwrap().len(), 300 - BATCH_ENTRIES_MAX);
         assert!(log.read_batch(&mut history).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_batch_comes_over_a_slow_link_in_time() {
+        let mut log = filled(&[]);
+        let lengths = [10, PART_BYTES_MAX / 2, PART_BYTES_MAX / 2, 10, 2 * PART_BYTES_MAX, 10];
+        let said = (1..)
+            .zip(lengths)
+            .map(|(seq, length)| said(1, seq, seq, &"x".repeat(length)));
+        log.append(&said.collect::<Vec<_>>()).unwrap();
+        let mut history = log.history(&Heights::default());
+        let mut next = || log.read_batch(&mut history).unwrap().len();
+        assert_eq!([next(), next(), next(), next(), next()], [2, 2, 1, 1, 0]);
     }
 
     proptest! {

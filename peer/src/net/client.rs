@@ -18,20 +18,23 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet, link_queue},
     node::{
         Input,
-        limits::LINK_QUEUE_MAX,
+        limits::{LINK_QUEUE_MAX, PULL_MS_MAX},
         link::{LinkId, LinkUp},
         sync::PullId,
         types::{Conversation, DeviceId, Entry, EntryError, Heights},
     },
 };
 
+/// How long a part of a history may take. The node judges its pace, and keepalive finds a dead end sooner; this is for what both miss.
+const PART_DEADLINE: Duration = Duration::from_millis(PULL_MS_MAX);
+
 /// Why another peer could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum CallError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("no answer within {CALL_DEADLINE:?}")]
-    Silent,
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     #[error("refused: {}", .0.message())]
     Refused(#[from] Status),
     #[error("the answer breaks the protocol: {0}")]
@@ -66,7 +69,7 @@ async fn connect(
 }
 
 async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Result<T, CallError> {
-    timeout(time, future).await.map_err(|_| CallError::Silent)
+    timeout(time, future).await.map_err(|_| CallError::Silent(time))
 }
 
 /// Dials a device and keeps the link until it ends.
@@ -179,7 +182,7 @@ async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) 
         heights: convert::heights_to_wire(&wanted.heights),
     };
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
-    while let Some(part) = within(CALL_DEADLINE, parts.message()).await?? {
+    while let Some(part) = within(PART_DEADLINE, parts.message()).await?? {
         let entries = convert::entries_from_wire(part.entries)?;
         let checked = due.check(&entries);
         // The node judges what is bad, too.

@@ -10,6 +10,7 @@ use peerchat_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
     },
 };
+use rustix::process::{Resource, getrlimit};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,12 @@ const LIMITS: Limits = Limits {
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
 
+/// The most connections where so many files may be open: half of these are left for the logs.
+fn connections_max(open_files: Option<u64>) -> usize {
+    let half = open_files.map_or(u64::MAX, |most| most / 2);
+    usize::try_from(half).map_or(LIMITS.connections_max, |half| half.min(LIMITS.connections_max))
+}
+
 /// The peer's server cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("the server for other peers failed: {0}")]
@@ -56,12 +63,16 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let refusals = net.refusals.clone();
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let chat = Counted::new(chat, refusals.clone());
+    let limits = Limits {
+        connections_max: connections_max(getrlimit(Resource::Nofile).current),
+        ..LIMITS
+    };
     // Whichever way this future ends, no connection outlives it.
     let severed = CancellationToken::new();
     let _sever = severed.clone().drop_guard();
     let config = move || credentials.shown().map(|shown| shown.server.clone());
     let refused = move |refused: Refused| refusals.unknown(&refused.to_string());
-    let connections = accept(listener, LIMITS, config, refused, severed);
+    let connections = accept(listener, limits, config, refused, severed);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ChatServiceServer<Chat>>().await;
     let reflection = || {
@@ -232,4 +243,16 @@ fn invalid(error: EntryError) -> Status {
 
 fn ends() -> Status {
     Status::unavailable("this peer ends")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_logs() {
+        assert_eq!(connections_max(Some(256)), 128);
+        assert_eq!(connections_max(Some(1 << 20)), LIMITS.connections_max);
+        assert_eq!(connections_max(None), LIMITS.connections_max);
+    }
 }

@@ -338,6 +338,8 @@ pub enum Code {
     TrustLost,
     /// Anything else the registry or the network says no to.
     Refused,
+    /// The registry says no later to what it had allowed. For scripts it is the same.
+    RefusedLater,
 }
 
 impl Code {
@@ -363,7 +365,8 @@ impl Code {
             | Self::RegistryUntrusted
             | Self::CertificateEnds
             | Self::Flooding
-            | Self::TrustLost => false,
+            | Self::TrustLost
+            | Self::RefusedLater => false,
         }
     }
 
@@ -389,7 +392,7 @@ impl Code {
             Self::Flooding => "flooding",
             Self::NotMet => "not_met",
             Self::TrustLost => "trust_lost",
-            Self::Refused => "refused",
+            Self::Refused | Self::RefusedLater => "refused",
         }
     }
 }

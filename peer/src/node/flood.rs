@@ -13,7 +13,7 @@ use super::{
         FLOOD_ACCOUNTS_MAX, FLOOD_AUTHOR_BYTES, FLOOD_BACK_BYTES, FLOOD_BURST_BYTES, FLOOD_BYTES_PER_MS,
         FLOOD_ENTRY_BYTES,
     },
-    types::{DeviceId, Entry, Seq},
+    types::{DeviceId, Entry},
 };
 
 /// What has been used of one device's allowance.
@@ -50,20 +50,40 @@ pub enum Verdict {
     },
 }
 
-/// What taking an entry costs.
-pub fn cost(entry: &Entry) -> u64 {
-    let first = if entry.seq == Seq::FIRST { FLOOD_AUTHOR_BYTES } else { 0 };
-    entry.bytes.len() as u64 + FLOOD_ENTRY_BYTES + first
+/// What taking an entry costs. `is_another` where it is the first one of an author whose device has another one in the conversation:
+/// everybody may say hello everywhere.
+pub fn cost(entry: &Entry, is_another: bool) -> u64 {
+    let author = if is_another { FLOOD_AUTHOR_BYTES } else { 0 };
+    entry.bytes.len() as u64 + FLOOD_ENTRY_BYTES + author
 }
 
 impl Flood {
-    /// Charges a device with an entry of this cost that came live or by a pull, if its allowance has room for it.
-    pub fn charge(&mut self, device: DeviceId, cost: u64, live: bool, now: Millis) -> Verdict {
-        if let Some(&until) = self.over.get(&device) {
+    /// Whether anything of a device that comes live or by a pull may be taken now. For asking nothing is charged.
+    pub fn check(&mut self, device: &DeviceId, live: bool, now: Millis) -> Verdict {
+        if let Some(&until) = self.over.get(device) {
             if now < until {
                 return Verdict::Over { until, news: false };
             }
-            self.over.remove(&device);
+            self.over.remove(device);
+        }
+        match self.accounts.get_mut(device) {
+            Some(account) => {
+                account.give_back(now);
+                if live && account.flooding {
+                    Verdict::Pull
+                } else {
+                    Verdict::Within
+                }
+            }
+            None => Verdict::Within,
+        }
+    }
+
+    /// Charges a device with an entry of this cost that came live or by a pull, if its allowance has room for it.
+    pub fn charge(&mut self, device: DeviceId, cost: u64, live: bool, now: Millis) -> Verdict {
+        let verdict = self.check(&device, live, now);
+        if verdict != Verdict::Within {
+            return verdict;
         }
         if self.accounts.len() >= FLOOD_ACCOUNTS_MAX && !self.accounts.contains_key(&device) {
             self.make_room(now);
@@ -73,10 +93,6 @@ impl Flood {
             at: now,
             flooding: false,
         });
-        account.give_back(now);
-        if live && account.flooding {
-            return Verdict::Pull;
-        }
         let used = account.used.saturating_add(cost);
         if used <= FLOOD_BURST_BYTES {
             account.used = used;
@@ -92,6 +108,11 @@ impl Flood {
     /// Whether nothing of a device is taken now.
     pub fn is_over(&self, device: &DeviceId, now: Millis) -> bool {
         self.over.get(device).is_some_and(|until| now < *until)
+    }
+
+    /// Whether a device was over its allowance and has not half of it back.
+    pub fn is_flooding(&self, device: &DeviceId) -> bool {
+        self.accounts.get(device).is_some_and(|account| account.flooding)
     }
 
     /// When the next of the devices that are over may be taken from again.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{
     Input, LoadedLog,
     event::Code,
-    limits::{AUTHORS_MAX, FLOOD_AUTHOR_BYTES, FLOOD_BURST_BYTES, FLOOD_PASSED_MAX},
+    limits::{
+        AUTHORS_MAX, FILLING_FREE_MS, FLOOD_AUTHOR_BYTES, FLOOD_BURST_BYTES, FLOOD_LIVE_MS, FLOOD_PASSED_MAX,
+        JOIN_PATIENCE_MS,
+    },
     replica::AuthorLog,
     testing::{Alice, Other, room},
     types::{Author, DeviceId, Entry, Heights, Lamport, Seen, Seq},
@@ -13,8 +16,11 @@ use super::{
 
 const BOB: Other = Other(2, "bob");
 const MALLORY: Other = Other(9, "mallory");
-/// So many first entries are within the allowance.
-const MINTED: u64 = FLOOD_BURST_BYTES / FLOOD_AUTHOR_BYTES - 1;
+const CAROL: Other = Other(3, "carol");
+/// Somebody gives out his entries as those of an earlier run of Alice.
+const ALICE: Other = Other(0xaa, "alice");
+/// So many first entries are within the allowance: the first author of a device costs no more than any entry.
+const MINTED: u64 = FLOOD_BURST_BYTES / FLOOD_AUTHOR_BYTES;
 
 /// Mallory's first entries as many authors.
 fn minted(authors: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
@@ -116,6 +122,165 @@ fn a_pull_that_brings_nothing_but_a_flood_is_stopped() {
     assert_eq!(alice.pulls.len(), before, "not at once again");
     alice.pass_until(6_000);
     assert_eq!(alice.last_pull().from, BOB.device());
+}
+
+#[test]
+fn what_is_not_taken_is_charged_to_nobody() {
+    let mut alice = Alice::among(&[BOB, MALLORY]);
+    alice.live(BOB, &BOB.chain(1, 1));
+    let unheard = Seen {
+        author: MALLORY.author(7),
+        seq: Seq(1),
+    };
+    let waits = BOB.write(2, None, &[unheard]);
+    let held = BOB.first(3);
+    let forged = BOB.write_at(4, None, &[], Lamport(9));
+    alice.told(MALLORY, MALLORY.holds(1));
+    for _ in 0..2 * MINTED {
+        let pull = alice.last_pull();
+        alice.brings(&pull, &[waits.clone(), forged.clone(), held.clone()]);
+        alice.live(BOB, &[waits.clone(), held.clone()]);
+    }
+    assert_eq!(alice.held_of(BOB), 2);
+    assert_eq!(alice.notices(Code::Flooding), 0);
+    alice.live(
+        BOB,
+        &(5..MINTED)
+            .map(|incarnation| BOB.first(incarnation))
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(alice.held_of(BOB), MINTED - 3, "his allowance is there");
+}
+
+#[test]
+fn entries_that_have_waited_are_charged_when_they_are_taken() {
+    let mut alice = Alice::among(&[BOB, MALLORY]);
+    let cause = Seen {
+        author: MALLORY.author(5_000),
+        seq: Seq(1),
+    };
+    let wait = |incarnation| MALLORY.write(incarnation, None, &[cause]);
+    alice.live(MALLORY, &(0..1_000).map(wait).collect::<Vec<_>>());
+    assert_eq!(alice.held_of(MALLORY), 0);
+    alice.live(MALLORY, &[MALLORY.first(5_000)]);
+    assert_eq!(alice.held_of(MALLORY), MINTED);
+    assert_eq!(alice.notices(Code::Flooding), 1);
+}
+
+#[test]
+fn what_waits_for_a_flooder_is_not_pulled_again_and_again() {
+    let mut alice = Alice::among(&[BOB, CAROL, MALLORY]);
+    alice.live(MALLORY, &minted(0..1_000));
+    let first_of = |author| Seen { author, seq: Seq(1) };
+    let bobs = BOB.write(1, None, &[first_of(MALLORY.author(999))]);
+    let carols = CAROL.write_at(1, None, &[first_of(BOB.author(1))], Lamport(3));
+    for (who, entry) in [(BOB, &bobs), (CAROL, &carols)] {
+        alice.live(who, std::slice::from_ref(entry));
+    }
+    let authors = [BOB.author(1), CAROL.author(1), MALLORY.author(999)];
+    let mut theirs = Heights(authors.map(|author| (author, Seq(1))).into());
+    for who in [BOB, CAROL] {
+        alice.told(who, theirs.clone());
+    }
+    let mut pulls = 0;
+    for second in 1..=15 {
+        alice.pass_until(second * 1_000);
+        for pull in alice.pulls.split_off(0) {
+            pulls += 1;
+            alice.brings(&pull, &[bobs.clone(), carols.clone()]);
+            alice.ends(&pull);
+        }
+    }
+    assert!(pulls <= 2, "{pulls}");
+    // Somebody else's are: nothing is asked for of those.
+    theirs.0.insert(CAROL.author(2), Seq(1));
+    alice.told(CAROL, theirs);
+    let pull = alice.last_pull();
+    assert_eq!(pull.heights.of(&BOB.author(1)), Seq(u64::MAX));
+    assert_eq!(pull.heights.of(&CAROL.author(2)), Seq(0));
+}
+
+#[test]
+fn what_is_held_back_is_not_gone_through_with_every_input() {
+    let mut alice = Alice::among(&[BOB, MALLORY]);
+    alice.live(BOB, &BOB.chain(1, 3)[2..]);
+    let held_at = |alice: &Alice| alice.node.talks()[&room()].sync.held_at;
+    let mut looks = vec![held_at(&alice)];
+    while alice.pulls.is_empty() {
+        alice.pass_until(alice.now + 10);
+        alice.live(MALLORY, &[MALLORY.first(alice.now)]);
+        looks.push(held_at(&alice));
+    }
+    assert!((500..=750).contains(&alice.now), "{}", alice.now);
+    looks.dedup();
+    assert!(looks.len() <= 2, "{looks:?}");
+}
+
+#[test]
+fn live_entries_of_a_flooder_are_pulled_together() {
+    let mut alice = Alice::among(&[BOB, MALLORY]);
+    let chain = MALLORY.chain(0, 1_000);
+    alice.live(MALLORY, &minted(0..1_000));
+    alice.pass_until(33_000);
+    let mut pulls = 0;
+    for entry in &chain[1..] {
+        alice.live(MALLORY, std::slice::from_ref(entry));
+        for pull in alice.pulls.split_off(0) {
+            pulls += 1;
+            let upto = entry.seq.0 as usize;
+            let from = pull.heights.of(&MALLORY.author(0)).0 as usize;
+            alice.brings(&pull, &chain[from..upto]);
+            alice.ends(&pull);
+        }
+        alice.pass_until(alice.now + 5);
+    }
+    let most = 5_000 / FLOOD_LIVE_MS + 2;
+    assert!((most / 2..=most).contains(&pulls), "{pulls}");
+    assert!(
+        alice.held()[&MALLORY.author(0)] > Seq(900),
+        "and they come all the same"
+    );
+}
+
+#[test]
+fn entries_of_the_own_device_that_others_bring_are_charged_as_well() {
+    let mut alice = Alice::among(&[BOB]);
+    alice.told(BOB, BOB.holds(1));
+    let pull = alice.last_pull();
+    alice.brings(
+        &pull,
+        &(0..1_000)
+            .map(|incarnation| ALICE.first(incarnation))
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(alice.held_of(ALICE), MINTED);
+    alice.input(Input::Write(room(), "undisturbed".into()));
+    assert_eq!(alice.said(), 1);
+}
+
+#[test]
+fn what_fills_a_newcomers_log_is_charged_to_nobody_for_ten_minutes() {
+    let mut alice = Alice::joins(&[MALLORY]);
+    alice.answer(MALLORY, MALLORY.holds(1 << 40));
+    let pull = alice.last_pull();
+    alice.brings(&pull, &MALLORY.chain(1, 200));
+    let mut bring = |from: u64, until: u64| {
+        let mut incarnation = from;
+        while alice.now < until {
+            alice.pass_until(alice.now + 9_000);
+            let pull = alice.last_pull();
+            alice.brings(&pull, &minted(incarnation..incarnation + 200));
+            incarnation += 200;
+        }
+        alice.held_of(MALLORY) - 200
+    };
+    let (early, late) = (JOIN_PATIENCE_MS + 30_000, FILLING_FREE_MS + 60_000);
+    assert_eq!(bring(10, early), 200 * early.div_ceil(9_000));
+    let held = bring(100_000, late);
+    assert!(
+        (200 * (FILLING_FREE_MS / 9_000)..200 * (late / 9_000) - 400).contains(&held),
+        "{held}"
+    );
 }
 
 #[test]

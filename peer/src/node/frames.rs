@@ -3,14 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    DeliveryNews, Effect, Node, Now,
+    Ask, DeliveryNews, Effect, Node, Now,
     delivery::{Acked, NewlyAcked},
-    event::{Code, Event},
-    flood::{self, Verdict},
+    event::Event,
     holdback::Held,
     link::{Ack, Frame, LinkId, Outgoing, Peer},
     replica::{Offered, Refusal},
-    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
 };
 
 impl Node {
@@ -70,54 +69,17 @@ impl Node {
         {
             self.add_member(&conversation, device, true);
         }
-        if !self.is_allowed(&entry, true, now) {
-            // What it sends it holds, so that is where to pull it from later.
-            let heights = Heights([(entry.author, entry.seq)].into());
-            self.heights_told(device, &conversation, heights);
-            return Ok(());
-        }
         let held = Held {
             entry,
             from: Some(device),
             live: true,
             since: now.mono,
         };
-        let offered = self.talk(&conversation).replica.offer(held);
+        let offered = self.offer(held, false, now);
         match self.take_offered(&conversation, offered, taken) {
             None => Ok(()),
             Some(why) => Err(why),
         }
-    }
-
-    /// Whether an entry that came live or by a pull is within the allowance of its author's device, which is charged with it. Where
-    /// not, the user is told once, and the conversation is looked at again when a part of the allowance is back.
-    pub(super) fn is_allowed(&mut self, entry: &Entry, live: bool, now: Now) -> bool {
-        let device = entry.author.device;
-        if device == self.me.device {
-            return true;
-        }
-        let (until, news) = match self.flood.charge(device, flood::cost(entry), live, now.mono) {
-            Verdict::Within => return true,
-            Verdict::Pull => {
-                self.unsettled.insert(entry.conversation.clone());
-                return false;
-            }
-            Verdict::Over { until, news } => (until, news),
-        };
-        if news {
-            let user = self.peers.get(&device).map(|peer| peer.user.to_string());
-            let user = user.unwrap_or_else(|| format!("device {device}"));
-            self.notice(
-                Code::Flooding,
-                format!("{user} sends more than is taken at once: the rest comes in slowly"),
-            );
-        }
-        let look_at = &mut self.talk(&entry.conversation).sync.look_at;
-        if look_at.is_none_or(|at| at > until) {
-            *look_at = Some(until);
-            self.retime = true;
-        }
-        false
     }
 
     /// Appends what was taken and shows it; returns why something was refused.
@@ -131,6 +93,7 @@ impl Node {
             taken: entries,
             refused,
             overflow,
+            passed: _,
         } = offered;
         if overflow {
             self.talk(conversation).replica.drop_held(|_| true);
@@ -140,11 +103,17 @@ impl Node {
         }
         let last = self.talk(conversation).replica.version();
         let first = last + 1 - entries.len() as u64;
+        if let Some(partner) = self.partner(conversation).filter(|_| first == 1 && last > 0) {
+            // One that was begun with nothing but a greeting is not worth it.
+            self.effect(Effect::Registry(Ask::Watch(partner)));
+        }
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
+            let entering = talk.entering().is_some();
             match &mut talk.quiet {
-                Some(live) => *live += usize::from(held.live),
-                None => {
+                // Once the user is in, what is said now does not wait for the end of a long history.
+                Some(live) if entering || !held.live => *live += usize::from(held.live),
+                _ => {
                     let line = self.line(&held.entry, &self.talks[conversation].replica, version);
                     self.tell(Event::Message(line));
                 }

@@ -1,7 +1,7 @@
 //! Who holds how much: what the others tell of it, and what they are told.
 
 use super::{
-    Effect, Node,
+    Ask, Effect, Node,
     knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
@@ -25,6 +25,13 @@ impl Node {
         // An own device has taken it in under the same limit, or the user has opened it there.
         if !self.admits(&conversation) && !self.is_own(&device) {
             return self.not_admitted(device);
+        }
+        if self.is_own(&device) && !self.talks.contains_key(&conversation) {
+            // The user has it, so it is worth a place among those who are watched; one that a stranger begins is so with its first entry.
+            let partner = self.partner(&conversation);
+            partner
+                .into_iter()
+                .for_each(|user| self.effect(Effect::Registry(Ask::Watch(user))));
         }
         self.begin_direct(&conversation);
         self.own_height_told(&conversation, &heights);

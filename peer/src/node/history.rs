@@ -7,8 +7,8 @@ use super::{
     event::Event,
     holdback::Held,
     limits::{
-        BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS,
-        PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS,
+        FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX,
+        PULL_WINDOW_BYTES, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS,
     },
     sync::{PullEnd, PullId},
     types::{Conversation, DeviceId, Entry},
@@ -23,8 +23,7 @@ impl Node {
             return;
         };
         let talk = self.talk(&conversation);
-        // What a newcomer is given may be more than anybody writes at once.
-        let joining = talk.entering().is_some();
+        let free = talk.is_free(now.mono);
         let Some(pull) = talk.sync.pull.as_mut().filter(|pull| pull.id == id) else {
             return;
         };
@@ -45,19 +44,15 @@ impl Node {
                 ));
                 break;
             }
-            let held = self.talk(&conversation).replica.height(&entry.author) >= entry.seq;
-            if !joining && !held && !self.is_allowed(&entry, false, now) {
-                passed += 1;
-                continue;
-            }
             let held = Held {
                 entry,
                 from: Some(from),
                 live: false,
                 since: now.mono,
             };
-            let offered = self.talk(&conversation).replica.offer(held);
+            let offered = self.offer(held, free, now);
             count += offered.taken.len() as u64;
+            passed += offered.passed;
             bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
         }
         self.send_acks(taken);
@@ -110,7 +105,7 @@ impl Node {
     }
 
     pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
-        let Some(conversation) = self.pulls.remove(&id) else {
+        let Some(conversation) = self.no_longer_pulled(id) else {
             return;
         };
         let pull = &self.talk(&conversation).sync.pull;
@@ -130,7 +125,7 @@ impl Node {
         let Some(pull) = self.talk(conversation).sync.pull.as_mut().filter(due) else {
             return;
         };
-        if pull.came < BATCH_ENTRIES_MAX && pull.came_bytes < BATCH_BYTES_MAX {
+        if pull.came < PULL_WINDOW_ENTRIES && pull.came_bytes < PULL_WINDOW_BYTES {
             return self.stop_pull(conversation, PullEnd::Slow, now);
         }
         if now.mono.since(pull.since) >= PULL_MS_MAX {
@@ -148,9 +143,15 @@ impl Node {
     /// Nothing that a pull still brings is wanted.
     pub(super) fn forget_pull(&mut self, conversation: &Conversation) {
         if let Some(id) = self.talk(conversation).sync.pull.as_ref().map(|pull| pull.id) {
-            self.pulls.remove(&id);
+            self.no_longer_pulled(id);
             self.effect(Effect::StopPull(id));
         }
+    }
+
+    /// A pull runs no longer; it is somebody's turn who waits for that.
+    fn no_longer_pulled(&mut self, id: PullId) -> Option<Conversation> {
+        self.turns.is_due = true;
+        self.pulls.remove(&id)
     }
 
     fn pull_ended(&mut self, conversation: &Conversation, end: PullEnd, now: Now) {
@@ -158,35 +159,28 @@ impl Node {
             return;
         };
         let complete = end == PullEnd::Complete && !pull.bad;
-        let mut stopped = 0;
-        if let Some(peer) = self.peers.get_mut(&pull.from) {
-            match end {
-                PullEnd::Slow | PullEnd::Long => peer.stopped = peer.stopped.saturating_add(1),
-                PullEnd::Complete if complete => peer.stopped = 0,
-                PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
-            }
-            stopped = peer.stopped;
-        }
-        let mut wait_ms = match end {
+        let peers = &self.peers;
+        let Some(talk) = self.talks.get_mut(conversation) else {
+            return;
+        };
+        talk.sync.stops.retain(|device, _| peers.contains_key(device));
+        let slow = talk.sync.note_end(&pull, end);
+        let wait_ms = match end {
             _ if pull.bad || pull.taken == 0 && end != PullEnd::Slow => PULL_AGAIN_MS,
             PullEnd::Complete | PullEnd::Long => 0,
             PullEnd::Broken | PullEnd::Flooded => PULL_AGAIN_MS,
-            PullEnd::Slow => (PULL_AGAIN_MS << stopped.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
+            PullEnd::Slow => (PULL_AGAIN_MS << slow.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
         };
-        let broken = end == PullEnd::Broken && !pull.bad && pull.taken > 0;
-        let talk = self.talk(conversation);
-        if let Some(entering) = talk.entering() {
-            let again = broken && entering.broken < JOIN_RETRIES_MAX;
-            entering.again = again.then_some(pull.from);
-            if again {
-                entering.broken += 1;
-                wait_ms = JOIN_RETRY_MS;
-            }
-        }
         if wait_ms > 0 {
             talk.sync.not_before.insert(pull.from, now.mono.plus(wait_ms));
         }
-        talk.filling &= !complete;
+        if matches!(end, PullEnd::Broken | PullEnd::Slow) && !pull.bad {
+            self.try_again(conversation, pull.from, now);
+        }
+        let talk = self.talk(conversation);
+        if complete {
+            talk.filling = None;
+        }
         if complete && !pull.partial {
             // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
             // hold: it has lost it since, with its disk, or its process never had it.
@@ -205,10 +199,33 @@ impl Node {
         let talk = self.talk(conversation);
         if let Some(entering) = talk.entering() {
             entering.brought(from, pull.taken);
-        } else if let Some(live) = talk.quiet.take() {
+        } else if let Some(live) = talk.quiet.take_if(|_| complete) {
             self.show_last(conversation, live);
         }
         self.unsettled.insert(conversation.clone());
+    }
+
+    /// A pull failed while joining: where nobody else has anything either, its member is asked again a few times before joining ends
+    /// without what he holds.
+    fn try_again(&mut self, conversation: &Conversation, device: DeviceId, now: Now) {
+        let mine = self.talk(conversation).replica.heights();
+        if self.whom_to_ask(conversation, &mine, true, now).is_some() {
+            return;
+        }
+        let talk = self.talk(conversation);
+        if let Some(entering) = talk.entering().filter(|entering| entering.retries < JOIN_RETRIES_MAX) {
+            entering.retries += 1;
+            entering.again = Some(device);
+            talk.sync.not_before.insert(device, now.mono.plus(JOIN_RETRY_MS));
+        }
+    }
+
+    /// This process has stood still: what members have brought meanwhile is still to be counted, so their pace is judged later.
+    pub(super) fn stalled(&mut self, now: Now) {
+        for pull in self.talks.values_mut().filter_map(|talk| talk.sync.pull.as_mut()) {
+            pull.judge_at = pull.judge_at.max(now.mono.plus(PULL_WINDOW_MS));
+        }
+        self.retime = true;
     }
 
     pub(super) fn salvaged(&mut self, conversation: &Conversation, entries: Vec<Arc<Entry>>, now: Now) {

@@ -1,7 +1,10 @@
 //! Entries that came before what they depend on. Each waits under the first cause that is missing; when that one is taken, it is
 //! looked at again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -90,6 +93,19 @@ impl HoldBack {
             .values()
             .filter(|held| counts(held))
             .min_by_key(|held| held.since)
+    }
+
+    /// The entries for which `is_root` says so, and those that wait for one of these.
+    pub fn depends_on(&self, is_root: impl Fn(&Held) -> bool) -> BTreeSet<(Author, Seq)> {
+        let roots = self.held.iter().filter(|(_, held)| is_root(held));
+        let mut reached: Vec<_> = roots.map(|(key, _)| *key).collect();
+        let mut found = BTreeSet::new();
+        while let Some(key) = reached.pop() {
+            if found.insert(key) {
+                reached.extend(self.waiting.get(&key).into_iter().flatten());
+            }
+        }
+        found
     }
 
     /// How many wait.

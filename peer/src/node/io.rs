@@ -118,6 +118,8 @@ pub enum Input {
     Salvaged(Conversation, Vec<Arc<Entry>>),
     /// Something that the user must know and that changes nothing here.
     Notice(Notice),
+    /// The process has stood still for a while, such as for a user who does not read: what came meanwhile is still to be handed over.
+    Stalled,
     /// Nothing but that time has passed.
     Tick,
 }

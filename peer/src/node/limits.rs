@@ -13,8 +13,12 @@ pub const ENTRY_BYTES_MAX: usize = 160 * 1024;
 /// The most entries of one frame, and of one part of a history.
 pub const BATCH_ENTRIES_MAX: usize = 256;
 
-/// The most bytes of entries in one frame or part of a history, unless a single entry is longer.
+/// The most bytes of entries in one frame, unless a single entry is longer.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// The most bytes of entries in one part of a history, unless a single entry is longer: few enough to come over a slow link before its
+/// pull is judged.
+pub const PART_BYTES_MAX: usize = 64 * 1024;
 
 /// The most entries that wait for one link. When it is reached, the peer behind the link is left to pull from the log.
 pub const LINK_QUEUE_MAX: usize = 1_024;
@@ -145,8 +149,9 @@ pub const FLOOD_BYTES_PER_MS: u64 = 1_024;
 /// What an entry costs beside its bytes: its places in the index and in memory.
 pub const FLOOD_ENTRY_BYTES: u64 = 256;
 
-/// What the first entry of an author costs beside that. A conversation takes [`AUTHORS_MAX`] authors and a device makes a new one
-/// after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device in 12 days.
+/// What the first entry of an author costs beside that where its device has another one in the conversation. That takes
+/// [`AUTHORS_MAX`] authors and a device makes a new one after an unclean end; so 100 are taken at once and [`AUTHORS_MAX`] of one device
+/// in 12 days.
 pub const FLOOD_AUTHOR_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How much of its allowance a device that went over it must have back before anything is taken again, so that the rest comes in
@@ -157,15 +162,33 @@ pub const FLOOD_BACK_BYTES: u64 = 32 * 1024 * 1024;
 /// the next one.
 pub const FLOOD_PASSED_MAX: u64 = 4_096;
 
+/// How long live entries of such a device are gathered before what is lacking of it is pulled, in milliseconds.
+pub const FLOOD_LIVE_MS: u64 = 250;
+
+/// How long a newcomer's log is filled without anybody being charged, in milliseconds.
+pub const FILLING_FREE_MS: u64 = 600_000;
+
 /// Of so many devices the use of the allowance is known. When it is reached, those that have used less than half of it begin anew.
 pub const FLOOD_ACCOUNTS_MAX: usize = 65_536;
 
 /// How long a pull may take, in milliseconds. Then it is planned anew, so that every member that holds something has its turn.
 pub const PULL_MS_MAX: u64 = 30_000;
 
-/// In so many milliseconds a pull must bring a full part, [`BATCH_ENTRIES_MAX`] entries or [`BATCH_BYTES_MAX`], once its first part is
-/// there: an honest member sends no smaller one but the last. A slower pull is ended, and others are asked.
+/// In so many milliseconds a pull must bring half a part, [`PULL_WINDOW_ENTRIES`] or [`PULL_WINDOW_BYTES`]. A slower pull is ended, and
+/// others are asked.
 pub const PULL_WINDOW_MS: u64 = 10_000;
+
+/// So many entries are enough in that time.
+pub const PULL_WINDOW_ENTRIES: usize = BATCH_ENTRIES_MAX / 2;
+
+/// So many bytes are enough in that time. Half of [`PART_BYTES_MAX`], since a part ends before an entry that has no room in it.
+pub const PULL_WINDOW_BYTES: usize = PART_BYTES_MAX / 2;
+
+/// How long a pull may be without its first part, in milliseconds: connecting and calling have deadlines of their own.
+pub const PULL_FIRST_MS: u64 = 2 * CALL_MS_MAX + PULL_WINDOW_MS;
+
+/// So many conversations are pulled from one member at a time, since they share the way to it. A further one waits for its turn.
+pub const PULLS_OF_MEMBER_MAX: usize = 2;
 
 /// The longest time that a member whose history was too slow is not asked again, in milliseconds. It begins with [`PULL_AGAIN_MS`]
 /// and doubles.

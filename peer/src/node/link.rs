@@ -155,8 +155,6 @@ pub struct Peer {
     pub bye: Option<ByeReason>,
     /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
-    /// How many pulls from it in a row had to be stopped, since they were slow or long. Others are asked first.
-    pub stopped: u32,
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
@@ -180,7 +178,6 @@ impl Peer {
             session: None,
             bye: None,
             refused: 0,
-            stopped: 0,
             failures: 0,
             heights: BTreeMap::new(),
             to_tell: BTreeSet::new(),

@@ -27,7 +27,7 @@
 //! | `who` | the members of a conversation |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
-//! | `flood` | how much of a device's entries is taken |
+//! | `flood`, `allowance` | how much of a device's entries is taken |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -35,6 +35,7 @@ mod access;
 #[cfg(test)]
 mod access_tests;
 pub mod account;
+mod allowance;
 pub mod clock;
 pub mod delivery;
 pub mod door;
@@ -151,6 +152,7 @@ pub struct Node {
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
+    turns: pulling::Turns,
     flood: Flood,
     people: People,
     /// The time of the input that is being handled.
@@ -181,6 +183,7 @@ impl Node {
             opening: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
+            turns: pulling::Turns::default(),
             flood: Flood::default(),
             now: Millis::default(),
             wall: WallTime::default(),
@@ -250,6 +253,7 @@ impl Node {
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
+            Input::Stalled => self.stalled(now),
             Input::Tick => {}
         }
         self.on_time(now);

@@ -81,11 +81,7 @@ impl Node {
         if self.talks.contains_key(conversation) {
             return;
         }
-        let partner = pair.other(&self.me.user).clone();
         self.talk(conversation);
-        if partner != self.me.user {
-            self.effect(Effect::Registry(Ask::Watch(partner.clone())));
-        }
         let members = self.peers.iter().filter(|(_, peer)| pair.has(&peer.user));
         let members: Vec<_> = members.map(|(device, _)| *device).collect();
         for device in members {

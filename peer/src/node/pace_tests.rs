@@ -3,11 +3,16 @@
 use super::{
     Input,
     event::{Event, ReplayReason},
-    limits::{JOIN_PATIENCE_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_MS},
+    limits::{
+        JOIN_PATIENCE_MS, JOIN_RETRY_MS, PULL_FIRST_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_ENTRIES,
+        PULL_WINDOW_MS,
+    },
     testing::{Alice, Other, room},
+    types::{Conversation, Heights, RoomName},
 };
 
 const BOB: Other = Other(2, "bob");
+const CAROL: Other = Other(3, "carol");
 const MALLORY: Other = Other(9, "mallory");
 
 fn synced(alice: &Alice) -> usize {
@@ -118,6 +123,84 @@ fn a_member_whose_history_has_no_end_lets_the_others_have_their_turn() {
 }
 
 #[test]
+fn the_only_one_who_holds_something_is_asked_again_before_joining_ends() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.input(Input::Write(room(), "here I am".into()));
+    alice.answer(BOB, BOB.holds(1_000));
+    let chain = BOB.chain(1, 1_000);
+    // Nothing comes, then something and no more, and nothing again.
+    for (nth, brings) in [0, 10, 0].into_iter().enumerate() {
+        assert_eq!(alice.pulls.len(), nth + 1);
+        let pull = alice.last_pull();
+        if brings > 0 {
+            alice.brings(&pull, &chain[..brings]);
+            alice.pass_until(alice.now + PULL_WINDOW_MS);
+            assert_eq!(alice.stopped, [pull.id]);
+        } else {
+            alice.input(Input::HistoryEnd(pull.id, Err("broken".into())));
+        }
+        assert_eq!((alice.said(), synced(&alice)), (0, 0));
+        alice.pass_until(alice.now + JOIN_RETRY_MS);
+    }
+    alice.pass_until(alice.now + PULL_FIRST_MS);
+    assert_eq!((alice.said(), synced(&alice)), (1, 1), "and then joining ends");
+    // The rest is history all the same.
+    while alice.pulls.len() == 4 {
+        alice.pass_until(alice.now + 1_000);
+    }
+    let pull = alice.last_pull();
+    alice.brings(&pull, &chain[10..]);
+    assert_eq!(alice.held_of(BOB), 1_000);
+    assert_eq!(alice.count(|event| matches!(event, Event::Message(_))), 0);
+}
+
+#[test]
+fn a_long_history_is_no_fault_of_its_member() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, BOB.holds(100_000));
+    let chain = BOB.chain(1, 40_000);
+    let mut parts = chain.chunks(256);
+    while alice.pulls.len() < 5 {
+        let pull = alice.last_pull();
+        alice.brings(&pull, parts.next().unwrap());
+        alice.pass_until(alice.now + 1_000);
+    }
+    assert_eq!(
+        alice.replays, 1,
+        "the last entries, when joining had lasted for long enough"
+    );
+    let shown = |alice: &Alice| alice.count(|event| matches!(event, Event::Message(_)));
+    alice.link(CAROL);
+    alice.live(CAROL, &CAROL.chain(1, 3));
+    assert_eq!(shown(&alice), 3, "what is said now does not wait");
+    let pulls = alice.pulls.len();
+    alice.pass_until(alice.now + PULL_FIRST_MS);
+    while alice.pulls.len() == pulls {
+        assert!(alice.now < 200_000, "a first hiccup");
+        alice.pass_until(alice.now + 100);
+    }
+    let pull = alice.last_pull();
+    alice.brings(&pull, parts.next().unwrap());
+    alice.ends(&pull);
+    assert_eq!(alice.replays, 3, "it was interrupted, and is over");
+}
+
+#[test]
+fn nobody_is_too_slow_for_a_process_that_stood_still() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, BOB.holds(1_000));
+    let pull = alice.last_pull();
+    let chain = BOB.chain(1, 1_000);
+    alice.brings(&pull, &chain[..10]);
+    alice.now += 3 * PULL_WINDOW_MS;
+    alice.input(Input::Stalled);
+    alice.brings(&pull, &chain[10..]);
+    alice.ends(&pull);
+    assert!(alice.stopped.is_empty());
+    assert_eq!((alice.held_of(BOB), synced(&alice)), (1_000, 1));
+}
+
+#[test]
 fn leaving_a_room_stops_its_pull() {
     let mut alice = Alice::joins(&[BOB]);
     alice.answer(BOB, BOB.holds(10));
@@ -126,4 +209,45 @@ fn leaving_a_room_stops_its_pull() {
     assert_eq!(alice.stopped, [pull.id]);
     let replays = alice.count(|event| matches!(event, Event::Replay(replay) if replay.why == ReplayReason::Synced));
     assert_eq!(replays, 0);
+}
+
+#[test]
+fn half_a_part_in_a_window_is_fast_enough() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, BOB.holds(10_000));
+    let pull = alice.last_pull();
+    let chain = BOB.chain(1, 3 * PULL_WINDOW_ENTRIES);
+    for part in chain.chunks(PULL_WINDOW_ENTRIES) {
+        alice.pass_until(alice.now + PULL_WINDOW_MS - 1);
+        alice.brings(&pull, part);
+    }
+    assert!(alice.stopped.is_empty());
+    alice.pass_until(alice.now + 2 * PULL_WINDOW_MS);
+    assert_eq!(alice.stopped, [pull.id]);
+}
+
+#[test]
+fn of_many_conversations_with_one_member_two_are_pulled_at_a_time_and_all_have_their_turn() {
+    let mut alice = Alice::joins(&[BOB]);
+    alice.answer(BOB, Heights::default());
+    let rooms: Vec<RoomName> = (0..5).map(|n| RoomName::new(&format!("room-{n}")).unwrap()).collect();
+    let talk = |n: usize| Conversation::Room(rooms[n].clone());
+    for room in &rooms {
+        alice.enters(room.clone(), &[BOB]);
+        let answer = Input::VersionAnswer(BOB.device(), Conversation::Room(room.clone()), BOB.holds(1));
+        alice.input(answer);
+    }
+    let begun =
+        |alice: &Alice| -> Vec<Conversation> { alice.pulls.iter().map(|pull| pull.conversation.clone()).collect() };
+    assert_eq!(begun(&alice), [talk(0), talk(1)]);
+    // One that breaks is begun anew after the others, one that is left makes room, and the end of a third one does.
+    let broken = alice.pulls[0].clone();
+    alice.input(Input::HistoryEnd(broken.id, Err("broken".into())));
+    alice.input(Input::Leave(talk(1)));
+    assert_eq!(begun(&alice), [0, 1, 2, 3].map(talk));
+    assert_eq!(synced(&alice), 1, "whoever waits for his turn is not in yet");
+    let third = alice.pulls[2].clone();
+    alice.ends(&third);
+    assert_eq!(begun(&alice), [0, 1, 2, 3, 4].map(talk));
+    assert!(alice.pulls.iter().all(|pull| pull.from == BOB.device()));
 }

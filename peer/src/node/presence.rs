@@ -84,7 +84,7 @@ impl Node {
                     unsent,
                 );
             }
-            Some(reason) => self.notice(Code::Refused, format!("{title} at the registry: {reason}")),
+            Some(reason) => self.notice(Code::RefusedLater, format!("{title} at the registry: {reason}")),
             None if asking => {
                 let message = format!(
                     "the registry does not answer: you are in {title} with those you can reach, and the others follow when it is back"
@@ -318,5 +318,26 @@ impl Node {
             *retry_at = Some(now.plus(yields));
             self.retime = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::{
+        Input,
+        event::Code,
+        testing::{Alice, room},
+        types::Conversation,
+    };
+
+    #[test]
+    fn a_room_that_the_registry_refuses_later_was_not_refused_to_a_line() {
+        let mut alice = Alice::joins(&[]);
+        let Conversation::Room(room) = room() else { return };
+        let refused = Some("full".into());
+        alice.input(Input::RoomRefused { room, refused });
+        assert_eq!(alice.notices(Code::RefusedLater), 1);
+        assert!(!Code::RefusedLater.is_refusal());
+        assert_eq!(Code::RefusedLater.as_str(), Code::Refused.as_str());
     }
 }

@@ -1,9 +1,12 @@
 //! Comparing heights: whether to pull what is missing, and from whom.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Effect, Millis, Node, Now,
-    holdback::Held,
-    limits::{AUTHORS_MAX, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_MS_MAX, REPLAY_LAST},
+    limits::{
+        AUTHORS_MAX, FILLING_FREE_MS, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST,
+    },
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Heights, Seq},
@@ -17,6 +20,15 @@ pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
         _ => None,
     };
     talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
+}
+
+/// The conversations that wait until fewer pulls run from the member that they are to be pulled from.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// Whoever waits longest comes first.
+    waiting: Vec<Conversation>,
+    /// A pull has ended since.
+    pub(super) is_due: bool,
 }
 
 impl Node {
@@ -35,6 +47,11 @@ impl Node {
 
     /// Decides for every conversation where something has changed whether to pull.
     pub(super) fn settle(&mut self, now: Now) {
+        if std::mem::take(&mut self.turns.is_due) {
+            for conversation in std::mem::take(&mut self.turns.waiting) {
+                self.consider(&conversation, now);
+            }
+        }
         while let Some(conversation) = self.unsettled.pop_first() {
             self.consider(&conversation, now);
         }
@@ -49,6 +66,7 @@ impl Node {
         if !self.talks.contains_key(conversation) {
             return;
         }
+        self.talk(conversation).sync.flood_at.take_if(|at| *at <= now.mono);
         let until = self.talk(conversation).entering().and_then(|entering| entering.until);
         if until.is_some_and(|until| until <= now.mono) {
             self.settled_in(conversation, now);
@@ -72,20 +90,26 @@ impl Node {
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
         let mine = talk.replica.heights();
-        if let Some((device, lacking)) = self.whom_to_ask(conversation, &mine, syncing, now) {
-            return self.pull(conversation, device, lacking, mine, now);
-        }
-        if let Some(device) = self.who_has_causes(conversation, now) {
-            return self.pull(conversation, device, 0, mine, now);
+        let causes = self.who_has_causes(conversation, now).map(|device| (device, 0));
+        let found = self.whom_to_ask(conversation, &mine, syncing, now).or(causes);
+        if let Some((device, lacking)) = found {
+            if !self.busy().contains(&device) {
+                return self.pull(conversation, device, lacking, mine, now);
+            }
+            if !self.turns.waiting.contains(conversation) {
+                self.turns.waiting.push(conversation.clone());
+            }
+            return;
         }
         let allowed = self.flood.next_end(now.mono);
         let talk = self.talk(conversation);
         let again = talk.sync.not_before.values().min().copied();
-        talk.sync.look_at = talk.sync.look_at.into_iter().chain(again).chain(allowed).min();
-        let broken = talk.entering().and_then(|entering| entering.again);
-        if syncing && !broken.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
-            talk.filling = false;
+        again.into_iter().chain(allowed).for_each(|at| talk.sync.look_by(at));
+        let again = talk.entering().and_then(|entering| entering.again);
+        if syncing && !again.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             self.settled_in(conversation, now);
+        } else if let Some(live) = talk.quiet.take_if(|_| !syncing) {
+            self.show_last(conversation, live);
         }
     }
 
@@ -94,25 +118,31 @@ impl Node {
     /// Whoever holds more than we do of an author whose link to us is up is a moment ahead in the ordinary course of things, so
     /// that counts only after a time; the author himself is different: what he says he holds and has not sent before saying so
     /// was left out, since our queue was full. While a device is over its allowance, its entries are no reason to pull.
-    fn whom_to_ask(
+    pub(super) fn whom_to_ask(
         &mut self,
         conversation: &Conversation,
         mine: &Heights,
         syncing: bool,
         now: Now,
     ) -> Option<(DeviceId, u64)> {
-        let Self {
-            talks, peers, flood, ..
-        } = self;
-        let sync = &mut talks.get_mut(conversation)?.sync;
+        let (busy, Self { peers, flood, .. }) = (self.busy(), &*self);
+        let talk = self.talks.get(conversation)?;
+        let (sync, free) = (&talk.sync, talk.is_free(now.mono));
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
                 let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
-                Some((*device, peer.stopped, heights))
+                // Whoever is free comes first.
+                let stopped = if busy.contains(device) {
+                    u32::MAX
+                } else {
+                    sync.stopped(device)
+                };
+                Some((*device, stopped, heights))
             })
         };
-        let wanted = |author: &Author| syncing || !flood.is_over(&author.device, now.mono);
+        let too_soon = |author: &Author| sync.flood_at.is_some() && flood.is_flooding(&author.device);
+        let wanted = |author: &Author| free || !too_soon(author) && !self.is_unwanted(talk, author, now);
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
         let at_once = |device: DeviceId, author: &Author| {
             wanted(author) && (syncing || author.device == device || !linked(author))
@@ -121,52 +151,80 @@ impl Node {
             return Some(found);
         }
         let found = plan(mine, members(), |_, author| wanted(author));
-        let since = match found {
-            None => {
-                sync.lag_since = None;
-                return None;
-            }
-            Some(_) => *sync.lag_since.get_or_insert(now.mono),
-        };
-        let due = since.plus(LAG_GRACE_MS);
-        if due <= now.mono {
+        let sync = &mut self.talk(conversation).sync;
+        if found.is_none() {
             sync.lag_since = None;
+            return None;
+        }
+        let due = sync.lag_since.get_or_insert(now.mono).plus(LAG_GRACE_MS);
+        if due <= now.mono {
             return found;
         }
-        sync.look_at = Some(due);
+        sync.look_by(due);
         None
     }
 
-    /// Whoever sent what has been held back for too long; its causes are there.
+    /// Whoever sent what has been held back for too long; its causes are there. What waits for an entry of a device over its allowance
+    /// waits in vain for now, and so does what waits for that.
     fn who_has_causes(&mut self, conversation: &Conversation, now: Now) -> Option<DeviceId> {
         let Self {
             talks, peers, flood, ..
         } = self;
         let talk = talks.get_mut(conversation)?;
-        let Talk { replica, stage, .. } = &*talk;
-        let syncing = matches!(stage, Stage::Syncing(_));
-        let over = |author: &Author| !syncing && flood.is_over(&author.device, now.mono);
+        let free = talk.is_free(now.mono);
+        let Talk { replica, sync, .. } = talk;
+        if replica.held().is_empty() {
+            (sync.held_at, sync.in_vain) = (None, BTreeMap::new());
+            return None;
+        }
+        let held_at = *sync.held_at.get_or_insert(now.mono.plus(HOLD_BACK_GRACE_MS));
+        if held_at > now.mono {
+            sync.look_by(held_at);
+            return None;
+        }
+        let over = |author: &Author| !free && flood.is_over(&author.device, now.mono);
         let lacks = |author: &Author, seq: Seq| replica.height(author) < seq && over(author);
-        let in_vain = |held: &Held| {
+        let in_vain = replica.held().depends_on(|held| {
             over(&held.entry.author) || held.entry.seen.iter().any(|cause| lacks(&cause.author, cause.seq))
-        };
-        let oldest = replica.held().oldest(|held| !in_vain(held))?;
-        let due = oldest.since.plus(HOLD_BACK_GRACE_MS);
+        });
+        let oldest = replica
+            .held()
+            .oldest(|held| !in_vain.contains(&(held.entry.author, held.entry.seq)));
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
             peer.is_some_and(|peer| peer.link().is_some() && peer.address.is_some())
-                && !talk.sync.not_before.contains_key(device)
+                && !sync.not_before.contains_key(device)
         };
-        let someone = oldest
-            .from
-            .filter(usable)
-            .or_else(|| talk.members.keys().copied().find(usable));
+        let due = oldest.map_or(now.mono, |held| held.since).plus(HOLD_BACK_GRACE_MS);
+        let someone = oldest.and_then(|held| {
+            let sender = held.from.filter(usable);
+            sender.or_else(|| talk.members.keys().copied().find(usable))
+        });
+        let nexts = in_vain.into_iter();
+        sync.in_vain = nexts
+            .filter(|(author, seq)| *seq == replica.height(author).next())
+            .collect();
         if due <= now.mono && someone.is_some() {
             return someone;
         }
-        let look_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
-        talk.sync.look_at = Some(talk.sync.look_at.map_or(look_at, |at| at.min(look_at)));
+        let held_at = due.max(now.mono.plus(HOLD_BACK_GRACE_MS / 2));
+        sync.held_at = Some(held_at);
+        sync.look_by(held_at);
         None
+    }
+
+    /// The devices from which as many conversations are pulled as may be at a time.
+    fn busy(&self) -> BTreeSet<DeviceId> {
+        let pulls = self
+            .pulls
+            .values()
+            .filter_map(|id| self.talks.get(id)?.sync.pull.as_ref());
+        let mut running: BTreeMap<DeviceId, usize> = BTreeMap::new();
+        for pull in pulls {
+            *running.entry(pull.from).or_default() += 1;
+        }
+        running.retain(|_, count| *count >= PULLS_OF_MEMBER_MAX);
+        running.into_keys().collect()
     }
 
     fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
@@ -177,8 +235,17 @@ impl Node {
         self.next_pull += 1;
         let (heights, partial) = self.wanted_beyond(conversation, device, mine, now);
         let talk = self.talk(conversation);
-        talk.filling |= talk.replica.version() == 0;
-        if talk.filling && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
+        if let Some(entering) = talk.entering() {
+            entering.again.take_if(|again| *again == device);
+        }
+        talk.sync
+            .lag_since
+            .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);
+        if talk.replica.version() == 0 {
+            let free_ms = talk.entering().map_or(0, |_| FILLING_FREE_MS);
+            talk.filling.get_or_insert(now.mono.plus(free_ms));
+        }
+        if talk.filling.is_some() && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
             talk.quiet = Some(0);
         }
         talk.sync.pull = Some(Pull {
@@ -190,8 +257,7 @@ impl Node {
             told: 0,
             bad: false,
             began: false,
-            // The wire has deadlines of its own up to the first part.
-            judge_at: now.mono.plus(PULL_MS_MAX),
+            judge_at: now.mono.plus(PULL_FIRST_MS),
             came: 0,
             came_bytes: 0,
             passed: 0,
@@ -209,21 +275,26 @@ impl Node {
     }
 
     /// Beyond which heights a device's history is wanted, and whether it has more that is not: nothing is asked for of authors whose
-    /// devices are over their allowance, so that the others' entries come without theirs.
+    /// entries are of no use now, so that the others' come without theirs.
     fn wanted_beyond(
-        &mut self,
+        &self,
         conversation: &Conversation,
         device: DeviceId,
         mut mine: Heights,
         now: Now,
     ) -> (Heights, bool) {
-        if self.talk(conversation).entering().is_some() || self.flood.next_end(now.mono).is_none() {
+        let Some(talk) = self.talks.get(conversation) else {
+            return (mine, false);
+        };
+        if talk.is_free(now.mono) || self.flood.next_end(now.mono).is_none() {
             return (mine, false);
         }
         let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
         let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
-        let over = known.filter(|author| self.flood.is_over(&author.device, now.mono));
-        let over: Vec<Author> = over.copied().collect();
+        let over: Vec<Author> = known
+            .copied()
+            .filter(|author| self.is_unwanted(talk, author, now))
+            .collect();
         let partial = !over.is_empty();
         for author in over {
             // What has no room among the heights comes, and is passed over.

@@ -97,6 +97,8 @@ pub struct Offered {
     pub refused: Vec<(Held, Refusal)>,
     /// There was no room to hold the entry back.
     pub overflow: bool,
+    /// How many were passed over, that might have been taken. They are lacking like any other.
+    pub passed: u64,
 }
 
 enum Verdict {
@@ -159,6 +161,12 @@ impl Replica {
         &self.authors
     }
 
+    /// The authors as whom a device has written.
+    pub fn authors_of(&self, device: DeviceId) -> impl Iterator<Item = (&Author, &AuthorLog)> {
+        let author = |incarnation| Author { device, incarnation };
+        self.authors.range(author(0)..=author(u64::MAX))
+    }
+
     /// What is held back.
     pub fn held(&self) -> &HoldBack {
         &self.held
@@ -171,6 +179,12 @@ impl Replica {
 
     /// Offers an entry that came from wire or disk.
     pub fn offer(&mut self, offered: Held) -> Offered {
+        self.offer_within(offered, |_, _| true)
+    }
+
+    /// Offers an entry of which only what `may` allows is taken. It is asked for each that could be taken, the entry and those that
+    /// waited for it, and told whether the author's device is another author here already.
+    pub fn offer_within(&mut self, offered: Held, mut may: impl FnMut(&Held, bool) -> bool) -> Offered {
         let mut result = Offered::default();
         let mut next = vec![offered];
         while let Some(held) = next.pop() {
@@ -182,6 +196,7 @@ impl Replica {
                         result.overflow = true;
                     }
                 }
+                Verdict::Next if !may(&held, self.is_another(&held.entry.author)) => result.passed += 1,
                 Verdict::Next => {
                     self.take(&held.entry);
                     let mut released = self.held.release(held.entry.author, held.entry.seq);
@@ -285,14 +300,7 @@ impl Replica {
             return Err(Refusal::TooManyAuthors);
         }
         let device = author.device;
-        let (first, last) = (
-            Author { device, incarnation: 0 },
-            Author {
-                device,
-                incarnation: u64::MAX,
-            },
-        );
-        match self.authors.range(first..=last).next() {
+        match self.authors_of(device).next() {
             Some((_, log)) if log.user != *user => Err(Refusal::OtherUser {
                 device,
                 held: log.user.clone(),
@@ -300,6 +308,11 @@ impl Replica {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether an author has no entry yet, and his device has as another one.
+    fn is_another(&self, author: &Author) -> bool {
+        !self.authors.contains_key(author) && self.authors_of(author.device).next().is_some()
     }
 
     fn take(&mut self, entry: &Entry) {

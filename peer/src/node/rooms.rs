@@ -29,9 +29,11 @@ impl Node {
         self.next_heights_at = now.mono;
     }
 
-    /// Asks the registry to tell of the user's other devices, and of all with whom there is a direct conversation.
+    /// Asks the registry to tell of the user's other devices, and of all with whom there is a direct conversation, unless it is one
+    /// that was begun and in which nothing was said.
     pub(super) fn watch_users(&mut self) {
-        let partners = self.talks.keys().filter_map(|talk| self.partner(talk));
+        let used = self.talks.iter().filter(|(_, talk)| !talk.is_unused());
+        let partners = used.filter_map(|(id, _)| self.partner(id));
         let users: Vec<UserName> = std::iter::once(self.me.user.clone()).chain(partners).collect();
         for user in users {
             self.effect(Effect::Registry(Ask::Watch(user)));
@@ -182,7 +184,7 @@ impl Node {
         let texts = std::mem::take(&mut talk.waiting_texts);
         if let Some(live) = talk.quiet.take() {
             // What a pull that goes on still brings is history as well.
-            talk.quiet = (talk.filling && running.is_some()).then_some(0);
+            talk.quiet = (talk.filling.is_some() && running.is_some()).then_some(0);
             self.show_last(conversation, live);
         }
         if entering.announce || entering.pulled > 0 {
@@ -234,7 +236,7 @@ impl Node {
         self.forget_pull(conversation);
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
-        talk.filling = false;
+        talk.filling = None;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();

@@ -6,17 +6,44 @@ use super::{
     limits::{DIRECT_MEMBERS_MAX, MEMBERS_MAX, OPENED_BY_OTHERS_MAX, REDIAL_MS_MAX},
     link::{ByeReason, LinkId, LinkState},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId},
+    types::{Conversation, DeviceId},
 };
 
 impl Node {
-    /// Whether a conversation is there, or may be begun by somebody else.
-    pub(super) fn admits(&self, conversation: &Conversation) -> bool {
+    /// Whether a conversation is there, or may be begun by somebody else. Where there are as many as there may be, those are forgotten
+    /// in which nothing was said and nobody is there.
+    pub(super) fn admits(&mut self, conversation: &Conversation) -> bool {
         let wanted = self.talks.contains_key(conversation)
             || self
                 .partner(conversation)
                 .is_some_and(|user| self.opening.contains_key(&user));
-        wanted || self.talks.iter().filter(|(id, talk)| self.is_others(id, talk)).count() < OPENED_BY_OTHERS_MAX
+        wanted || self.others_may_begin() || {
+            self.forget_unused();
+            self.others_may_begin()
+        }
+    }
+
+    fn others_may_begin(&self) -> bool {
+        self.talks.iter().filter(|(id, talk)| self.is_others(id, talk)).count() < OPENED_BY_OTHERS_MAX
+    }
+
+    fn forget_unused(&mut self) {
+        let linked = |device: &DeviceId| self.peers.get(device).is_some_and(|peer| peer.link().is_some());
+        let unused = self
+            .talks
+            .iter()
+            .filter(|(id, talk)| self.is_others(id, talk) && talk.is_unused() && !talk.members.keys().any(linked));
+        let unused: Vec<Conversation> = unused.map(|(id, _)| id.clone()).collect();
+        for conversation in unused {
+            self.forget_pull(&conversation);
+            let members = self.talks.remove(&conversation).map(|talk| talk.members);
+            for device in members.unwrap_or_default().into_keys() {
+                if let Some(peer) = self.peers.get_mut(&device) {
+                    peer.heights.remove(&conversation);
+                }
+                self.forget_stranger(device);
+            }
+        }
     }
 
     /// Whether a conversation was begun by the other user, and this one has neither opened it in this run nor ever said anything there.
@@ -100,11 +127,7 @@ impl Node {
         let Some(talk) = self.talks.get(conversation) else {
             return Vec::new();
         };
-        let wrote = |device: DeviceId| {
-            let author = |incarnation| Author { device, incarnation };
-            let mut own = talk.replica.authors().range(author(0)..=author(u64::MAX));
-            own.next().is_some()
-        };
+        let wrote = |device: DeviceId| talk.replica.authors_of(device).next().is_some();
         let members = talk.members.keys().copied();
         members
             .filter(|device| !self.is_online(device) && !wrote(*device))

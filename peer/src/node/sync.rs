@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Millis,
-    types::{Author, DeviceId, Heights},
+    types::{Author, DeviceId, Heights, Seq},
 };
 
 /// Names one pull of a history.
@@ -57,6 +57,15 @@ pub enum PullEnd {
     Flooded,
 }
 
+/// How many pulls from a member had to be stopped since it last brought everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stops {
+    /// All of them. Others are asked first.
+    all: u32,
+    /// Those that were too slow, since the last one that was long and brought something. It is left alone for the longer.
+    slow: u32,
+}
+
 /// The sync of one conversation.
 #[derive(Debug, Default)]
 pub struct Sync {
@@ -64,10 +73,48 @@ pub struct Sync {
     pub pull: Option<Pull>,
     /// Members that are not asked again before a time, since they were of no use.
     pub not_before: BTreeMap<DeviceId, Millis>,
+    /// The members whose pulls had to be stopped.
+    pub stops: BTreeMap<DeviceId, Stops>,
     /// Since when some member is seen to hold more, all of it by authors whose links are up: it is probably under way.
     pub lag_since: Option<Millis>,
     /// When to look again whether to pull.
     pub look_at: Option<Millis>,
+    /// When to look again whether something has been held back for too long. That goes through all of it.
+    pub held_at: Option<Millis>,
+    /// Authors whose next entry was held back at the last look for one of a device over its allowance, with that entry.
+    pub in_vain: BTreeMap<Author, Seq>,
+    /// Before this time nothing is pulled for the sake of a device that was over its allowance a moment ago.
+    pub flood_at: Option<Millis>,
+}
+
+impl Sync {
+    /// Takes note of how a pull ended. Returns how many from that member were too slow since the last one that was not.
+    pub fn note_end(&mut self, pull: &Pull, end: PullEnd) -> u32 {
+        let stops = self.stops.entry(pull.from).or_default();
+        match end {
+            PullEnd::Slow => {
+                stops.all = stops.all.saturating_add(1);
+                stops.slow = stops.slow.saturating_add(1);
+            }
+            PullEnd::Long => {
+                stops.all = stops.all.saturating_add(1);
+                stops.slow = if pull.taken > 0 { 0 } else { stops.slow };
+            }
+            PullEnd::Complete if !pull.bad => *stops = Stops::default(),
+            PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
+        }
+        stops.slow
+    }
+
+    /// How many pulls from a member had to be stopped since it last brought everything.
+    pub fn stopped(&self, device: &DeviceId) -> u32 {
+        self.stops.get(device).map_or(0, |stops| stops.all)
+    }
+
+    /// Looks again whether to pull at this time, if not before.
+    pub fn look_by(&mut self, at: Millis) {
+        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
+    }
 }
 
 /// The member to pull from, and how many entries it is ahead: of those that hold something that is lacked, the one with the
@@ -104,7 +151,6 @@ pub fn plan<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::types::Seq;
 
     fn device(n: u8) -> DeviceId {
         DeviceId([n; 32])

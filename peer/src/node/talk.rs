@@ -37,10 +37,10 @@ pub struct Entering {
     pub from: Vec<UserName>,
     /// How many.
     pub pulled: u64,
-    /// A pull from this member broke half-way, and it is asked again before joining ends.
+    /// The last pull from this member failed, and it is asked again before joining ends.
     pub again: Option<DeviceId>,
     /// How often that has happened.
-    pub broken: u32,
+    pub retries: u32,
     /// When joining ends, whatever is still to be pulled.
     pub until: Option<Millis>,
     /// In a private room: when nobody's knock is waited for any longer.
@@ -89,10 +89,11 @@ pub struct Talk {
     /// Up to which entries of each author the disk has been synced.
     pub durable: BTreeMap<Author, Seq>,
     /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
-    /// as came live meanwhile, which is this number.
+    /// as came live while the user was not in yet, which is this number.
     pub quiet: Option<usize>,
-    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history.
-    pub filling: bool,
+    /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history. Until this time
+    /// nobody is charged for it.
+    pub filling: Option<Millis>,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
     /// The version at which each member was last told the heights.
@@ -129,7 +130,7 @@ impl Talk {
             deliveries,
             durable,
             quiet: None,
-            filling: false,
+            filling: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
             tell_at: None,
@@ -142,12 +143,24 @@ impl Talk {
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
     }
 
+    /// Nothing is held of it, and the user is not in it.
+    pub fn is_unused(&self) -> bool {
+        self.stage == Stage::Closed && self.replica.version() == 0
+    }
+
     /// What joining has brought so far, while it lasts.
     pub fn entering(&mut self) -> Option<&mut Entering> {
         match &mut self.stage {
             Stage::Asking(entering) | Stage::Syncing(entering) => Some(entering),
             Stage::Closed | Stage::Open => None,
         }
+    }
+
+    /// Whether nobody is charged for what a pull brings: what a newcomer is given may be more than anybody writes at once. That
+    /// has an end, or who gives without end would fill his disk.
+    pub fn is_free(&self, now: Millis) -> bool {
+        let entering = matches!(self.stage, Stage::Asking(_) | Stage::Syncing(_));
+        entering || self.filling.is_some_and(|until| now < until)
     }
 
     /// The other users, sorted, each once.

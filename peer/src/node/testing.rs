@@ -12,7 +12,8 @@ use super::{
     people::Deed,
     sync::PullId,
     types::{
-        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, RoomName, Seen, Seq, UserName, WallTime,
+        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seen, Seq, UserName,
+        WallTime,
     },
 };
 
@@ -93,6 +94,28 @@ impl Other {
     ) -> Arc<Entry> {
         let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
         greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
+        self.written(conversation, incarnation, last, seen, Lamport(greatest.0 + 1))
+    }
+
+    /// The same in the room, with a Lamport time of the test's choice.
+    pub(super) fn write_at(
+        self,
+        incarnation: u64,
+        last: Option<&Entry>,
+        seen: &[Seen],
+        lamport: Lamport,
+    ) -> Arc<Entry> {
+        self.written(room(), incarnation, last, seen, lamport)
+    }
+
+    fn written(
+        self,
+        conversation: Conversation,
+        incarnation: u64,
+        last: Option<&Entry>,
+        seen: &[Seen],
+        lamport: Lamport,
+    ) -> Arc<Entry> {
         encode(Draft {
             conversation,
             author: self.author(incarnation),
@@ -100,7 +123,7 @@ impl Other {
             user: last.is_none().then(|| self.user()),
             previous: last.map(|last| last.id),
             seen: seen.to_vec(),
-            lamport: super::types::Lamport(greatest.0 + 1),
+            lamport,
             sent_at: WallTime::default(),
             body: Body::Text("text".into()),
         })
@@ -126,6 +149,7 @@ impl Other {
 pub(super) struct Pulled {
     pub(super) id: PullId,
     pub(super) from: DeviceId,
+    pub(super) conversation: Conversation,
     pub(super) heights: Heights,
 }
 
@@ -146,6 +170,8 @@ pub(super) struct Alice {
     pub(super) delivered: Vec<DeliveryNews>,
     /// Which conversations she is said to have joined, and whether by another device.
     pub(super) joined: Vec<(Conversation, bool)>,
+    /// How often she was shown the last entries.
+    pub(super) replays: usize,
 }
 
 impl Alice {
@@ -175,16 +201,22 @@ impl Alice {
             asked: Vec::new(),
             delivered: Vec::new(),
             joined: Vec::new(),
+            replays: 0,
         };
         alice.input(Input::Start(Memberships::default()));
         alice.input(Input::RegistryUp { hosting: false });
-        alice.input(Input::Join(room_name()));
-        alice.input(Input::RoomJoined {
-            room: room_name(),
+        alice.enters(room_name(), others);
+        alice
+    }
+
+    /// She joins a room.
+    pub(super) fn enters(&mut self, room: RoomName, others: &[Other]) {
+        self.input(Input::Join(room.clone()));
+        self.input(Input::RoomJoined {
+            room,
             created: false,
             members: others.iter().map(|other| other.address()).collect(),
         });
-        alice
     }
 
     /// She is in the room, where nobody else has written anything, with links to these.
@@ -207,11 +239,18 @@ impl Alice {
                 Effect::Pull {
                     pull: id,
                     device: from,
+                    conversation,
                     heights,
                     ..
-                } => self.pulls.push(Pulled { id, from, heights }),
+                } => self.pulls.push(Pulled {
+                    id,
+                    from,
+                    conversation,
+                    heights,
+                }),
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::AskVersion(device, ..) => self.called.push(device),
+                Effect::TellLast(..) => self.replays += 1,
                 Effect::Tell(event) => self.events.push(event),
                 Effect::People(deed) => self.deeds.push(deed),
                 Effect::Send(link, what) => self.sent.push((link, what)),
@@ -324,6 +363,10 @@ impl Alice {
     }
 
     pub(super) fn wrote(&self) -> usize {
+        self.count(|event| matches!(event, Event::Sent(_)))
+    }
+
+    pub(super) fn said(&self) -> usize {
         self.count(|event| matches!(event, Event::Sent(_)))
     }
 

@@ -230,10 +230,7 @@ impl<Z: TimeZone> TextFront<Z> {
                 self.refused |= notice.code.is_refusal();
                 self.out += &self.render.notice(notice);
             }
-            Event::NotEntered { notice, .. } => {
-                self.refused = true;
-                self.out += &self.render.notice(notice);
-            }
+            Event::NotEntered { notice, .. } => self.out += &self.render.notice(notice),
             Event::Bye => {}
         }
     }
@@ -264,6 +261,10 @@ impl<Z: TimeZone> Front for TextFront<Z> {
             && self.session.is_current(conversation)
         {
             notice.message += "; no conversation is current now";
+        }
+        if let Event::NotEntered { conversation, .. } = &event {
+            // One that an earlier run was in was not asked for by any line of this one.
+            self.refused |= self.session.awaits(conversation);
         }
         self.session.learn(&event, true);
         self.print(&event);

@@ -346,6 +346,12 @@ impl Session {
         }
     }
 
+    /// Whether a line asked for a conversation, or a text for it waits.
+    pub(super) fn awaits(&self, conversation: &Conversation) -> bool {
+        let waiting = self.waiting.get(conversation).copied().unwrap_or_default();
+        self.opening.contains(conversation) || waiting > 0
+    }
+
     fn is_in(&self, conversation: &Conversation) -> bool {
         self.open.contains(conversation) || self.opening.contains(conversation)
     }

@@ -1,8 +1,16 @@
 //! Members that answer nothing when they are asked what they hold, or something that they should not.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
+use peerchat_identity::DeviceKey;
 use peerchat_proto::v1::{Entry, HistoryRequest, Seen, VersionRequest};
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
@@ -112,6 +120,38 @@ fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more
     fake.join("lobby");
     joins_all_the_same(&site, &mut bob, "it stops").quit();
     bob.quit();
+}
+
+#[test]
+fn a_history_over_a_slow_link_is_asked_for_once() {
+    let site = Site::new();
+    let key = DeviceKey::generate().unwrap();
+    let device = Bytes::copy_from_slice(&key.public());
+    let mut pen = Pen::new("bob", author(&device, 1), room("lobby"));
+    let long = "slow ".repeat(8_000);
+    let all: Vec<Bytes> = (0..3).map(|_| encoded(&pen.write(&long))).collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = Server::start(Script {
+        takes_links: false,
+        heights: Some(vec![seen(pen.author.clone(), 3)]),
+        history: Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            let parts = tokio_stream::iter(all.clone()).then(|entry| async {
+                // Longer than a call that is answered once may take.
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                Ok(vec![entry])
+            });
+            Box::pin(parts)
+        }),
+    });
+    let mut fake = Fake::log_in_with(&site, "bob", server.address, key);
+    server.serve_as(&fake);
+    fake.join("lobby");
+    let mut alice = site.peer("alice");
+    assert_eq!(alice.join("lobby")["version"], 3);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    alice.quit();
 }
 
 /// What is made of the honest member's entries.

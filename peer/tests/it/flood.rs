@@ -37,6 +37,7 @@ fn a_device_that_makes_authors_without_end_leaves_room_for_the_others() {
     let mut carol = site.peer("carol");
     let joined = carol.join("lobby")["version"].as_u64().unwrap();
     assert!(joined > held, "{joined}");
+    // She holds no more of the flood than they do. Had she more, they would hear her when they have come as far.
     carol.say("here I am");
     for peer in [&mut *alice, &mut *bob] {
         peer.hear("here I am");

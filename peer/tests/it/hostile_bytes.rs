@@ -17,6 +17,13 @@ use crate::{
 /// What a client of HTTP/2 says first: the preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// The first flight of a client that speaks TLS 1.2 at most.
+const HELLO_OF_TLS12: &[u8] = b"\x16\x03\x01\x00\x45\x01\x00\x00\x41\x03\x03\
+    \x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a\
+    \x00\x00\x04\xc0\x2b\xc0\x2f\x01\x00\x00\x14\
+    \x00\x0a\x00\x04\x00\x02\x00\x1d\
+    \x00\x0d\x00\x08\x00\x06\x04\x03\x08\x04\x08\x07";
+
 /// Bytes that look random and are the same in every run.
 fn noise(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -32,6 +39,8 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
         ("zeros", vec![0; 100_000]),
         ("HTTP/1.1", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ("half a preface", PREFACE[..10].to_vec()),
+        ("TLS 1.2", HELLO_OF_TLS12.to_vec()),
+        ("half a hello of TLS", HELLO_OF_TLS12[..20].to_vec()),
         ("noise after the preface", after(&noise(100_000))),
         ("a frame cut off in its head", after(b"\0\0\x20\x01")),
         ("a frame cut off in its body", after(b"\0\x10\0\x01\x04\0\0\0\x01abc")),

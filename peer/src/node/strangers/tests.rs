@@ -7,7 +7,7 @@ use crate::node::{
     Identity, Input, Liveness, Millis, Now, PeerAddress, Step,
     limits::LINKS_MAX,
     link::{Frame, HeightsNews, LinkUp},
-    types::{Body, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
+    types::{Author, Body, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
 };
 
 const NOW: Now = Now {
@@ -128,11 +128,7 @@ fn full() -> Node {
     for n in 1..=OPENED_BY_OTHERS_MAX as u64 {
         let name = format!("user-{n}");
         link_up(&mut node, n, &name);
-        let frame = if n % 2 == 0 {
-            hello(with(&name))
-        } else {
-            first_words(n, &name, with(&name))
-        };
+        let frame = first_words(n, &name, with(&name));
         assert!(closed(&node.handle(Input::Frame(LinkId(n), frame), NOW)).is_none());
         link_down(&mut node, n);
     }
@@ -160,8 +156,9 @@ fn others_begin_so_many_conversations_and_the_user_as_many_as_he_likes() {
         assert_eq!((node.talks().len(), node.peers().len()), (many, many));
     }
     // Who is there already still gets through.
-    link_up(&mut node, 2, "user-2");
-    let step = node.handle(Input::Frame(LinkId(2), first_words(2, "user-2", with("user-2"))), NOW);
+    link_up(&mut node, 7_002, "user-2");
+    let words = first_words(7_002, "user-2", with("user-2"));
+    let step = node.handle(Input::Frame(LinkId(7_002), words), NOW);
     assert_eq!((step.persist.len(), closed(&step)), (1, None));
     // What the user opens is his, and then counts no longer.
     node.handle(Input::Open(user("mallory")), NOW);
@@ -174,6 +171,39 @@ fn others_begin_so_many_conversations_and_the_user_as_many_as_he_likes() {
         assert!(closed(&node.handle(Input::Frame(link, hello(with(name))), NOW)).is_none());
         assert!(node.talks().contains_key(&with(name)));
     }
+}
+
+#[test]
+fn greetings_without_a_word_take_no_places() {
+    let mut node = alice();
+    let watched = |step: &Step| {
+        let watch = |effect: &Effect| matches!(effect, Effect::Registry(crate::node::Ask::Watch(_)));
+        step.then.iter().filter(|effect| watch(effect)).count()
+    };
+    let many = OPENED_BY_OTHERS_MAX as u64;
+    for n in 1..=many {
+        let name = format!("user-{n}");
+        link_up(&mut node, n, &name);
+        let step = node.handle(Input::Frame(LinkId(n), hello(with(&name))), NOW);
+        assert_eq!((watched(&step), closed(&step)), (0, None));
+        if n > 1 {
+            link_down(&mut node, n);
+        }
+    }
+    let up = node.handle(Input::RegistryUp { hosting: false }, NOW);
+    assert_eq!(watched(&up), 1, "the own user's other devices alone");
+    link_up(&mut node, 5_000, "bob");
+    let step = node.handle(Input::Frame(LinkId(5_000), first_words(5_000, "bob", with("bob"))), NOW);
+    assert_eq!(
+        (watched(&step), closed(&step)),
+        (1, None),
+        "who says something is let in"
+    );
+    let left: Vec<_> = node.talks().keys().cloned().collect();
+    assert_eq!(left, [with("bob"), with("user-1")], "and who is still there stays");
+    assert_eq!(node.peers().len(), 2);
+    let up = node.handle(Input::RegistryUp { hosting: false }, NOW);
+    assert_eq!(watched(&up), 2);
 }
 
 #[test]

@@ -297,6 +297,9 @@ fn a_pipe_of_which_something_was_refused_ends_with_an_error() {
     };
     let happened = || Event::Notice(notice(Code::RegistryUnavailable));
     assert_eq!(ending(false, &["hi", "/who"], vec![sent(), happened()]), Ending::Clean);
+    let later = || Event::Notice(notice(Code::RefusedLater));
+    let of_an_earlier_run = vec![sent(), not_entered(), later()];
+    assert_eq!(ending(false, &["hi"], of_an_earlier_run), Ending::Clean);
     let refused: [(&[&str], Vec<Event>); 5] = [
         (&["/nothing"], vec![]),
         (&["/leave", "hi"], vec![]),
