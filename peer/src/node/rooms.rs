@@ -70,6 +70,7 @@ impl Node {
     pub(super) fn opened(&mut self, user: &UserName, now: Now) {
         let Some(texts) = self.opening.remove(user) else { return };
         let conversation = Conversation::direct(&self.me.user, user);
+        self.effect(Effect::Registry(Ask::Watch(user.clone())));
         self.enter(conversation.clone(), true, false);
         self.talk(&conversation).waiting_texts.extend(texts);
         self.entered(&conversation, false, now);
