@@ -3,6 +3,7 @@
 //! Only the edges of the programs use these types: they convert them into types of their own, which are valid by
 //! construction.
 
+pub mod base32;
 pub mod names;
 
 /// Messages and services of package `peerchat.v1`.

@@ -3,6 +3,10 @@
 //! A name is 1 to 64 characters in Unicode's normal form C, without control characters, white space, invisible characters
 //! or any of `# @ / :`. Names are compared case-folded. A user's name keeps the case in which it was typed for the screen; a
 //! room's name is its folded form.
+//!
+//! Two forms of a room's name have a `:`, so nobody can type them as a name. `plans:x7k2…` is a private room between its members:
+//! the name that people call it by, and an id that its secret gives it. `:q4me…` is such a room at the registry, which is told
+//! neither.
 
 use std::{
     cmp::Ordering,
@@ -13,11 +17,25 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::base32;
+
 /// The most characters (Unicode scalar values, after normalisation) of a name.
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// Characters that have a meaning of their own in front of or between names.
 const RESERVED: [char; 4] = ['#', '@', '/', ':'];
+
+/// Stands before the id of a private room.
+const MARK: char = ':';
+
+/// How many characters of a private room's id people are shown, and must type at least.
+pub const ID_SHOWN: usize = 4;
+
+/// The id of a private room among its members.
+pub type RoomId = [u8; 16];
+
+/// What the registry calls a private room by.
+pub type UnlistedId = [u8; 32];
 
 /// A name that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,9 +156,70 @@ impl RoomName {
         Ok(Self(checked(&folded)?.into()))
     }
 
-    /// The folded name without `#`.
+    /// Reads the name of a room, private or not, in the form in which disks and peers have it.
+    ///
+    /// # Errors
+    /// The first rule that the name breaks.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match name.split_once(MARK) {
+            Some((name, id)) => {
+                let id = base32::decode(id).ok_or(NameError::Reserved(MARK))?;
+                Ok(Self::new(name)?.private(&id))
+            }
+            None => Self::new(name),
+        }
+    }
+
+    /// Reads the name of a room in the form in which the registry has it.
+    ///
+    /// # Errors
+    /// The first rule that the name breaks.
+    pub fn at_registry(name: &str) -> Result<Self, NameError> {
+        match name.strip_prefix(MARK) {
+            Some(id) => base32::decode(id)
+                .map(|id| Self::unlisted(&id))
+                .ok_or(NameError::Reserved(MARK)),
+            None => Self::new(name),
+        }
+    }
+
+    /// The private room of this name that has an id.
+    #[must_use]
+    pub fn private(&self, id: &RoomId) -> Self {
+        Self(format!("{}{MARK}{}", self.base(), base32::encode(id)).into())
+    }
+
+    /// What the registry calls a private room: it lists none of these.
+    pub fn unlisted(id: &UnlistedId) -> Self {
+        Self(format!("{MARK}{}", base32::encode(id)).into())
+    }
+
+    /// Whether it is what the registry calls a private room.
+    pub fn is_unlisted(&self) -> bool {
+        self.0.starts_with(MARK)
+    }
+
+    /// The folded name without `#`; with the id, where the room is private.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What people call it.
+    pub fn base(&self) -> &str {
+        self.0.split(MARK).next().unwrap_or_default()
+    }
+
+    /// The id, where the room is private.
+    pub fn id(&self) -> Option<&str> {
+        self.0.split_once(MARK).map(|(_, id)| id)
+    }
+
+    /// How people are shown the name: of an id they see the beginning.
+    pub fn label(&self) -> String {
+        match self.id() {
+            Some(id) => format!("{}{MARK}{}…", self.base(), id.get(..ID_SHOWN).unwrap_or(id)),
+            None => self.0.to_string(),
+        }
     }
 }
 
@@ -264,6 +343,29 @@ mod tests {
         assert_eq!(typed.shown(), "ALICE");
         assert_eq!(UserName::new("e\u{301}").unwrap().shown(), "\u{e9}", "normal form C");
         assert_eq!(RoomName::new("Straße").unwrap(), RoomName::new("STRASSE").unwrap());
+    }
+
+    #[test]
+    fn a_private_room_is_a_name_that_nobody_types() {
+        let plans = RoomName::new("Plans").unwrap();
+        let private = plans.private(&[0xff; 16]);
+        assert_eq!(private.as_str(), "plans:77777777777777777777777774");
+        assert_eq!((private.base(), private.label().as_str()), ("plans", "plans:7777…"));
+        assert_eq!((plans.id(), plans.label().as_str()), (None, "plans"));
+        assert_eq!(RoomName::parse(private.as_str()).unwrap(), private);
+        assert_eq!(RoomName::parse("plans").unwrap(), plans);
+        let hidden = RoomName::unlisted(&[7; 32]);
+        assert!(hidden.is_unlisted() && !private.is_unlisted() && !plans.is_unlisted());
+        assert_eq!(RoomName::at_registry(hidden.as_str()).unwrap(), hidden);
+        for typed in [private.as_str(), hidden.as_str()] {
+            assert!(RoomName::new(typed).is_err(), "{typed}");
+        }
+        // Neither form is taken for the other one.
+        assert!(RoomName::at_registry(private.as_str()).is_err());
+        assert!(RoomName::parse(hidden.as_str()).is_err());
+        for wrong in ["plans:", "plans:x7k2", "plans:77777777777777777777777777", "plans::"] {
+            assert_eq!(RoomName::parse(wrong), Err(NameError::Reserved(MARK)), "{wrong}");
+        }
     }
 
     proptest! {

@@ -61,6 +61,8 @@ const CHAT_HELP: &str = "Examples:
   echo hello | peerchat chat robot --json --join lobby
 
 NAME is given before --join ROOM …, which takes all names that follow it.
+Others on this machine can see what is on a command line, so also an invitation to a private room: type /join and
+the invitation at the prompt instead, or let a script write that to stdin.
 What the flags set can also be set in the file peerchat/config.toml of the config folder (~/.config), under the
 flags' names, with `name = \"alice\"` and `bell = true` (ring when somebody names you); flags win.";
 
@@ -78,7 +80,7 @@ pub struct Chat {
     /// Where keys and logs are kept [default: peerchat in the data folder, ~/.local/share]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Rooms to enter at once, with or without #
+    /// Rooms to enter at once, with or without #, or invitations
     #[arg(long, value_name = "ROOM", num_args = 1..)]
     pub join: Vec<String>,
     /// The address that others shall dial, where it is not the one that the registry sees

@@ -10,7 +10,11 @@ use peerchat_identity::{Fingerprint, NoFingerprint};
 use self::file::File;
 use crate::{
     cli,
-    node::types::{NameError, RoomName, UserName},
+    node::{
+        door::{Called, Door, DoorError},
+        private::{Invitation, InvitationError},
+        types::{NameError, RoomName, UserName},
+    },
 };
 
 /// Where a registry is looked for.
@@ -31,7 +35,7 @@ pub struct ChatConfig {
     /// The folder that holds a folder per user.
     pub data: PathBuf,
     /// Rooms to enter at once.
-    pub join: Vec<RoomName>,
+    pub join: Vec<Door>,
     /// The HOST:PORT that others dial, where it is not the one that the registry sees.
     pub advertise: Option<String>,
     /// Speak JSON.
@@ -62,6 +66,8 @@ pub struct LogConfig {
 pub enum ConversationName {
     /// `#room`
     Room(RoomName),
+    /// `#room:` and the beginning of the id of a private room.
+    Private(Called),
     /// `@user`
     User(UserName),
 }
@@ -81,6 +87,14 @@ pub enum ConfigError {
         name: String,
         /// The rule.
         error: NameError,
+    },
+    /// An invitation that is none.
+    #[error("{origin}: {error}")]
+    Invitation {
+        /// Where it was given.
+        origin: String,
+        /// What is wrong with it.
+        error: InvitationError,
     },
     /// A conversation that starts with neither `#` nor `@`.
     #[error("{0:?} is no conversation; write '#room' or @user")]
@@ -181,8 +195,12 @@ pub fn log(user: &str, data: Option<PathBuf>) -> Result<LogConfig, ConfigError> 
 pub fn conversation(typed: &str) -> Result<ConversationName, ConfigError> {
     if let Some(user) = typed.strip_prefix('@') {
         Ok(ConversationName::User(user_name("CONVERSATION", user)?))
-    } else if typed.starts_with('#') {
-        Ok(ConversationName::Room(room_name("CONVERSATION", typed)?))
+    } else if let Some(room) = typed.strip_prefix('#') {
+        let named = |error| name_error("CONVERSATION", room, error);
+        Ok(match Called::read(room).map_err(named)? {
+            Some(called) => ConversationName::Private(called),
+            None => ConversationName::Room(RoomName::new(room).map_err(named)?),
+        })
     } else {
         Err(ConfigError::Conversation(typed.to_owned()))
     }
@@ -223,7 +241,7 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
         data: data_folder(typed.data.or(file.data))?,
         join: join
             .iter()
-            .map(|room| room_name(&join_origin, room))
+            .map(|room| door(&join_origin, room))
             .collect::<Result<_, _>>()?,
         json: typed.json || file.json,
         bell: file.bell,
@@ -235,19 +253,25 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
 }
 
 fn user_name(origin: &str, name: &str) -> Result<UserName, ConfigError> {
-    UserName::new(name).map_err(|error| ConfigError::Name {
+    UserName::new(name).map_err(|error| name_error(origin, name, error))
+}
+
+fn name_error(origin: &str, name: &str, error: NameError) -> ConfigError {
+    ConfigError::Name {
         origin: origin.to_owned(),
-        name: name.to_owned(),
+        name: Invitation::without_secret(name).to_owned(),
         error,
-    })
+    }
 }
 
 /// `#` in front is optional: a shell takes it for a comment.
-fn room_name(origin: &str, name: &str) -> Result<RoomName, ConfigError> {
-    RoomName::new(name.strip_prefix('#').unwrap_or(name)).map_err(|error| ConfigError::Name {
-        origin: origin.to_owned(),
-        name: name.to_owned(),
-        error,
+fn door(origin: &str, text: &str) -> Result<Door, ConfigError> {
+    Door::read(text).map_err(|error| match error {
+        DoorError::Name(error) => name_error(origin, text, error),
+        DoorError::Invitation(error) => ConfigError::Invitation {
+            origin: origin.to_owned(),
+            error,
+        },
     })
 }
 

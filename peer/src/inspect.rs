@@ -17,6 +17,7 @@ use crate::{
     net::convert::decode_entry,
     node::{
         Millis,
+        door::Called,
         event::Line,
         holdback::Held,
         replica::{Refusal, Replica},
@@ -125,20 +126,20 @@ pub fn print(
 ) -> Result<(), InspectError> {
     let user = &config.user;
     let folder = existing(config)?;
-    let conversation = match name {
-        ConversationName::Room(room) => Conversation::Room(room),
-        ConversationName::User(other) => Conversation::direct(user, &other),
-    };
     let shelved = log::shelved(&RealDisk, &folder, user)?;
-    let title = conversation.title(user);
-    let Some(found) = shelved.iter().find(|shelved| shelved.conversation == conversation) else {
-        let there = shelved.iter().map(|shelved| shelved.conversation.title(user)).collect();
+    let titled = |shelved: &Shelved| shelved.conversation.title(user);
+    let Some(found) = meant(&shelved, &name, user) else {
         return Err(InspectError::NoSuchConversation {
             user: user.clone(),
-            title,
-            there,
+            title: match name {
+                ConversationName::Room(room) => format!("#{room}"),
+                ConversationName::Private(called) => called.to_string(),
+                ConversationName::User(other) => format!("@{}", other.key()),
+            },
+            there: shelved.iter().map(titled).collect(),
         });
     };
+    let title = titled(found);
     let mut entries = Vec::new();
     let read = log::verify(&RealDisk, &found.folder, decode_entry, |entry, _| entries.push(entry));
     log_print::print(lines(entries), user, format, out)?;
@@ -149,6 +150,24 @@ pub fn print(
             source: Box::new(source),
         }),
     }
+}
+
+/// The conversation that is meant. A private room need not be named in full, where no other one is called so.
+fn meant<'s>(shelved: &'s [Shelved], name: &ConversationName, user: &UserName) -> Option<&'s Shelved> {
+    let (conversation, called) = match name {
+        ConversationName::Room(room) => (Some(Conversation::Room(room.clone())), Some(Called::by(room))),
+        ConversationName::Private(called) => (None, Some(called.clone())),
+        ConversationName::User(other) => (Some(Conversation::direct(user, other)), None),
+    };
+    let exactly = shelved
+        .iter()
+        .find(|shelved| Some(&shelved.conversation) == conversation.as_ref());
+    exactly.or_else(|| {
+        let called = called?;
+        let is_it = |one: &&Shelved| matches!(&one.conversation, Conversation::Room(room) if called.is(room));
+        let mut private = shelved.iter().filter(is_it);
+        private.next().filter(|_| private.next().is_none())
+    })
 }
 
 fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {

@@ -53,7 +53,10 @@ impl State {
 
     /// The rooms that the user is in.
     pub fn rooms(&self) -> Vec<RoomName> {
-        self.rooms.iter().filter_map(|name| RoomName::new(name).ok()).collect()
+        self.rooms
+            .iter()
+            .filter_map(|name| RoomName::parse(name).ok())
+            .collect()
     }
 
     /// In which rooms the user is, and which he has left.
@@ -67,7 +70,7 @@ impl State {
             .map(|name| (*name, true))
             .chain(left.map(|name| (name, false)))
         {
-            if let Ok(room) = RoomName::new(name) {
+            if let Ok(room) = RoomName::parse(name) {
                 let stamp = self.stamps.get(name).copied().unwrap_or(1).min(STAMP_MAX);
                 known.take(room, Membership { stamp, is_in });
             }
@@ -94,7 +97,7 @@ impl State {
     pub fn current(&self, me: &UserName) -> Option<Conversation> {
         let title = self.current.as_deref()?;
         match title.split_at_checked(1)? {
-            ("#", name) => Some(Conversation::Room(RoomName::new(name).ok()?)),
+            ("#", name) => Some(Conversation::Room(RoomName::parse(name).ok()?)),
             ("@", name) => Some(Conversation::direct(me, &UserName::new(name).ok()?)),
             _ => None,
         }

@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::{
     accounts::account_status,
-    convert::{lease_token, room_name, user_name, wire_peer},
+    convert::{lease_token, name_status, room_name, user_name, wire_peer},
     watch::{WatchStream, follow},
 };
 use crate::{
@@ -199,7 +199,7 @@ impl RoutingService for Service {
         let request = request.get_ref();
         let after = match request.after.as_str() {
             "" => None,
-            after => Some(room_name(after)?),
+            after => Some(RoomName::new(after).map_err(|error| name_status("room", &error))?),
         };
         let page = match request.page_size {
             0 => limits::PAGE_MAX,

@@ -15,7 +15,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.user.shown(), "filed");
     assert_eq!((config.registry.as_str(), config.listen.as_str()), ("h:1", "0.0.0.0:5"));
     assert_eq!(config.data, Path::new("/d"));
-    assert_eq!(config.join, [RoomName::new("a").unwrap(), RoomName::new("b").unwrap()]);
+    assert_eq!(config.join, ["a", "b"].map(|room| Door::read(room).unwrap()));
     assert!(config.json && !config.host_registry);
 
     let typed = cli::Chat {
@@ -27,7 +27,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     let config = merge(typed, parsed(text).unwrap(), None).unwrap();
     assert_eq!(config.user.shown(), "typed");
     assert_eq!(config.registry, "h:9");
-    assert_eq!(config.join, [RoomName::new("lobby").unwrap()]);
+    assert_eq!(config.join, [Door::read("lobby").unwrap()]);
 
     let typed = cli::Chat {
         data: Some("/x".into()),

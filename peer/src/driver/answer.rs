@@ -21,6 +21,8 @@ impl<D: Disk> Driver<D> {
     pub(super) async fn request(&mut self, request: Request) -> Result<(), LogError> {
         match request {
             Request::Join(room) => self.feed([Input::Join(room)]).await?,
+            Request::JoinPrivate(invitation) => self.feed([Input::JoinPrivate(invitation)]).await?,
+            Request::Invite(conversation) => self.invite(conversation).await,
             Request::Open(user) => self.feed([Input::Open(user)]).await?,
             Request::Leave(conversation) => self.feed([Input::Leave(conversation)]).await?,
             Request::People(wish) => self.feed([Input::People(wish)]).await?,
@@ -69,6 +71,27 @@ impl<D: Disk> Driver<D> {
             Request::Quit => self.quit_at = Some(Instant::now() + QUIT_WAIT),
         }
         Ok(())
+    }
+
+    async fn invite(&mut self, conversation: Conversation) {
+        let event = match self.core.node().invitation(&conversation).cloned() {
+            Some(invitation) => Event::Invitation {
+                conversation,
+                invitation,
+            },
+            None => {
+                let label = conversation.label(&self.core.node().me().user);
+                let message = match &conversation {
+                    Conversation::Room(room) => format!("{label} is open to all: /join {room} enters it"),
+                    Conversation::Direct(_) => format!("{label} is between two users; nobody else can enter it"),
+                };
+                Event::Notice(Notice {
+                    code: Code::Refused,
+                    message,
+                })
+            }
+        };
+        self.tell(event).await;
     }
 
     async fn unreadable(&mut self, error: &LogError) {

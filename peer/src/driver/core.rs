@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -117,7 +117,8 @@ impl<D: Disk> Core<D> {
             );
             let waiting = opened.set_aside.iter();
             notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
-            core.load(shelved.conversation, opened)?;
+            core.load(shelved.conversation.clone(), opened)?;
+            notices.extend(core.load_invitation(&shelved.conversation)?);
         }
         Ok((core, notices))
     }
@@ -274,6 +275,10 @@ impl<D: Disk> Core<D> {
                 None => return Ok(()),
             },
             Effect::Compare { entry, live } => return self.compare(&entry, live, acts),
+            Effect::KeepInvitation(invitation) => match self.keep_invitation(&invitation) {
+                Some(notice) => Act::Tell(Event::Notice(notice)),
+                None => return Ok(()),
+            },
             Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::People(deed) => Act::People(deed),
             Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
@@ -330,6 +335,15 @@ impl<D: Disk> Core<D> {
     /// The node, to be asked.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    pub(super) fn node_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// Where the user's data is, and whose it is.
+    pub(super) fn place(&self) -> (&D, &Path, &UserName) {
+        (&self.disk, &self.folder, &self.node.me().user)
     }
 
     /// The log of a conversation, if anything was ever written to it.

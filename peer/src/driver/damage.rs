@@ -10,7 +10,7 @@ use crate::{
 
 /// What is said of damage that was found in a log.
 pub(super) fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
-    let title = conversation.title(user);
+    let title = conversation.label(user);
     let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
     Notice {
         code: Code::LogDamaged,
@@ -22,7 +22,7 @@ pub(super) fn damage_notice(conversation: &Conversation, user: &UserName, damage
 /// waited for: that was said when it was set aside.
 pub(super) fn waiting_notice(conversation: &Conversation, user: &UserName, file: &SetAside) -> Option<Notice> {
     let count = file.frames.filter(|count| *count > 0)?;
-    let title = conversation.title(user);
+    let title = conversation.label(user);
     let path = file.path.display();
     let why = file.first.as_ref().map(|first| format!(", the first since {first}"));
     let why = why.unwrap_or_default();

@@ -7,6 +7,7 @@
 mod answer;
 pub mod core;
 mod damage;
+mod invitations;
 mod pace;
 mod people;
 pub mod ports;
@@ -22,6 +23,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod vouching;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -38,6 +40,7 @@ use self::{
     refusals::Refusals,
     request::Request,
     serve::ServedPart,
+    waiting::{VersionCall, WaitingCalls},
 };
 use crate::{
     log::{Disk, LogError, Scan, SyncOutcome},
@@ -88,6 +91,7 @@ pub struct Driver<D: Disk> {
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
     pace: Pace,
     searches: VecDeque<Search>,
+    waiting: WaitingCalls,
     state: State,
     people: people::Keeping,
     disk: D,
@@ -133,6 +137,7 @@ impl<D: Disk> Driver<D> {
             synced: mpsc::channel(TURN_MAX),
             pace: Pace::new(),
             searches: VecDeque::new(),
+            waiting: WaitingCalls::default(),
             state,
             people: people::Keeping::default(),
             disk,
@@ -180,6 +185,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
             }
+            self.answer_waiting();
             if begun.elapsed() >= STALL {
                 self.feed([Input::Stalled]).await?;
             }
@@ -208,6 +214,7 @@ impl<D: Disk> Driver<D> {
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
         let (seal_at, judge_at) = (self.pace.seal_at, self.pace.judge_at);
+        let waited = self.waiting.next_end();
         let keep_at = self.people.keep_at;
         let mut batch = Vec::new();
         let Self {
@@ -230,6 +237,7 @@ impl<D: Disk> Driver<D> {
             }
             () = until(due) => Turn::Tick,
             () = until(quit_at) => Turn::Tick,
+            () = until(waited) => Turn::Tick,
             () = tokio::task::yield_now(), if searching => Turn::Search,
         }
     }
@@ -348,28 +356,29 @@ impl<D: Disk> Driver<D> {
                     if let Input::LinkDown(link, _) = &input {
                         self.links.remove(link);
                     }
+                    self.waiting.hear(&input);
                     inputs.push(input);
                 }
                 Incoming::LinkUp(up, queue) => inputs.push(self.link_up(up, queue)),
                 Incoming::Version {
                     conversation,
-                    user,
-                    device,
+                    reader,
                     reply,
-                } => {
-                    // Where the caller has gone, nobody needs the answer; the same below.
-                    let _gone = reply.send(self.core.serve_version(&user, &device, &conversation));
-                }
+                } => self.version_asked(VersionCall {
+                    conversation,
+                    reader,
+                    reply,
+                }),
                 Incoming::History {
                     conversation,
-                    user,
-                    device,
+                    reader,
                     wanted,
                     reply,
                 } => {
                     let serving = match wanted {
-                        Wanted::Beyond(heights) => self.core.serve_history(&user, &device, &conversation, &heights),
-                        Wanted::Next(serving) => Ok(Some(*serving)),
+                        Wanted::Beyond(heights) => self.core.serve_history(&reader, &conversation, &heights),
+                        // Whoever leaves meanwhile is given no more.
+                        Wanted::Next(serving) => self.core.may_read(&reader, &conversation).map(|()| Some(*serving)),
                     };
                     let part = serving.and_then(|serving| match serving {
                         Some(mut serving) => {
@@ -378,6 +387,7 @@ impl<D: Disk> Driver<D> {
                         }
                         None => Ok((ServedPart::default(), None)),
                     });
+                    // Where the caller has gone, nobody needs the answer.
                     let _gone = reply.send(part);
                 }
             }

@@ -17,7 +17,7 @@ use crate::node::{
     account::AccountNews,
     link::{ByeReason, LinkUp, Outgoing},
     sync::PullId,
-    types::{Conversation, DeviceId, Heights, UserName},
+    types::{Conversation, DeviceId, Heights, Reader, UserName},
     window::PullFailure,
 };
 
@@ -39,9 +39,7 @@ pub enum Incoming {
         /// Of which conversation.
         conversation: Conversation,
         /// Who asks.
-        user: UserName,
-        /// With which device.
-        device: DeviceId,
+        reader: Reader,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Heights, ServeError>>,
     },
@@ -50,9 +48,7 @@ pub enum Incoming {
         /// Of which conversation.
         conversation: Conversation,
         /// Who asks.
-        user: UserName,
-        /// With which device.
-        device: DeviceId,
+        reader: Reader,
         /// Which part.
         wanted: Wanted,
         /// Where the answer goes.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::node::{
     people::Wish,
+    private::Invitation,
     types::{Conversation, RoomName, UserName},
 };
 
@@ -15,6 +16,10 @@ use crate::node::{
 pub enum Request {
     /// Be in a room, which is created where it is not there. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Join(RoomName),
+    /// Be in a private room, new or not. Answered as `Join`.
+    JoinPrivate(Invitation),
+    /// What others enter a private room with. Answered by `Invitation`, or by a notice.
+    Invite(Conversation),
     /// Open the direct conversation with a user. Answered by `Joined`, then `Synced`; or by `NotEntered`.
     Open(UserName),
     /// Be in a room no longer, or close a direct conversation (its log stays). Answered by `Left`.

@@ -9,7 +9,7 @@ use crate::{
     log::{Disk, History, LogError},
     node::{
         sealing::Seal,
-        types::{Author, Conversation, DeviceId, Heights, Seq, UserName},
+        types::{Author, Conversation, DeviceId, Heights, Reader, Seq},
     },
 };
 
@@ -39,14 +39,9 @@ impl<D: Disk> Core<D> {
     ///
     /// # Errors
     /// He may not read it.
-    pub fn serve_version(
-        &self,
-        user: &UserName,
-        device: &DeviceId,
-        conversation: &Conversation,
-    ) -> Result<Heights, ServeError> {
-        self.may_read(user, conversation)?;
-        Ok(self.node().servable_for(conversation, device))
+    pub fn serve_version(&self, reader: &Reader, conversation: &Conversation) -> Result<Heights, ServeError> {
+        self.may_read(reader, conversation)?;
+        Ok(self.node().servable_for(conversation, &reader.device))
     }
 
     /// Begins to give another peer, who holds `heights`, what he lacks.
@@ -55,14 +50,13 @@ impl<D: Disk> Core<D> {
     /// He may not read it.
     pub fn serve_history(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        reader: &Reader,
         conversation: &Conversation,
         heights: &Heights,
     ) -> Result<Option<Serving>, ServeError> {
-        let servable = self.serve_version(user, device, conversation)?;
+        let servable = self.serve_version(reader, conversation)?;
         Ok(self.log(conversation).map(|log| Serving {
-            reader: *device,
+            reader: reader.device,
             history: log.history(heights, &servable),
             sealed: heights.0.clone(),
             introduced: BTreeSet::new(),
@@ -116,11 +110,13 @@ impl<D: Disk> Core<D> {
         Ok(part)
     }
 
-    fn may_read(&self, user: &UserName, conversation: &Conversation) -> Result<(), ServeError> {
-        if self.node().may_read(user, conversation) {
+    /// # Errors
+    /// He may not read it.
+    pub(super) fn may_read(&self, reader: &Reader, conversation: &Conversation) -> Result<(), ServeError> {
+        if self.node().may_read(reader, conversation) {
             Ok(())
         } else {
-            Err(ServeError::NotAllowed(user.clone()))
+            Err(ServeError::NotAllowed(reader.user.clone()))
         }
     }
 }

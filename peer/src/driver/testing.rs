@@ -10,15 +10,15 @@ use crate::{
     log::{Disk as _, MemoryDisk},
     net::convert,
     node::{
-        Identity, Input, Millis, Now,
+        Identity, Input, Liveness, Millis, Now, PeerAddress,
         event::{Code, Event, Notice},
         link::{Frame, LinkId, LinkUp},
         memberships::Memberships,
         sync::PullId,
-        types::{Body, Conversation, Entry, Heights, UserName, WallTime},
+        types::{Body, Conversation, Entry, Heights, Reader, UserName, WallTime},
     },
     seal::{
-        self, Part, Reader,
+        self, HistoryReader, Part,
         testing::{HashNotary, Pen, device, room},
     },
 };
@@ -36,6 +36,11 @@ pub fn identity(n: u8) -> Identity {
         user,
         device: device(n),
     }
+}
+
+pub fn reader(n: u8) -> Reader {
+    let Identity { user, device } = identity(n);
+    Reader { user, device }
 }
 
 pub fn open(disk: MemoryDisk, n: u8) -> Peer {
@@ -62,10 +67,17 @@ pub fn open(disk: MemoryDisk, n: u8) -> Peer {
     };
     peer.input(Input::Join(lobby.clone()));
     peer.input(Input::RoomJoined {
-        room: lobby,
+        room: lobby.clone(),
         created: true,
         members: Vec::new(),
     });
+    // Who is in the room, as the registry says, and so may read it.
+    for n in 1..=4 {
+        let Identity { user, device } = identity(n);
+        let address = format!("peer:{n}");
+        let member = PeerAddress { user, device, address };
+        peer.input(Input::RoomChanged(lobby.clone(), member, Liveness::Here));
+    }
     peer.acts.clear();
     peer
 }
@@ -162,11 +174,9 @@ impl Peer {
     /// All that device `n` is given, as it judges that.
     pub fn given_to(&self, n: u8) -> Vec<Arc<Entry>> {
         let (me, notary) = (identity(n), HashNotary::shared(device(n)));
-        let history = self
-            .core
-            .serve_history(&me.user, &me.device, &room(), &Heights::default());
+        let history = self.core.serve_history(&reader(n), &room(), &Heights::default());
         let mut history = history.unwrap().expect("there is a log");
-        let mut reader = Reader::new(notary, &me, room(), Heights::default());
+        let mut reader = HistoryReader::new(notary, &me, room(), Heights::default());
         let mut found = Vec::new();
         loop {
             let part = self.core.serve_part(&room(), &mut history).unwrap();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     core::Act,
-    testing::{Peer, heights, identity, open, text},
+    testing::{Peer, heights, open, reader, text},
 };
 use crate::{
     log::{Disk as _, MemoryDisk},
@@ -41,7 +41,7 @@ fn third_parties_are_given_what_is_sealed_and_the_author_all_that_he_wrote() {
     assert!(peer.given_to(2).is_empty(), "nobody has judged it");
     peer.judge();
     assert_eq!(peer.given_to(2), [one]);
-    let version = |of| peer.core.serve_version(&identity(of).user, &device(of), &room());
+    let version = |of| peer.core.serve_version(&reader(of), &room());
     assert_eq!(version(2).unwrap().version(), 1);
     assert_eq!(version(1).unwrap().version(), 2);
 }

@@ -145,6 +145,14 @@ pub trait Disk: fmt::Debug + Clone + Send + Sync + 'static {
     /// A number that nobody else can know.
     fn random(&self) -> u64;
 
+    /// Whether others than its owner can read a file. A disk that knows no owners says no.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn is_exposed(&self, _path: &Path) -> Result<bool, IoError> {
+        Ok(false)
+    }
+
     /// Puts a small file in place of what is at `path`: after a crash there is the old one or the new one, whole, and once this
     /// returns, the new one.
     ///

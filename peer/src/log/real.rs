@@ -147,6 +147,11 @@ impl Disk for RealDisk {
         // Each of these hashers has keys from the system's source of randomness.
         RandomState::new().build_hasher().finish()
     }
+
+    fn is_exposed(&self, path: &Path) -> Result<bool, IoError> {
+        let meta = fs::metadata(path).map_err(|error| IoError::new(path, "examine", error))?;
+        Ok(meta.mode() & 0o077 != 0)
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub fn shelved<D: Disk>(disk: &D, data: &Path, own: &UserName) -> Result<Vec<She
 fn conversation(kind: &str, name: &[u8], own: &UserName) -> Option<Conversation> {
     let name = std::str::from_utf8(name).ok()?.trim_end_matches('\n');
     match kind {
-        ROOMS => Some(Conversation::Room(RoomName::new(name).ok()?)),
+        ROOMS => Some(Conversation::Room(RoomName::parse(name).ok()?)),
         _ => Some(Conversation::direct(own, &UserName::new(name).ok()?)),
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         types::{Conversation, DeviceId, EntryError, Heights},
         window::{BadHistory, PullFailure},
     },
-    seal::Reader,
+    seal::HistoryReader,
 };
 
 /// How long a part of a history may take. The node judges its pace, and keepalive finds a dead end sooner; this is for what both miss.
@@ -174,7 +174,7 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
 async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) -> Result<(), CallError> {
     let (mut client, _) = connect(net, device, address).await?;
     let (conversation, heights) = (wanted.conversation.clone(), wanted.heights.clone());
-    let mut reader = Reader::new(net.notary.clone(), &net.me, conversation, heights);
+    let mut reader = HistoryReader::new(net.notary.clone(), &net.me, conversation, heights);
     let request = wire::HistoryRequest {
         conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
         heights: convert::heights_to_wire(&wanted.heights),

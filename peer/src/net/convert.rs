@@ -6,7 +6,7 @@ mod seals;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use self::{
-    frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, membership_to_wire},
+    frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire, membership_to_wire},
     seals::{live_seal_to_wire, part_from_wire, part_to_wire},
 };
 use bytes::Bytes;
@@ -198,7 +198,7 @@ pub(crate) fn conversation_from_wire(conversation: Option<wire::Conversation>) -
     match conversation.and_then(|conversation| conversation.kind) {
         None => Err(EntryError::Missing("conversation")),
         Some(Kind::Room(name)) => {
-            let room = RoomName::new(&name).map_err(|error| name_error("conversation", error))?;
+            let room = RoomName::parse(&name).map_err(|error| name_error("conversation", error))?;
             same("conversation", room.as_str(), &name)?;
             Ok(Conversation::Room(room))
         }

@@ -21,7 +21,7 @@ use crate::{
     driver::ports::{Incoming, LinkOutlet},
     node::{
         Input,
-        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, MEMBERSHIPS_MAX},
+        limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, HEIGHTS_BYTES_MAX, KNOCKS_MAX, MEMBERSHIPS_MAX},
         link::{LinkId, Outgoing},
     },
 };
@@ -97,6 +97,13 @@ impl FrameStream {
                         Some(old) => *old = ack,
                         None => frame.acks.push(ack),
                     }
+                }
+                Outgoing::Knock(knock) => {
+                    if frame.knocks.len() == KNOCKS_MAX {
+                        self.waiting.push_front(Outgoing::Knock(knock));
+                        return Some(frame);
+                    }
+                    frame.knocks.push(convert::knock_to_wire(&knock));
                 }
                 Outgoing::Heights(news) => {
                     let heights = convert::heights_news_to_wire(&news);

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::{
     credentials::Credentials,
-    node::types::{DeviceId, UserName},
+    node::types::{DeviceId, Reader, UserName},
 };
 
 /// The certificate that the other end has shown last.
@@ -60,6 +60,14 @@ impl Passport {
 
     pub(super) fn user(&self) -> &UserName {
         &self.certificate.user
+    }
+
+    /// Who it is when it asks for something.
+    pub(super) fn reader(&self) -> Reader {
+        Reader {
+            user: self.user().clone(),
+            device: self.device(),
+        }
     }
 
     /// Why it does not count now, if so.

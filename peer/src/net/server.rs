@@ -28,7 +28,7 @@ use crate::{
     node::{
         limits::{LINK_QUEUE_MAX, LINKS_MAX},
         link::LinkUp,
-        types::{Conversation, DeviceId, EntryError, Heights, UserName},
+        types::{Conversation, EntryError, Heights, Reader},
     },
 };
 
@@ -138,15 +138,13 @@ impl ChatService for Chat {
     }
 
     async fn version(&self, request: Request<wire::VersionRequest>) -> Result<Response<wire::VersionResponse>, Status> {
-        let caller = self.caller(&request)?;
-        let (user, device) = (caller.user().clone(), caller.device());
+        let reader = self.caller(&request)?.reader();
         let wire::VersionRequest { conversation } = request.into_inner();
         let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let (reply, answer) = oneshot::channel();
         let incoming = Incoming::Version {
             conversation,
-            user,
-            device,
+            reader,
             reply,
         };
         let heights = self.ask(incoming, answer).await?;
@@ -157,8 +155,7 @@ impl ChatService for Chat {
     }
 
     async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
-        let caller = self.caller(&request)?;
-        let reader = (caller.user().clone(), caller.device());
+        let reader = self.caller(&request)?.reader();
         let wire::HistoryRequest { conversation, heights } = request.into_inner();
         let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
@@ -197,21 +194,14 @@ impl Chat {
         })
     }
 
-    async fn send_parts(
-        &self,
-        conversation: Conversation,
-        heights: Heights,
-        (user, device): (UserName, DeviceId),
-        mut parts: Parts,
-    ) {
+    async fn send_parts(&self, conversation: Conversation, heights: Heights, reader: Reader, mut parts: Parts) {
         let mut wanted = Wanted::Beyond(heights);
         loop {
             let (reply, answer) = oneshot::channel();
-            let (conversation, user) = (conversation.clone(), user.clone());
+            let (conversation, reader) = (conversation.clone(), reader.clone());
             let incoming = Incoming::History {
                 conversation,
-                user,
-                device,
+                reader,
                 wanted,
                 reply,
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     account::AccountNews,
     people::{News, Trust},
+    private::Invitation,
     types::{
         Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
     },
@@ -66,6 +67,13 @@ pub enum Event {
         conversation: Conversation,
         /// He has left it at another device.
         by_other_device: bool,
+    },
+    /// The answer to a request for an invitation.
+    Invitation {
+        /// To which private room.
+        conversation: Conversation,
+        /// What others enter it with.
+        invitation: Invitation,
     },
     /// A conversation that the user asked for, or was in, cannot be entered: he is not in it.
     NotEntered {

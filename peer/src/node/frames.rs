@@ -15,6 +15,7 @@ use super::{
 impl Node {
     pub(super) fn frame(&mut self, link: LinkId, frame: Frame, now: Now) {
         let Some(&device) = self.links.get(&link) else { return };
+        self.knocked(device, &frame.knocks);
         let mut taken = BTreeMap::new();
         for entry in frame.entries {
             if let Err(why) = self.live_entry(device, entry, &mut taken, now) {
@@ -51,7 +52,7 @@ impl Node {
         }
         let conversation = entry.conversation.clone();
         let user = self.peers.get(&device).map(|peer| peer.user.clone());
-        if !self.shares(&conversation, user.as_ref()) {
+        if !self.shares(&conversation, device) {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
         }
@@ -144,7 +145,7 @@ impl Node {
             self.advance(conversation);
         }
         let why = refused.first().map(|(_, why)| why.to_string());
-        why.map(|why| format!("in {}: {why}", conversation.title(&self.me.user)))
+        why.map(|why| format!("in {}: {why}", conversation.label(&self.me.user)))
     }
 
     /// Acks what was taken to the devices that wrote it.

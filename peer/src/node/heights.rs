@@ -2,9 +2,10 @@
 
 use super::{
     Ask, Effect, Node,
+    knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
-    types::{Author, Conversation, DeviceId, Heights, UserName},
+    types::{Author, Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -15,8 +16,7 @@ impl Node {
             reply_wanted,
             left,
         } = news;
-        let user = self.peers.get(&device).map(|peer| peer.user.clone());
-        if !self.shares(&conversation, user.as_ref()) {
+        if !self.shares(&conversation, device) {
             return self.seals_wanted(device, &conversation, &heights);
         }
         if left {
@@ -36,6 +36,11 @@ impl Node {
         self.begin_direct(&conversation);
         self.own_height_told(&conversation, &heights);
         self.heights_told(device, &conversation, heights);
+        if is_private(&conversation)
+            && let Some(entering) = self.talk(&conversation).entering()
+        {
+            entering.waiting.remove(&device);
+        }
         self.add_member(&conversation, device, true);
         if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
             self.tell_heights(&conversation, device, false);
@@ -74,26 +79,15 @@ impl Node {
         }
     }
 
-    /// Whether a conversation is one that this peer and a user's device can share: a room that this one is in, or their own
-    /// direct conversation.
-    pub(super) fn shares(&self, conversation: &Conversation, user: Option<&UserName>) -> bool {
-        match conversation {
-            Conversation::Room(_) => self
-                .talks
-                .get(conversation)
-                .is_some_and(|talk| talk.takes_part(conversation)),
-            Conversation::Direct(pair) => user.is_some_and(|user| pair.has(user)) && pair.has(&self.me.user),
-        }
-    }
-
     pub(super) fn forget_told(&mut self, device: DeviceId) {
         for talk in self.talks.values_mut() {
             talk.told.remove(&device);
         }
     }
 
-    /// Tells a device the heights of all that it shares; an own one also in which rooms the user is.
+    /// Knocks where a device may be, and tells it the heights of all that it shares; an own one also in which rooms the user is.
     pub(super) fn tell_all(&mut self, device: DeviceId) {
+        self.knock_everywhere(device);
         if self.is_own(&device) {
             self.tell_memberships(device);
         }

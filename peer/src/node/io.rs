@@ -7,6 +7,7 @@ use super::{
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
     memberships::Memberships,
     people::{Deed, Wish},
+    private::Invitation,
     sealing::{Introduction, Seal},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
@@ -42,6 +43,8 @@ pub enum Input {
     Start(Memberships),
     /// The user wants to be in a room.
     Join(RoomName),
+    /// The user wants to be in a private room, new or not.
+    JoinPrivate(Invitation),
     /// The user opens the direct conversation with a user.
     Open(UserName),
     /// The user leaves a conversation.
@@ -192,13 +195,15 @@ pub enum Effect {
     TellDelivered(DeliveryNews),
     /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.
     Refused(Option<(UserName, DeviceId)>, String),
+    /// Keep the invitation to a private room for the next start.
+    KeepInvitation(Invitation),
     /// Do something about people.
     People(Deed),
     /// Remember for the next start in which rooms the user is.
     RememberRooms(Memberships),
 }
 
-/// A question to the registry.
+/// A question to the registry. It names private rooms as the registry does; so do its answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Put this device into a room.

@@ -71,6 +71,13 @@ pub const AUTHORS_MAX: usize = 65_536;
 /// The most conversations of which one link may tell heights. More are ignored.
 pub const CONVERSATIONS_MAX: usize = 4_096;
 
+/// The most knocks in one frame: as many as a device has rooms at a registry. More are refused as misbehaviour.
+pub const KNOCKS_MAX: usize = 256;
+
+/// How long entering a private room waits for those whom the registry names to knock and to tell what they hold, in milliseconds.
+/// Who has the secret does so at once; nobody else ever will.
+pub const KNOCK_WAIT_MS: u64 = 5_000;
+
 /// The deadline of every call that is answered once, in milliseconds.
 pub const CALL_MS_MAX: u64 = 5_000;
 

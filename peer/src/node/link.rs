@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Millis,
     limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
-    memberships::Membership,
+    memberships::MembershipNews,
     sealing::Seal,
-    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct LinkId(pub u64);
 /// What came in over a link, in the order in which it takes effect.
 #[derive(Debug, Default)]
 pub struct Frame {
+    /// What shows that the other side has the secrets of private rooms.
+    pub knocks: Vec<Knock>,
     /// Entries in the order in which they must be taken.
     pub entries: Vec<Arc<Entry>>,
     /// Seals of the other side's entries.
@@ -27,7 +29,7 @@ pub struct Frame {
     /// What the other side holds.
     pub heights: Vec<HeightsNews>,
     /// In which rooms the user is, as another own device says.
-    pub memberships: Vec<(RoomName, Membership)>,
+    pub memberships: Vec<MembershipNews>,
     /// The other side closes the link.
     pub bye: Option<ByeReason>,
 }
@@ -43,8 +45,19 @@ pub enum Outgoing {
     Ack(Ack),
     /// What we hold.
     Heights(HeightsNews),
+    /// We have the secret of a private room.
+    Knock(Knock),
     /// In which rooms the user is; to own devices only.
-    Memberships(Vec<(RoomName, Membership)>),
+    Memberships(Vec<MembershipNews>),
+}
+
+/// Shows one who has the secret of a private room that the sender has it as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knock {
+    /// What only such a one can make, of this sender for this receiver.
+    pub proof: [u8; 32],
+    /// The same is wanted in return.
+    pub reply_wanted: bool,
 }
 
 /// How far one author's entries are in the log of the one who says so.

@@ -168,6 +168,7 @@ impl Node {
         {
             peer.listed = false;
         }
+        self.no_knock_from(device);
         self.presence_changed(device);
     }
 
@@ -193,7 +194,8 @@ impl Node {
     /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
     /// names of strangers are without number, and none of the user's business.
     pub(super) fn misbehaved(&mut self, device: DeviceId, why: &str) {
-        let is_member = self.is_member(&device);
+        let has = |talk: &Talk| talk.members.contains_key(&device);
+        let is_member = self.is_own(&device) || self.talks.values().any(has);
         let Some(peer) = self.peers.get_mut(&device) else {
             return self.effect(Effect::Refused(None, why.into()));
         };
@@ -266,7 +268,7 @@ impl Node {
             if at > now.mono {
                 continue;
             }
-            let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.members.contains_key(device);
+            let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.may_have(device);
             let wanted = !self.quitting && (peer.user == self.me.user || self.talks.iter().any(shares));
             match &peer.address {
                 Some(address) if wanted => {

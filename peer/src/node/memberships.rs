@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     limits::{MEMBERSHIPS_MAX, STAMP_MAX},
+    private::Invitation,
     types::RoomName,
 };
 
@@ -17,6 +18,17 @@ pub struct Membership {
     pub stamp: u64,
     /// He is in it.
     pub is_in: bool,
+}
+
+/// What one of a user's devices tells another one of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembershipNews {
+    /// Which room.
+    pub room: RoomName,
+    /// Whether he is in it.
+    pub membership: Membership,
+    /// Where he is in it and it is private: what the other device enters it with.
+    pub invitation: Option<Invitation>,
 }
 
 /// The rooms that the user is in, and those that he has left.

@@ -15,6 +15,9 @@
 //! | `link`, `links` | the links to other devices |
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
+//! | `access` | who may read what |
+//! | `private`, `knocks` | invitations to private rooms, and who is in those |
+//! | `door` | how rooms are named by those who type |
 //! | `delivery` | who has what of ours |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
@@ -30,10 +33,14 @@
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
+mod access;
+#[cfg(test)]
+mod access_tests;
 pub mod account;
 mod allowance;
 pub mod clock;
 pub mod delivery;
+pub mod door;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
@@ -43,6 +50,7 @@ mod heights;
 mod history;
 pub mod holdback;
 mod io;
+mod knocks;
 pub mod limits;
 pub mod link;
 mod links;
@@ -54,6 +62,7 @@ mod own_tests;
 mod pace_tests;
 pub mod people;
 mod presence;
+pub mod private;
 mod pulling;
 pub mod replica;
 mod rooms;
@@ -231,7 +240,8 @@ impl Node {
         );
         match input {
             Input::Start(memberships) => self.start(memberships, now),
-            Input::Join(room) => self.join(room, now),
+            Input::Join(room) => self.join(room),
+            Input::JoinPrivate(invitation) => self.join_private(invitation),
             Input::Open(user) => self.open(user, now),
             Input::Leave(conversation) => self.leave(&conversation),
             Input::People(wish) => self.wish(wish),
@@ -331,17 +341,9 @@ impl Node {
         talk.waiting_texts.is_empty() && talk.author.is_none_or(stored)
     }
 
-    /// Whether `user` may read a conversation: not, if it is a direct one of two others.
-    pub fn may_read(&self, user: &UserName, conversation: &Conversation) -> bool {
-        match conversation {
-            Conversation::Room(_) => true,
-            Conversation::Direct(pair) => pair.has(user) && pair.has(&self.me.user),
-        }
-    }
-
-    /// Whether a device is in any conversation that is known, or is another one of this user.
+    /// Whether a device is in any conversation that is known, or is said to be, or is another one of this user.
     fn is_member(&self, device: &DeviceId) -> bool {
-        self.is_own(device) || self.talks.values().any(|talk| talk.members.contains_key(device))
+        self.is_own(device) || self.talks.values().any(|talk| talk.may_have(device))
     }
 
     fn is_online(&self, device: &DeviceId) -> bool {

@@ -4,7 +4,7 @@ use super::{
     Ask, Effect, Node,
     limits::OWN_DEVICES_MAX,
     link::{LinkState, Outgoing, Peer},
-    memberships::Membership,
+    memberships::{Membership, MembershipNews},
     talk::Stage,
     types::{Conversation, DeviceId, RoomName, UserName},
 };
@@ -94,12 +94,22 @@ impl Node {
         let all: Vec<_> = self
             .memberships
             .all()
-            .map(|(room, known)| (room.clone(), known))
+            .map(|(room, known)| self.membership_news(room, known))
             .collect();
         self.send_memberships(device, all);
     }
 
-    fn send_memberships(&mut self, device: DeviceId, news: Vec<(RoomName, Membership)>) {
+    /// What another own device is told of a room. Of a private one it needs the invitation, or it could not follow.
+    fn membership_news(&self, room: &RoomName, membership: Membership) -> MembershipNews {
+        let invitation = self.invitation(&Conversation::Room(room.clone()));
+        MembershipNews {
+            room: room.clone(),
+            membership,
+            invitation: invitation.filter(|_| membership.is_in).cloned(),
+        }
+    }
+
+    fn send_memberships(&mut self, device: DeviceId, news: Vec<MembershipNews>) {
         let link = self.peers.get(&device).and_then(Peer::link_with_room);
         if let Some(link) = link.filter(|_| !news.is_empty()) {
             self.effect(Effect::Send(link, Outgoing::Memberships(news)));
@@ -113,29 +123,44 @@ impl Node {
         };
         self.effect(Effect::RememberRooms(self.memberships.clone()));
         for device in self.own_devices() {
-            self.send_memberships(device, vec![(room.clone(), new)]);
+            let news = self.membership_news(room, new);
+            self.send_memberships(device, vec![news]);
         }
     }
 
     /// Another device says in which rooms the user is. What is news is followed, remembered, and passed on.
-    pub(super) fn memberships_told(&mut self, device: DeviceId, said: Vec<(RoomName, Membership)>) {
+    pub(super) fn memberships_told(&mut self, device: DeviceId, said: Vec<MembershipNews>) {
         if !self.is_own(&device) {
             return self.misbehaved(device, "it told in which rooms another user is");
         }
         let mut news = Vec::new();
-        for (room, membership) in said {
+        for told in said {
+            let MembershipNews {
+                room,
+                membership,
+                invitation,
+            } = told;
             let was_in = self.memberships.is_in(&room);
-            if self.memberships.take(room.clone(), membership) {
-                news.push((room.clone(), membership));
-                if was_in != membership.is_in {
-                    self.follow(&room, membership.is_in);
-                }
+            let known = self.invitation(&Conversation::Room(room.clone())).is_some();
+            let invited = invitation.filter(|_| !known);
+            // It may be that only the invitation was lost here.
+            let was_shut_out = invited.is_some();
+            if let Some(invitation) = invited {
+                self.keep_invitation(invitation);
+            }
+            let is_news = self.memberships.take(room.clone(), membership);
+            if is_news {
+                news.push(self.membership_news(&room, membership));
+            }
+            let is_in = self.memberships.is_in(&room);
+            if was_in != is_in || was_shut_out {
+                self.follow(&room, is_in);
             }
             let conversation = Conversation::Room(room);
             let talk = self.talks.get(&conversation);
             // It says so itself, whether or not there is a registry to say it.
             if membership.is_in && talk.is_some_and(|talk| talk.stage != Stage::Closed) {
-                self.add_member(&conversation, device, true);
+                self.known_there(&conversation, device);
             }
         }
         if news.is_empty() {
@@ -156,8 +181,11 @@ impl Node {
         let is_closed = stage.is_none_or(|stage| *stage == Stage::Closed);
         match (is_in, is_closed) {
             (true, true) => {
+                let Some(at_registry) = self.at_registry(room) else {
+                    return self.not_invited(room);
+                };
                 self.enter(conversation, true, true);
-                self.effect(Effect::Registry(Ask::Join(room.clone())));
+                self.effect(Effect::Registry(Ask::Join(at_registry)));
             }
             (false, false) => self.go_out(&conversation, true),
             (true, false) | (false, true) => {}

@@ -5,9 +5,8 @@ use super::{
     event::{Code, Event},
     limits::{OWN_DEVICES_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
-    memberships::Membership,
     talk::Stage,
-    testing::{Alice, Other, room},
+    testing::{Alice, Other, membership, room},
     types::{Conversation, DeviceId, Heights, RoomName, Seq, UserName},
 };
 
@@ -51,7 +50,7 @@ impl Alice {
         self.frame(
             from,
             Frame {
-                memberships: vec![(tea(), Membership { stamp, is_in })],
+                memberships: vec![membership(tea(), stamp, is_in)],
                 ..Frame::default()
             },
         );
@@ -90,8 +89,14 @@ impl Alice {
                 Outgoing::Memberships(news) => news,
                 _ => Vec::new(),
             };
-            news.into_iter()
-                .map(move |(room, known)| (link.0, room.to_string(), known.stamp, known.is_in))
+            news.into_iter().map(move |told| {
+                (
+                    link.0,
+                    told.room.to_string(),
+                    told.membership.stamp,
+                    told.membership.is_in,
+                )
+            })
         });
         news.collect()
     }

@@ -19,7 +19,9 @@ impl Node {
         let joined = self.talks.iter().filter(|(_, talk)| talk.stage != Stage::Closed);
         let conversations: Vec<Conversation> = joined.map(|(id, _)| id.clone()).collect();
         for conversation in conversations {
-            if let Conversation::Room(room) = conversation {
+            if let Conversation::Room(room) = conversation
+                && let Some(room) = self.at_registry(&room)
+            {
                 self.effect(Effect::Registry(Ask::Join(room)));
             }
         }
@@ -39,7 +41,9 @@ impl Node {
     }
 
     pub(super) fn room_joined(&mut self, room: RoomName, created: bool, members: Vec<PeerAddress>, now: Now) {
-        let conversation = Conversation::Room(room);
+        let Some(conversation) = self.room_of_registry(room) else {
+            return;
+        };
         let Some(stage) = self.talks.get(&conversation).map(|talk| talk.stage.clone()) else {
             return;
         };
@@ -50,7 +54,7 @@ impl Node {
         for peer in members {
             let device = peer.device;
             if self.learn(peer, now) {
-                self.add_member(&conversation, device, !asking);
+                self.named(&conversation, device, !asking);
             }
         }
         if asking {
@@ -59,8 +63,10 @@ impl Node {
     }
 
     pub(super) fn room_refused(&mut self, room: RoomName, refused: Option<String>, now: Now) {
-        let conversation = Conversation::Room(room);
-        let title = conversation.title(&self.me.user);
+        let Some(conversation) = self.room_of_registry(room) else {
+            return;
+        };
+        let title = conversation.label(&self.me.user);
         let asking = self
             .talks
             .get(&conversation)
@@ -127,7 +133,9 @@ impl Node {
     }
 
     pub(super) fn room_changed(&mut self, room: RoomName, peer: PeerAddress, liveness: Liveness, now: Now) {
-        let conversation = Conversation::Room(room);
+        let Some(conversation) = self.room_of_registry(room) else {
+            return;
+        };
         if !self
             .talks
             .get(&conversation)
@@ -139,12 +147,19 @@ impl Node {
         match liveness {
             Liveness::Here => {
                 if self.learn(peer, now) {
-                    self.add_member(&conversation, device, true);
+                    self.named(&conversation, device, true);
                 }
             }
-            Liveness::Left => self.remove_member(&conversation, device),
+            Liveness::Left => {
+                self.not_named(&conversation, device);
+                self.remove_member(&conversation, device);
+                self.forget_stranger(device);
+            }
             // A member still, who is owed what is said, and back at his next start.
-            Liveness::Lost => self.unlist(device),
+            Liveness::Lost => {
+                self.not_named(&conversation, device);
+                self.unlist(device);
+            }
         }
     }
 

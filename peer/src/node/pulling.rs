@@ -16,7 +16,7 @@ use super::{
 pub(super) fn next_due(talk: &Talk) -> Option<Millis> {
     let judge_at = talk.sync.pull.as_ref().map(|pull| pull.judge_at);
     let patience = match &talk.stage {
-        Stage::Syncing(entering) => entering.until,
+        Stage::Syncing(entering) => entering.until.into_iter().chain(entering.knocks_until).min(),
         _ => None,
     };
     talk.sync.look_at.into_iter().chain(judge_at).chain(patience).min()
@@ -70,6 +70,11 @@ impl Node {
         let until = self.talk(conversation).entering().and_then(|entering| entering.until);
         if until.is_some_and(|until| until <= now.mono) {
             self.settled_in(conversation, now);
+        }
+        if let Some(entering) = self.talk(conversation).entering()
+            && entering.knocks_until.take_if(|until| *until <= now.mono).is_some()
+        {
+            entering.waiting.clear();
         }
         self.judge_pull(conversation, now);
         let quitting = self.quitting;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     Ask, Effect, Node, Now,
     event::{Code, Event, Notice, ReplayReason},
-    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
+    limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     link::{ByeReason, HeightsNews, Outgoing},
     memberships::Memberships,
     replica::Replica,
@@ -19,8 +19,12 @@ impl Node {
         let rooms: Vec<_> = memberships.rooms().cloned().collect();
         self.memberships = memberships;
         for room in rooms {
-            self.enter(Conversation::Room(room.clone()), false, false);
-            self.effect(Effect::Registry(Ask::Join(room)));
+            let Some(at_registry) = self.at_registry(&room) else {
+                self.not_invited(&room);
+                continue;
+            };
+            self.enter(Conversation::Room(room), false, false);
+            self.effect(Effect::Registry(Ask::Join(at_registry)));
         }
         self.watch_users();
         self.next_heights_at = now.mono;
@@ -45,9 +49,12 @@ impl Node {
         }
     }
 
-    pub(super) fn join(&mut self, room: RoomName, _now: Now) {
-        self.enter(Conversation::Room(room.clone()), true, false);
-        self.effect(Effect::Registry(Ask::Join(room)));
+    pub(super) fn join(&mut self, room: RoomName) {
+        let Some(at_registry) = self.at_registry(&room) else {
+            return self.not_invited(&room);
+        };
+        self.enter(Conversation::Room(room), true, false);
+        self.effect(Effect::Registry(Ask::Join(at_registry)));
     }
 
     pub(super) fn open(&mut self, user: UserName, now: Now) {
@@ -64,6 +71,7 @@ impl Node {
     pub(super) fn opened(&mut self, user: &UserName, now: Now) {
         let Some(texts) = self.opening.remove(user) else { return };
         let conversation = Conversation::direct(&self.me.user, user);
+        self.effect(Effect::Registry(Ask::Watch(user.clone())));
         self.enter(conversation.clone(), true, false);
         self.talk(&conversation).waiting_texts.extend(texts);
         self.entered(&conversation, false, now);
@@ -123,10 +131,14 @@ impl Node {
             Some((device, peer.address.clone().filter(|_| there)?))
         });
         let reachable: Vec<_> = reachable.collect();
+        // A call would name the room to one who may not know it: who has not knocked tells over the link what he holds.
+        let named = self.talk(conversation).named.clone();
+        let named: Vec<_> = named.into_iter().filter(|device| self.is_online(device)).collect();
         let talk = self.talk(conversation);
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
-        entering.waiting = reachable.iter().map(|(device, _)| *device).collect();
+        entering.waiting = reachable.iter().map(|(device, _)| *device).chain(named).collect();
         entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
+        entering.knocks_until = talk.private.is_some().then(|| now.mono.plus(KNOCK_WAIT_MS));
         let (announce, by_other_device) = (entering.announce, entering.by_other_device);
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();
@@ -194,7 +206,7 @@ impl Node {
     pub(super) fn leave(&mut self, conversation: &Conversation) {
         let talk = self.talks.get(conversation);
         if !talk.is_some_and(|talk| talk.takes_part(conversation)) {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             return self.notice(Code::NotJoined, format!("you are not in {title}"));
         }
         self.go_out(conversation, false);
@@ -215,7 +227,7 @@ impl Node {
             self.show_last(conversation, live);
         }
         if !texts.is_empty() {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             let message = format!("{} messages that waited for {title} were not sent", texts.len());
             self.notice(Code::Refused, message);
         }
@@ -232,6 +244,7 @@ impl Node {
         talk.tell_at = None;
         talk.told.clear();
         let heights = talk.sealing.servable().clone();
+        let named = std::mem::take(&mut talk.named);
         let members = std::mem::take(&mut talk.members);
         if talk.sealing.lacks_seals_of(&me) {
             talk.owed_seals.extend(members.keys());
@@ -250,10 +263,12 @@ impl Node {
         for peer in self.peers.values_mut() {
             peer.heights.remove(conversation);
         }
-        for device in members.into_keys() {
+        for device in members.into_keys().chain(named) {
             self.forget_stranger(device);
         }
-        self.effect(Effect::Registry(Ask::Leave(room.clone())));
+        if let Some(room) = self.at_registry(room) {
+            self.effect(Effect::Registry(Ask::Leave(room)));
+        }
         self.tell(left);
     }
 
@@ -273,9 +288,9 @@ impl Node {
                 }
                 Some(talk) if talk.takes_part(conversation) => None,
                 _ => {
-                    let title = conversation.title(&self.me.user);
+                    let title = conversation.label(&self.me.user);
                     let first = match conversation {
-                        Conversation::Room(room) => format!("/join {room}"),
+                        Conversation::Room(room) => format!("/join {}", room.label()),
                         Conversation::Direct(pair) => format!("/msg {}", pair.other(&self.me.user)),
                     };
                     return self.notice(Code::NotJoined, format!("you are not in {title}: {first} comes first"));
@@ -286,7 +301,7 @@ impl Node {
             return self.write_now(conversation, text, now);
         };
         if waiting.len() >= WAITING_TEXTS_MAX {
-            let title = conversation.title(&self.me.user);
+            let title = conversation.label(&self.me.user);
             let message = format!("{WAITING_TEXTS_MAX} messages wait for {title} to be joined: this one was not sent");
             return self.notice(Code::Refused, message);
         }
@@ -310,7 +325,7 @@ impl Node {
         let author = author.unwrap_or(Author { device, incarnation });
         let authors = talk.replica.authors();
         if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
-            let title = conversation.title(&user);
+            let title = conversation.label(&user);
             let message = format!(
                 "{title} has {AUTHORS_MAX} authors, which is the limit, and takes no new one: your message was not sent; make another room"
             );

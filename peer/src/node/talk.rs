@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     Millis,
     delivery::Deliveries,
+    private::Keys,
     replica::Replica,
     sealing::Sealing,
     sync::Sync,
@@ -43,6 +44,8 @@ pub struct Entering {
     pub retries: u32,
     /// When joining ends, whatever is still to be pulled.
     pub until: Option<Millis>,
+    /// In a private room: when nobody's knock is waited for any longer.
+    pub knocks_until: Option<Millis>,
 }
 
 impl Entering {
@@ -74,6 +77,10 @@ pub struct Talk {
     pub stage: Stage,
     /// The others' devices. Those that were lost stay, since they are owed what they lack; those that left do not.
     pub members: BTreeMap<DeviceId, Member>,
+    /// In a private room: what follows from its secret; none where the invitation is lost.
+    pub private: Option<Keys>,
+    /// In a private room: devices that the registry names and that have not knocked.
+    pub named: BTreeSet<DeviceId>,
     /// As whom it writes; made at the first entry.
     pub author: Option<Author>,
     /// The incarnation that may be gone on with, as the log was closed in order.
@@ -103,6 +110,11 @@ pub struct Talk {
 }
 
 impl Talk {
+    /// Whether a device is in it, or is said to be.
+    pub fn may_have(&self, device: &DeviceId) -> bool {
+        self.members.contains_key(device) || self.named.contains(device)
+    }
+
     /// A conversation around what is held of it.
     pub fn new(replica: Replica, sealing: Sealing, me: DeviceId, resume: Option<u64>) -> Self {
         // What was read back from the disk was synced when the log was opened.
@@ -118,6 +130,8 @@ impl Talk {
             sealing,
             stage: Stage::Closed,
             members: BTreeMap::new(),
+            private: None,
+            named: BTreeSet::new(),
             author: None,
             resume,
             sync: Sync::default(),

@@ -8,6 +8,7 @@ use super::{
     Ask, DeliveryNews, Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
     link::{Frame, HeightsNews, LinkId, LinkUp, Outgoing},
+    memberships::{Membership, MembershipNews, Memberships},
     people::Deed,
     sealing::{Introduction, Seal},
     sync::PullId,
@@ -36,7 +37,16 @@ pub(super) fn room() -> Conversation {
     Conversation::Room(room_name())
 }
 
-fn room_name() -> RoomName {
+/// News of a room that is not private.
+pub(super) fn membership(room: RoomName, stamp: u64, is_in: bool) -> MembershipNews {
+    MembershipNews {
+        room,
+        membership: Membership { stamp, is_in },
+        invitation: None,
+    }
+}
+
+pub(super) fn room_name() -> RoomName {
     RoomName::new("lobby").unwrap()
 }
 
@@ -166,6 +176,8 @@ pub(super) struct Alice {
     pub(super) now: u64,
     pub(super) pulls: Vec<Pulled>,
     pub(super) stopped: Vec<PullId>,
+    /// Devices that were asked by a call what they hold.
+    pub(super) called: Vec<DeviceId>,
     pub(super) events: Vec<Event>,
     pub(super) deeds: Vec<Deed>,
     /// What went out over links.
@@ -213,6 +225,7 @@ impl Alice {
             now: 0,
             pulls: Vec::new(),
             stopped: Vec::new(),
+            called: Vec::new(),
             events: Vec::new(),
             deeds: Vec::new(),
             sent: Vec::new(),
@@ -222,7 +235,7 @@ impl Alice {
             joined: Vec::new(),
             replays: 0,
         };
-        alice.input(Input::Start(super::memberships::Memberships::default()));
+        alice.input(Input::Start(Memberships::default()));
         alice.input(Input::RegistryUp { hosting: false });
         alice.enters(room_name(), others);
         alice
@@ -268,6 +281,7 @@ impl Alice {
                     heights,
                 }),
                 Effect::StopPull(id) => self.stopped.push(id),
+                Effect::AskVersion(device, ..) => self.called.push(device),
                 Effect::TellLast(..) => self.replays += 1,
                 Effect::Tell(event) => self.events.push(event),
                 Effect::People(deed) => self.deeds.push(deed),

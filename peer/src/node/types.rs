@@ -6,6 +6,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use bytes::Bytes;
 pub use peerchat_proto::names::{NameError, RoomName, UserName};
 
+/// Who asks another peer for what it holds, as the certificate of the connection says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Whose device it is.
+    pub user: UserName,
+    /// Which one.
+    pub device: DeviceId,
+}
+
 /// One installation of a user: the public half of its Ed25519 key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub [u8; 32]);
@@ -104,11 +113,19 @@ impl Conversation {
         })
     }
 
-    /// What `reader` calls the conversation: `#lobby`, `@bob`.
+    /// What `reader` calls the conversation, in full: `#lobby`, `#plans:` and an id, `@bob`.
     pub fn title(&self, reader: &UserName) -> String {
         match self {
             Self::Room(room) => format!("#{room}"),
             Self::Direct(pair) => format!("@{}", pair.other(reader)),
+        }
+    }
+
+    /// What `reader` is shown as its name: of a private room's id only the beginning.
+    pub fn label(&self, reader: &UserName) -> String {
+        match self {
+            Self::Room(room) => format!("#{}", room.label()),
+            Self::Direct(_) => self.title(reader),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Effect, Node,
     holdback::Held,
+    knocks::is_private,
     limits::HEIGHTS_AFTER_LOSS_MS,
     link::{HeightsNews, Outgoing, Peer},
     sealing::{Fit, Introduction, Seal},
@@ -91,11 +92,13 @@ impl Node {
             if !talk.takes_part(conversation) || talk.members.contains_key(&device) {
                 continue;
             }
+            // Of a private room only those devices hear that have been in it.
+            let may_hear = |author: &Author| author.device == device || !is_private(conversation);
             let theirs = |author: &Author| {
                 let held = talk.replica.authors().get(author)?;
-                (held.user == peer.user).then_some((*author, held.height()))
+                (held.user == peer.user && may_hear(author)).then_some((*author, held.height()))
             };
-            let lacking: BTreeMap<_, _> = talk.sealing.unsealed().filter_map(|author| theirs(author)).collect();
+            let lacking: BTreeMap<_, _> = talk.sealing.unsealed().filter_map(theirs).collect();
             if !lacking.is_empty() {
                 news.push(HeightsNews {
                     conversation: conversation.clone(),
@@ -136,12 +139,13 @@ impl Node {
     /// # Errors
     /// What the device has done wrong.
     pub(super) fn live_seal(&mut self, device: DeviceId, conversation: Conversation, seal: Seal) -> Result<(), String> {
+        let is_own = seal.author.device == device;
+        // Who has left may owe seals of what he said before.
+        let shares = is_own || self.shares(&conversation, device);
         let user = self.peers.get(&device).map(|peer| peer.user.clone());
-        let shares = self.shares(&conversation, user.as_ref());
         let Some(talk) = self.talks.get_mut(&conversation).filter(|_| shares) else {
             return Ok(());
         };
-        let is_own = seal.author.device == device;
         let author = talk.replica.authors().get(&seal.author);
         if !is_own && author.is_some_and(|author| Some(&author.user) != user.as_ref()) {
             return Err(format!("it sent a seal of device {} as its own", seal.author.device));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use peerchat_identity::DeviceKey;
 
 use super::{
-    DeviceJudge, DeviceNotary, Part, Reader, make,
+    DeviceJudge, DeviceNotary, HistoryReader, Part, make,
     testing::{HashNotary, introduced, room},
 };
 use crate::{
@@ -73,7 +73,7 @@ fn a_bulk_pull() {
         let count: usize = parts.iter().map(|(entries, _)| decoded(entries).len()).sum();
         let plain = count as f64 / start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let mut window = Reader::new(notary.clone(), &reader, room(), Heights::default());
+        let mut window = HistoryReader::new(notary.clone(), &reader, room(), Heights::default());
         let mut count = 0;
         for (nth, (entries, seal)) in parts.iter().enumerate() {
             let introduction = HashNotary::certificate(me.device, "alice");

@@ -5,7 +5,7 @@
 //! names in it: a certificate is valid for hours, and a history is pulled after years. A **tag** is what a device puts into its own
 //! entries so that it knows them again after it has lost its disk; nobody else can make or judge it.
 //!
-//! What is decided on these grounds is in `node`. Here is what takes a key: [`Judge`] and [`Notary`], and [`Reader`], which judges a pulled history.
+//! What is decided on these grounds is in `node`. Here is what takes a key: [`Judge`] and [`Notary`], and [`HistoryReader`], which judges a pulled history.
 
 mod device;
 mod reader;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 pub use self::{
     device::{DeviceJudge, DeviceNotary, Introduced, Sign},
-    reader::{Part, Reader},
+    reader::{HistoryReader, Part},
     tag::TagKey,
 };
 use crate::node::{

@@ -25,14 +25,14 @@ pub struct Part {
 
 /// Reads one history.
 #[derive(Debug)]
-pub struct Reader {
+pub struct HistoryReader {
     notary: SharedNotary,
     me: DeviceId,
     conversation: Conversation,
     window: Window,
 }
 
-impl Reader {
+impl HistoryReader {
     /// A reader of what a conversation has beyond what is held.
     pub fn new(notary: SharedNotary, me: &Identity, conversation: Conversation, have: Heights) -> Self {
         let mut window = Window::new(conversation.clone(), have);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 
 use super::{
-    Part, Reader, message,
+    HistoryReader, Part, message,
     testing::{HashNotary, Pen, device, room},
 };
 use crate::{
@@ -55,9 +55,9 @@ fn me(n: u8) -> Identity {
     }
 }
 
-fn reader() -> Reader {
+fn reader() -> HistoryReader {
     let me = me(0xff);
-    Reader::new(HashNotary::shared(me.device), &me, room(), Heights::default())
+    HistoryReader::new(HashNotary::shared(me.device), &me, room(), Heights::default())
 }
 
 /// What a reader makes of parts: what it hands out, and how it ends.
@@ -265,7 +265,7 @@ fn an_own_entry_is_known_by_its_tag_and_by_nothing_else() {
         entry
     };
     let own = vec![tagged("one"), tagged("two")];
-    let mut reader = Reader::new(notary.clone(), &me, room(), Heights::default());
+    let mut reader = HistoryReader::new(notary.clone(), &me, room(), Heights::default());
     let part = Part {
         entries: own.clone(),
         ..Part::default()
@@ -273,7 +273,7 @@ fn an_own_entry_is_known_by_its_tag_and_by_nothing_else() {
     assert_eq!(reader.take(part).unwrap().entries, own);
     assert_eq!(reader.finish(), Ok(()));
     let mut forger = Pen::new(1);
-    let mut reader = Reader::new(notary, &me, room(), Heights::default());
+    let mut reader = HistoryReader::new(notary, &me, room(), Heights::default());
     let part = Part {
         entries: vec![forger.write("never said", Vec::new())],
         ..Part::default()

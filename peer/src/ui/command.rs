@@ -5,9 +5,11 @@ mod table;
 pub use self::table::COMMANDS;
 use crate::driver::request::AccountAsk;
 use crate::node::{
+    door::{Called, Door, DoorError},
     event::{Code, Notice},
     limits::TEXT_BYTES_MAX,
     people::Wish,
+    private::Invitation,
     types::{NameError, RoomName, UserName},
 };
 
@@ -20,6 +22,9 @@ pub const HISTORY_MAX: usize = 100_000;
 /// The longest part of a mistyped name that an error repeats, in characters.
 const QUOTED_CHARS_MAX: usize = 80;
 
+/// After the name of a room: it is to be private.
+const PRIVATE: &str = "--private";
+
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -28,7 +33,11 @@ pub enum Command {
     /// A text for the current conversation.
     Text(String),
     /// Be in a room.
-    Join(RoomName),
+    Join(Door),
+    /// Make a private room of this name.
+    Create(RoomName),
+    /// What others enter the current room with, which is private.
+    Invite,
     /// Talk to a user.
     Msg {
         /// To whom.
@@ -65,6 +74,8 @@ pub enum Command {
 pub enum Target {
     /// `#room`
     Room(RoomName),
+    /// `#room:` and the beginning of the id of a private room.
+    Private(Called),
     /// `@user`
     User(UserName),
     /// Without `#` and `@`: whichever of the two is there.
@@ -234,7 +245,10 @@ pub fn goes_elsewhere(line: &str) -> bool {
 }
 
 fn target(name: &str) -> Result<Target, Notice> {
-    if let Some(name) = name.strip_prefix('#') {
+    let shown = name.strip_prefix('#').unwrap_or(name);
+    if let Some(called) = Called::read(shown).map_err(|error| bad_name(shown, &error))? {
+        Ok(Target::Private(called))
+    } else if let Some(name) = name.strip_prefix('#') {
         room(name).map(Target::Room)
     } else if let Some(name) = name.strip_prefix('@') {
         user(name).map(Target::User)
@@ -248,6 +262,22 @@ fn target(name: &str) -> Result<Target, Notice> {
 
 fn room(name: &str) -> Result<RoomName, Notice> {
     RoomName::new(name).map_err(|error| bad_name(name, &error))
+}
+
+fn door(text: &str) -> Result<Door, Notice> {
+    Door::read(text).map_err(|error| match error {
+        DoorError::Name(error) => bad_name(text.strip_prefix('#').unwrap_or(text), &error),
+        DoorError::Invitation(error) => notice(Code::Usage, error.to_string()),
+    })
+}
+
+fn read_join(spec: &Spec, rest: &str) -> Result<Command, Notice> {
+    match *rest.split_whitespace().collect::<Vec<_>>() {
+        [PRIVATE] | [PRIVATE, PRIVATE] => Err(spec.misused()),
+        [name, PRIVATE] | [PRIVATE, name] => room(name.strip_prefix('#').unwrap_or(name)).map(Command::Create),
+        [name] => door(name).map(Command::Join),
+        _ => Err(spec.misused()),
+    }
 }
 
 fn user(name: &str) -> Result<UserName, Notice> {
@@ -278,9 +308,12 @@ fn one_word(rest: &str) -> Option<&str> {
     (!rest.is_empty() && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
-/// The beginning of what was typed, to be quoted.
+/// The beginning of what was typed, to be quoted. Never a secret.
 pub fn shortened(name: &str) -> String {
-    let mut short: String = name.chars().take(QUOTED_CHARS_MAX).collect();
+    let mut short: String = Invitation::without_secret(name)
+        .chars()
+        .take(QUOTED_CHARS_MAX)
+        .collect();
     if short.len() < name.len() {
         short.push('…');
     }

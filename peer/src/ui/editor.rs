@@ -28,12 +28,13 @@ use zeroize::Zeroizing;
 
 use super::{
     colour::Paint,
-    complete::{self, Names, Offer},
+    complete::{self, Names, Offer, command_line},
     input::Input,
     output::Output,
     safe::visible_line,
     terminal, width,
 };
+use crate::node::private::Invitation;
 
 /// How many typed lines are remembered for the next start.
 const HISTORY_LINES_MAX: usize = 1_000;
@@ -150,6 +151,7 @@ pub(super) fn read_lines(
         } else if let Input::Line(line) = &input
             && !line.trim().is_empty()
             && line.len() <= HISTORY_LINE_BYTES_MAX
+            && !has_secret(line)
         {
             let _ = editor.add_history_entry(line);
             // At once: a peer may be killed. The file is readable by its owner only.
@@ -161,6 +163,11 @@ pub(super) fn read_lines(
     }
     drop(editor);
     shared.set_open(true);
+}
+
+/// Whether a line is a command with an invitation, of which no copy is kept here.
+fn has_secret(line: &str) -> bool {
+    command_line(line).is_some() && Invitation::without_secret(line).len() < line.len()
 }
 
 fn read_line(editor: &mut LineEditor, prompt: &str) -> Input {
@@ -307,7 +314,8 @@ impl Highlighter for Assistant {
         match (self.stage.get(), command) {
             (Stage::Entered, Some(_)) => {
                 let room = terminal::columns().saturating_sub(3);
-                let line = width::cut(&visible_line(line), room);
+                // The line stays on the screen, where others may see it.
+                let line = width::cut(&visible_line(Invitation::without_secret(line)), room);
                 Cow::Owned(self.paint.dim(&format!("> {line}")))
             }
             // All rows of the prompt are cleared by now, the cursor is in the first, and a newline follows: one row up makes

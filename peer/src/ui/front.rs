@@ -204,6 +204,10 @@ impl<Z: TimeZone> TextFront<Z> {
             } => self
                 .out
                 .extend(self.render.synced(conversation, *version, from, *pulled)),
+            Event::Invitation {
+                conversation,
+                invitation,
+            } => self.out += &self.render.invitation(conversation, invitation),
             Event::Left {
                 conversation,
                 by_other_device,
@@ -243,8 +247,8 @@ impl<Z: TimeZone> Front for TextFront<Z> {
                 let typed = self.session.mistaken(&start, notice);
                 self.typed(typed)
             }
-            Input::Join(room) => {
-                let typed = self.session.join(room);
+            Input::Join(door) => {
+                let typed = self.session.join(door);
                 self.typed(typed)
             }
             Input::End => vec![Request::Quit],

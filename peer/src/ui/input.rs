@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::command;
 use crate::node::{
+    door::Door,
     event::{Code, Notice},
     limits::TEXT_BYTES_MAX,
-    types::RoomName,
 };
 
 /// The longest line that is read from stdin, in bytes: a text over its limit by some bytes is still told how long it is. Of a
@@ -32,7 +32,7 @@ pub enum Input {
     /// A line that cannot be read: how it begins, and why.
     Unreadable(String, Notice),
     /// A room was named on the command line.
-    Join(RoomName),
+    Join(Door),
     /// There will be no more lines.
     End,
 }

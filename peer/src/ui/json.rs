@@ -223,6 +223,13 @@ impl JsonFront {
                 from: from.iter().map(UserName::shown).collect(),
                 pulled: *pulled,
             },
+            Event::Invitation {
+                conversation,
+                invitation,
+            } => Object::Invitation {
+                conversation: self.title(conversation),
+                invitation: invitation.text().to_string(),
+            },
             Event::Left {
                 conversation,
                 by_other_device,
@@ -239,6 +246,7 @@ impl JsonFront {
                 let own = own.iter().map(|(conversation, version)| Own {
                     conversation: self.title(conversation),
                     version: *version,
+                    private: matches!(conversation, Conversation::Room(room) if room.id().is_some()),
                 });
                 let rooms = rooms.as_ref().map(|rooms| {
                     let rooms = rooms.iter().map(|(room, members)| Room {
@@ -348,8 +356,8 @@ impl Front for JsonFront {
                 let typed = self.session.mistaken(&start, notice);
                 self.typed(typed)
             }
-            Input::Join(room) => {
-                let typed = self.session.join(room);
+            Input::Join(door) => {
+                let typed = self.session.join(door);
                 self.typed(typed)
             }
             Input::End => vec![Request::Quit],

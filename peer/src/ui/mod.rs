@@ -19,6 +19,7 @@ pub mod output;
 pub mod render;
 mod repl;
 pub mod safe;
+mod secret;
 pub mod session;
 mod status;
 mod terminal;
@@ -39,8 +40,9 @@ use self::{input::Input, output::Output, session::Session};
 use crate::{
     driver::request::Request,
     node::{
+        door::Door,
         event::{Code, Event},
-        types::{RoomName, UserName},
+        types::UserName,
     },
 };
 
@@ -55,7 +57,7 @@ pub struct Options {
     /// Speak JSON.
     pub json: bool,
     /// Rooms to enter at once.
-    pub join: Vec<RoomName>,
+    pub join: Vec<Door>,
     /// The file that keeps what was typed, for the next start; none keeps nothing.
     pub history: Option<PathBuf>,
     /// Ring the terminal's bell when somebody names the own user.
@@ -150,7 +152,7 @@ async fn pump(
     mut inputs: mpsc::Receiver<Input>,
     output: mpsc::Sender<Output>,
     mut front: impl Front,
-    join: Vec<RoomName>,
+    join: Vec<Door>,
 ) -> Ending {
     let mut outgoing: VecDeque<Request> = VecDeque::new();
     let (mut ready, mut quitting, mut failed) = (false, false, false);
@@ -177,7 +179,7 @@ async fn pump(
             outgoing.extend(front.event(event));
             if first {
                 ready = true;
-                let joins = join.iter().map(|room| Input::Join(room.clone()));
+                let joins = join.iter().map(|door| Input::Join(door.clone()));
                 outgoing.extend(joins.flat_map(|input| front.input(input)).collect::<Vec<_>>());
             }
         }

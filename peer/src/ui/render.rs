@@ -17,6 +17,7 @@ pub use self::message::Show;
 use super::{colour::Paint, safe::visible_line, time, width};
 use crate::node::{
     event::{Joined, Notice, Presence, Ready, RegistryState},
+    private::Invitation,
     types::{Conversation, UserName, WallTime},
 };
 
@@ -72,9 +73,9 @@ impl<Z: TimeZone> Renderer<Z> {
         self.paint
     }
 
-    /// What the user calls a conversation.
+    /// What the user is shown as a conversation's name.
     pub fn title(&self, conversation: &Conversation) -> String {
-        visible_line(&conversation.title(&self.me))
+        visible_line(&conversation.label(&self.me))
     }
 
     /// What is told first.
@@ -114,6 +115,9 @@ impl<Z: TimeZone> Renderer<Z> {
         };
         let how = match &joined.conversation {
             Conversation::Direct(_) => "is open",
+            Conversation::Room(room) if joined.created && room.id().is_some() => {
+                "is private: /invite prints what others enter it with"
+            }
             Conversation::Room(_) if joined.created => "is new: you created it",
             Conversation::Room(_) => "joined",
         };
@@ -124,6 +128,15 @@ impl<Z: TimeZone> Renderer<Z> {
             version => format!("; {version} messages are kept here"),
         };
         self.quiet(&[&format!("→ {title} {how}{with}{where_else}{version}")])
+    }
+
+    /// What others enter a private room with, in a line of its own that is never broken.
+    pub fn invitation(&self, conversation: &Conversation, invitation: &Invitation) -> String {
+        let title = self.title(conversation);
+        let head = self.quiet(&[&format!(
+            "whoever types /join and this is in {title}, and can pass it on:"
+        )]);
+        format!("{head}  {}\n", *invitation.text())
     }
 
     /// A conversation was left.

@@ -107,7 +107,7 @@ impl ReplFront {
         let session = &self.text.session;
         let title = session
             .current()
-            .map(|current| visible_line(&current.title(session.me())));
+            .map(|current| visible_line(&current.label(session.me())));
         let title = width::cut(&title.unwrap_or_default(), TITLE_COLUMNS_MAX);
         self.refresh();
         if let Some(prompts) = &self.prompts {

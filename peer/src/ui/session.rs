@@ -6,11 +6,16 @@ mod place;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::command::{self, Command, Spec};
+use super::{
+    command::{self, Command, Spec},
+    secret,
+};
 use crate::{
     driver::request::Request,
     node::{
+        door::Door,
         event::{Line, Notice},
+        private::Invitation,
         types::{Conversation, EntryId, RoomName, UserName},
     },
 };
@@ -229,11 +234,14 @@ impl Session {
     }
 
     /// What follows from asking to be in a room.
-    pub fn join(&mut self, room: RoomName) -> Typed {
-        let conversation = Conversation::Room(room.clone());
+    pub fn join(&mut self, door: Door) -> Typed {
+        let (room, request) = match door {
+            Door::Name(room) => (room.clone(), Request::Join(room)),
+            Door::Invitation(invitation) => (invitation.room(), Request::JoinPrivate(invitation)),
+        };
         self.rooms.insert(room.clone());
-        self.enter(conversation);
-        asks([Request::Join(room)])
+        self.enter(Conversation::Room(room));
+        asks([request])
     }
 
     fn act(&mut self, command: Command) -> Result<Typed, Notice> {
@@ -243,7 +251,12 @@ impl Session {
                 let conversation = self.needs_current()?;
                 asks([self.write(conversation, text)])
             }
-            Command::Join(room) => self.join(room),
+            Command::Join(door) => self.join(door),
+            Command::Create(name) => {
+                let invitation = Invitation::new(&name, secret::fresh()?);
+                self.join(Door::Invitation(invitation))
+            }
+            Command::Invite => asks([Request::Invite(self.needs_current()?)]),
             Command::Msg { user, text } => self.msg(user, text),
             Command::Leave(target) => {
                 let conversation = match target {

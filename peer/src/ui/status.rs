@@ -16,7 +16,7 @@ const UNREAD_SHOWN_MAX: usize = 6;
 pub(super) fn row(session: &Session, registry_lost: bool, columns: usize, paint: Paint) -> String {
     let mut parts = Vec::new();
     if let Some(current) = session.current() {
-        parts.push(visible_line(&current.title(session.me())));
+        parts.push(visible_line(&current.label(session.me())));
         let names = |wanted| {
             let names = session.others().filter(move |(_, standing)| *standing == wanted);
             names.map(|(user, _)| visible_line(user.shown())).collect::<Vec<_>>()
@@ -38,7 +38,7 @@ pub(super) fn row(session: &Session, registry_lost: bool, columns: usize, paint:
     }
     let unread: Vec<_> = session
         .unread()
-        .map(|(conversation, count)| format!("{} {count} unread", visible_line(&conversation.title(session.me()))))
+        .map(|(conversation, count)| format!("{} {count} unread", visible_line(&conversation.label(session.me()))))
         .collect();
     let more = unread.len().saturating_sub(UNREAD_SHOWN_MAX);
     let mut unread = unread[..unread.len() - more].join(", ");

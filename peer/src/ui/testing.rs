@@ -2,6 +2,7 @@
 
 use crate::node::{
     event::Line,
+    private::Invitation,
     types::{Author, Conversation, DeviceId, EntryId, Lamport, RoomName, Seq, UserName, WallTime},
 };
 
@@ -11,6 +12,11 @@ pub(crate) fn user(name: &str) -> UserName {
 
 pub(crate) fn room(name: &str) -> Conversation {
     Conversation::Room(RoomName::new(name).unwrap())
+}
+
+/// A private room of this name.
+pub(crate) fn private(name: &str, secret: u8) -> Invitation {
+    Invitation::new(&RoomName::new(name).unwrap(), [secret; 16].into())
 }
 
 pub(crate) fn author(device: u8) -> Author {

@@ -38,7 +38,7 @@ async fn run_json<D: Future<Output = ()>>(
         }
         text
     };
-    let join = vec![RoomName::new("lobby").unwrap()];
+    let join = vec![Door::read("lobby").unwrap()];
     let front = json::JsonFront::new(user("alice"));
     let pumping = pump(requests, events_out, inputs_out, output, front, join);
     let (ending, text, (), ()) = tokio::join!(pumping, reading, typing, driver(requests_out, events));

@@ -36,8 +36,9 @@ fn site() -> (Site, Peer) {
     (site, bob)
 }
 
-/// What bob serves and says that he holds.
-fn of_bob(fake: &Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
+/// What bob serves and says that he holds, as one learns who joins and leaves.
+fn of_bob(fake: &mut Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
+    fake.join("lobby");
     let mut client = fake.client(bob);
     let version = VersionRequest {
         conversation: Some(room("lobby")),
@@ -46,7 +47,7 @@ fn of_bob(fake: &Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
         conversation: Some(room("lobby")),
         heights: Vec::new(),
     };
-    fake.block_on(async {
+    let held = fake.block_on(async {
         let heights = client.version(version).await.unwrap().into_inner().heights;
         let mut parts = client.history(request).await.unwrap().into_inner();
         let mut history = HistoryResponse::default();
@@ -56,7 +57,9 @@ fn of_bob(fake: &Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
             history.introductions.extend(part.introductions);
         }
         (history, heights)
-    })
+    });
+    fake.leave("lobby");
+    held
 }
 
 /// Alice joins, gets all from bob, and talks with him; nothing that is bad is kept.
@@ -105,8 +108,8 @@ fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
 #[test]
 fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more() {
     let (site, mut bob) = site();
-    let asker = Fake::log_in(&site, "asker");
-    let (history, mut heights) = of_bob(&asker, &bob);
+    let mut asker = Fake::log_in(&site, "asker");
+    let (history, mut heights) = of_bob(&mut asker, &bob);
     heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
     let start = bare(history.entries[..3].to_vec());
     let server = Server::start(Script {
@@ -220,8 +223,8 @@ const HISTORIES: [(&str, Make); 14] = [
 fn a_bad_history_is_left_and_the_rest_comes_from_others() {
     for (what, make) in HISTORIES {
         let (site, mut bob) = site();
-        let asker = Fake::log_in(&site, "asker");
-        let (history, mut heights) = of_bob(&asker, &bob);
+        let mut asker = Fake::log_in(&site, "asker");
+        let (history, mut heights) = of_bob(&mut asker, &bob);
         let HistoryResponse { entries, seals, .. } = history;
         assert_eq!((entries.len(), seals.is_empty()), (ENTRIES, false));
         // More than anybody else, so that it is asked first.
@@ -260,9 +263,9 @@ fn a_bad_history_is_left_and_the_rest_comes_from_others() {
 fn a_history_with_any_byte_altered_is_refused_and_who_served_it_is_told() {
     const ROUNDS: usize = 6;
     let (site, mut bob) = site();
-    let asker = Fake::log_in(&site, "asker");
+    let mut asker = Fake::log_in(&site, "asker");
     for round in 0..ROUNDS {
-        let (mut altered, mut heights) = of_bob(&asker, &bob);
+        let (mut altered, mut heights) = of_bob(&mut asker, &bob);
         heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
         let seal = altered.seals.len() - 1;
         let seal = &mut altered.seals[seal];

@@ -240,3 +240,41 @@ fn devices_that_are_linked_go_on_without_a_registry() {
     assert_eq!(devices.assert_same("#tea"), ["without a registry"]);
     assert_eq!(devices.assert_same("@alice"), ["milk"]);
 }
+
+#[test]
+fn a_private_room_is_followed_with_its_invitation() {
+    let devices = Devices::new();
+    let mut alice = devices.site.peer("alice");
+    let mut second = devices.second();
+    alice.type_line("/join plans --private");
+    let joined = alice.wait("joined", |event| event["event"] == "joined");
+    let title = joined["conversation"].as_str().unwrap().to_owned();
+    follows(&mut second, "joined", &title);
+    let invitation = |peer: &mut Peer| {
+        peer.type_line(&format!("/switch {title}"));
+        peer.type_line("/invite");
+        peer.wait("the invitation", |event| event["event"] == "invitation")["invitation"].clone()
+    };
+    let secret = invitation(&mut alice);
+    assert_eq!(invitation(&mut second), secret);
+    alice.say("from the first");
+    has(&second, &title, "from the first");
+    second.say("from the second");
+    has(&alice, &title, "from the second");
+
+    // Bob is let in by what either has, and it is kept for the next start.
+    second.quit();
+    let mut second = devices.second();
+    assert_eq!(invitation(&mut second), secret);
+    let mut bob = devices.site.peer("bob");
+    bob.type_line(&format!("/join {}", secret.as_str().unwrap()));
+    bob.wait("synced", |event| is(event, "synced", &title) && event["version"] == 2);
+    second.say("after a restart");
+    has(&bob, &title, "after a restart");
+    has(&alice, &title, "after a restart");
+    for peer in [alice, second, bob] {
+        peer.quit();
+    }
+    assert_eq!(devices.assert_same(&title).len(), 3);
+    assert_eq!(devices.site.texts("bob", &title).len(), 3);
+}

@@ -5,13 +5,13 @@ use std::{
     net::TcpStream,
 };
 
-use peerchat_proto::v1::{Frame, HistoryRequest, VersionRequest};
+use peerchat_proto::v1::{Frame, VersionRequest};
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     harness::{DEADLINE, Peer, Site},
-    wire::{Fake, address_of, channel, direct, name_of, room},
+    wire::{Fake, address_of, channel, name_of},
 };
 
 /// What a client of HTTP/2 says first: the preface and empty settings.
@@ -164,39 +164,13 @@ fn a_link_that_says_nothing_is_refused_in_time() {
 }
 
 #[test]
-fn a_direct_conversation_is_read_by_its_two_users_only() {
+fn a_call_about_nothing_is_refused() {
     let site = Site::new();
-    let (mut alice, mut bob) = (site.peer("alice"), site.peer("bob"));
-    alice.type_line("/msg bob between us");
-    bob.hear("between us");
+    let alice = site.peer("alice");
     let fake = Fake::log_in(&site, "mallory");
-    for peer in [&alice, &bob] {
-        let mut client = fake.client(peer);
-        for (conversation, allowed) in [(direct("alice", "bob"), false), (room("lobby"), true)] {
-            let version = VersionRequest {
-                conversation: Some(conversation.clone()),
-            };
-            let history = HistoryRequest {
-                conversation: Some(conversation),
-                heights: Vec::new(),
-            };
-            let version = fake.block_on(client.version(version));
-            let history = fake.block_on(async { client.history(history).await?.into_inner().message().await });
-            if allowed {
-                assert!(version.is_ok() && history.unwrap().is_none());
-            } else {
-                refused(version, Code::PermissionDenied, "mallory");
-                refused(history, Code::PermissionDenied, "mallory");
-            }
-        }
-        refused(
-            fake.block_on(client.version(VersionRequest::default())),
-            Code::InvalidArgument,
-            "conversation",
-        );
-    }
-    bob.type_line("/msg alice and back");
-    alice.hear("and back");
+    let mut client = fake.client(&alice);
+    let nothing = fake.block_on(client.version(VersionRequest::default()));
+    refused(nothing, Code::InvalidArgument, "conversation");
 }
 
 #[test]

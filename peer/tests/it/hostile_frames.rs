@@ -1,7 +1,7 @@
 //! Frames that break a rule, sent by a peer that is logged in, in the room and linked.
 
 use bytes::Bytes;
-use peerchat_proto::v1::{Ack, Frame, Heights, Membership};
+use peerchat_proto::v1::{Ack, Frame, Heights, Knock, Membership};
 
 use crate::{
     attack::{Attack, attack_all, heights, in_room, nobody},
@@ -13,6 +13,7 @@ fn memberships(count: usize, stamp: u64) -> Vec<Frame> {
         room: format!("room{n}"),
         stamp,
         is_in: true,
+        invitation: None,
     };
     vec![Frame {
         memberships: (0..count).map(membership).collect(),
@@ -20,7 +21,7 @@ fn memberships(count: usize, stamp: u64) -> Vec<Frame> {
     }]
 }
 
-const FRAMES: [Attack; 15] = [
+const FRAMES: [Attack; 16] = [
     Attack {
         what: "bytes that are no entry",
         why: "are no entry",
@@ -152,6 +153,16 @@ const FRAMES: [Attack; 15] = [
         what: "a stamp that nothing can follow",
         why: "from 1 to 281474976710656",
         frames: |_, _, _| memberships(1, u64::MAX),
+    },
+    Attack {
+        what: "too many knocks",
+        why: "at most 256",
+        frames: |_, _, _| {
+            vec![Frame {
+                knocks: vec![Knock::default(); 257],
+                ..Frame::default()
+            }]
+        },
     },
 ];
 

@@ -30,6 +30,8 @@ mod network;
 mod partition;
 mod people;
 mod plain;
+mod private;
+mod reading;
 mod refusals;
 mod registry;
 mod rooms;

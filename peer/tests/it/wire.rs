@@ -6,9 +6,9 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use peerchat_identity::{DeviceCertificate, DeviceKey, Trust, connect, tls};
 use peerchat_proto::v1::{
-    Author, Body, Conversation, DirectPair, Entry, Frame, Hello, JoinRoomRequest, LinkRequest, LinkResponse,
-    LogInRequest, Seal, Seen, Text, WatchRequest, body, chat_service_client::ChatServiceClient, conversation,
-    routing_service_client::RoutingServiceClient,
+    Author, Body, Conversation, DirectPair, Entry, Frame, Hello, HistoryRequest, JoinRoomRequest, LeaveRoomRequest,
+    LinkRequest, LinkResponse, LogInRequest, Seal, Seen, Text, VersionRequest, WatchRequest, body,
+    chat_service_client::ChatServiceClient, conversation, routing_service_client::RoutingServiceClient,
 };
 use prost::Message as _;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -251,6 +251,40 @@ impl Fake {
         let mut registry = self.registry.clone();
         self.block_on(registry.join_room(JoinRoomRequest { lease, room }))
             .unwrap();
+    }
+
+    /// Says at the registry that it has left a room.
+    pub fn leave(&mut self, room: &str) {
+        let (lease, room) = (self.lease.clone(), room.into());
+        let mut registry = self.registry.clone();
+        self.block_on(registry.leave_room(LeaveRoomRequest { lease, room }))
+            .unwrap();
+    }
+
+    /// How much a peer says that it holds of a conversation.
+    pub fn ask_version(&self, of: &Peer, conversation: Conversation) -> Result<u64, Status> {
+        let mut client = self.client(of);
+        let request = VersionRequest {
+            conversation: Some(conversation),
+        };
+        Ok(self.block_on(client.version(request))?.into_inner().version)
+    }
+
+    /// How many entries a peer gives of a conversation.
+    pub fn ask_history(&self, of: &Peer, conversation: Conversation) -> Result<usize, Status> {
+        let mut client = self.client(of);
+        let request = HistoryRequest {
+            conversation: Some(conversation),
+            heights: Vec::new(),
+        };
+        self.block_on(async {
+            let mut parts = client.history(request).await?.into_inner();
+            let mut count = 0;
+            while let Some(part) = parts.message().await? {
+                count += part.entries.len();
+            }
+            Ok(count)
+        })
     }
 
     /// A good author of its own.

@@ -47,6 +47,8 @@ impl World {
             if let Conversation::Direct(pair) = conversation {
                 assert!(pair.has(&peer.user), "{} holds {conversation:?}", peer.user);
             }
+            let may_hold = !self.is_private(conversation) || self.is_invited(who);
+            assert!(may_hold, "{} knows of {conversation:?}", peer.user);
         }
         for ((conversation, author), seq) in &peer.stored {
             let held = core
@@ -113,7 +115,10 @@ impl World {
         let all: Vec<Who> = (0..self.peers.len()).collect();
         let two = self.devices_of(|user| *user == alice || *user == bob);
         let direct = Conversation::direct(&alice, &bob);
-        for (conversation, members) in [(Conversation::Room(World::room()), all.clone()), (direct, two)] {
+        let private = self.private.as_ref().map(|private| Conversation::Room(private.room()));
+        let invited: Vec<Who> = all.iter().copied().filter(|who| self.is_invited(*who)).collect();
+        let all_of = [(Conversation::Room(World::room()), all.clone()), (direct, two)].into_iter();
+        for (conversation, members) in all_of.chain(private.map(|private| (private, invited))) {
             let ids = self.check_equal(&conversation, &members);
             let lost = held.get(&conversation).map_or(0, |held| held.difference(&ids).count());
             assert_eq!(lost, 0, "{lost} entries of {conversation:?} are lost");

@@ -16,7 +16,7 @@ use peerchat::{
         Identity, Input, Millis, Now,
         event::{Event, Joined},
         memberships::Memberships,
-        types::{Author, Conversation, DeviceId, EntryId, Seq, UserName, WallTime},
+        types::{Author, Conversation, DeviceId, EntryId, Reader, Seq, UserName, WallTime},
     },
     seal::{self, SharedNotary},
 };
@@ -88,6 +88,14 @@ impl SimPeer {
         }
     }
 
+    /// Who it is when it calls others.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            user: self.user.clone(),
+            device: self.device,
+        }
+    }
+
     /// The number of the life that it lives.
     pub fn life(&self) -> Option<u64> {
         self.core.is_some().then_some(self.lives)
@@ -151,6 +159,16 @@ impl World {
         self.register(who);
         if !self.peers[who].memberships.is_in(&Self::room()) {
             self.input(who, life, Input::Join(Self::room()));
+        }
+        // A lost disk, or one that was full, keeps no invitation. A second device has it from the first one.
+        if let Some(invitation) = self
+            .private
+            .clone()
+            .filter(|_| self.is_invited(who) && !self.is_second(who))
+            && let Some(core) = &self.peers[who].core
+            && core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+        {
+            self.input(who, life, Input::JoinPrivate(invitation));
         }
     }
 

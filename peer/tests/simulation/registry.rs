@@ -93,8 +93,12 @@ impl World {
         }
         match ask {
             Ask::Join(room) => {
+                let outsider = self.outsider();
                 let members = self.registry.rooms.entry(room.clone()).or_default();
                 let created = members.is_empty();
+                if room.is_unlisted() {
+                    members.insert(outsider);
+                }
                 let others: Vec<_> = members.iter().copied().filter(|other| *other != who).collect();
                 members.insert(who);
                 let members = others

@@ -15,7 +15,7 @@ use peerchat::{
         types::Conversation,
         window::PullFailure,
     },
-    seal::{self, Part, Reader},
+    seal::{self, HistoryReader, Part},
 };
 
 use crate::{
@@ -56,7 +56,7 @@ pub struct Serving {
     conversation: Conversation,
     serving: Option<serve::Serving>,
     /// The reader's end of it.
-    judge: Reader,
+    judge: HistoryReader,
 }
 
 impl World {
@@ -75,6 +75,12 @@ impl World {
         }
     }
 
+    /// Whoever does not have the invitation is not told that there is such a room.
+    fn check_told(&self, other: Who, conversation: &Conversation) {
+        let may_hear = !self.is_private(conversation) || self.is_invited(other);
+        assert!(may_hear, "{} hears of {conversation:?}", self.peers[other].user);
+    }
+
     pub fn order(&mut self, who: Who, order: Order) {
         let life = self.peers[who].lives;
         let delay = self.delay();
@@ -90,12 +96,17 @@ impl World {
             }
             Order::AskVersion(device, address, conversation) => {
                 let other = SimPeer::who(&address);
+                self.check_told(other, &conversation);
                 let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
                     let core = self.peers[other].core.as_ref().unwrap();
-                    let heights = core
-                        .serve_version(&self.peers[who].user, &self.peers[who].device, &conversation)
-                        .unwrap();
-                    Input::VersionAnswer(device, conversation, heights)
+                    match core.serve_version(&self.peers[who].reader(), &conversation) {
+                        Ok(heights) => Input::VersionAnswer(device, conversation, heights),
+                        // The member has not heard of the newcomer yet.
+                        Err(_) => {
+                            self.totals.refused += 1;
+                            Input::VersionFailed(device, conversation)
+                        }
+                    }
                 } else {
                     Input::VersionFailed(device, conversation)
                 };
@@ -117,19 +128,21 @@ impl World {
             } => {
                 self.totals.pulls += 1;
                 let server = SimPeer::who(&address);
+                self.check_told(server, &conversation);
                 if !self.connected(who, server) {
                     return self.end_pull(who, life, pull, false);
                 }
                 let core = self.peers[server].core.as_ref().unwrap();
                 let reader = &self.peers[who];
-                let history = core
-                    .serve_history(&reader.user, &reader.device, &conversation, &heights)
-                    .unwrap();
+                let Ok(history) = core.serve_history(&reader.reader(), &conversation, &heights) else {
+                    self.totals.refused += 1;
+                    return self.end_pull(who, life, pull, false);
+                };
                 let me = Identity {
                     user: reader.user.clone(),
                     device: reader.device,
                 };
-                let judge = Reader::new(reader.notary.clone(), &me, conversation.clone(), heights);
+                let judge = HistoryReader::new(reader.notary.clone(), &me, conversation.clone(), heights);
                 let server_life = self.peers[server].lives;
                 let serving = Serving {
                     reader: who,
@@ -270,6 +283,20 @@ impl World {
             promise(&mut self.peers[who].stored, ack.stored);
             promise(&mut self.peers[who].durable, ack.durable);
         }
+        if let Some(end) = self.wire.ends.get(&(who, link)) {
+            match &what {
+                Outgoing::Entry(entry) => self.check_told(end.other, &entry.conversation),
+                Outgoing::Seal(conversation, _) => self.check_told(end.other, conversation),
+                Outgoing::Ack(ack) => self.check_told(end.other, &ack.conversation),
+                Outgoing::Heights(news) => self.check_told(end.other, &news.conversation),
+                Outgoing::Knock(_) => self.totals.knocks += 1,
+                Outgoing::Memberships(news) => {
+                    for told in news {
+                        self.check_told(end.other, &Conversation::Room(told.room.clone()));
+                    }
+                }
+            }
+        }
         let now = self.now;
         let fills = !peace && self.rng.u8(..200) == 0;
         let end = self.wire.ends.get_mut(&(who, link))?;
@@ -291,7 +318,10 @@ impl World {
             return Some(Input::LinkFull(link));
         }
         let is_entry = matches!(what, Outgoing::Entry(_));
-        let is_state = matches!(what, Outgoing::Heights(_) | Outgoing::Memberships(_));
+        let is_state = matches!(
+            what,
+            Outgoing::Heights(_) | Outgoing::Knock(_) | Outgoing::Memberships(_)
+        );
         // A stream neither loses nor swaps nor doubles; a peer must not depend on it all the same, but for what says how things are.
         let chance = if peace || is_state { 99 } else { self.rng.u8(..100) };
         if chance == 0 {
@@ -313,6 +343,10 @@ impl World {
             },
             Outgoing::Heights(news) => Frame {
                 heights: vec![news.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Knock(knock) => Frame {
+                knocks: vec![*knock],
                 ..Frame::default()
             },
             Outgoing::Memberships(news) => Frame {

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use peerchat::node::types::{Conversation, RoomName, UserName};
+use peerchat::node::{
+    private::Invitation,
+    types::{Conversation, RoomName, UserName},
+};
 
 use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
 
@@ -81,6 +84,8 @@ pub struct Totals {
     pub pulls: u64,
     pub failed_pulls: u64,
     pub wiped: u64,
+    pub refused: u64,
+    pub knocks: u64,
     pub second_devices: u64,
     pub followed: u64,
 }
@@ -101,6 +106,8 @@ impl Totals {
             pulls: self.pulls + other.pulls,
             failed_pulls: self.failed_pulls + other.failed_pulls,
             wiped: self.wiped + other.wiped,
+            refused: self.refused + other.refused,
+            knocks: self.knocks + other.knocks,
             second_devices: self.second_devices + other.second_devices,
             followed: self.followed + other.followed,
         }
@@ -124,6 +131,8 @@ impl Totals {
             pulls,
             failed_pulls,
             wiped,
+            refused,
+            knocks,
             second_devices,
             followed,
             ..
@@ -144,6 +153,8 @@ impl Totals {
             pulls,
             failed_pulls,
             wiped,
+            refused,
+            knocks,
             second_devices,
             followed,
         ];
@@ -162,6 +173,11 @@ pub struct World {
     pub wire: Wire,
     pub registry: SimRegistry,
     pub totals: Totals,
+    /// How many users there are. The first device of each comes before all second ones.
+    users: usize,
+    /// The invitation to a private room that all but the last user have, in some worlds; second devices have it from the first ones.
+    /// Whoever runs the registry puts the last user in.
+    pub private: Option<Invitation>,
     /// Nothing goes wrong any more.
     pub peace: bool,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -190,11 +206,17 @@ impl World {
                 second_devices,
                 ..Totals::default()
             },
+            users,
+            private: None,
             peace: false,
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),
             next: 0,
         };
+        if world.rng.bool() {
+            let plans = RoomName::new("plans").unwrap();
+            world.private = Some(Invitation::new(&plans, [7; 16].into()));
+        }
         for who in 0..world.peers.len() {
             // Some join late.
             let at = if world.rng.bool() {
@@ -212,6 +234,36 @@ impl World {
     /// The room that everybody is in.
     pub fn room() -> RoomName {
         RoomName::new("lobby").unwrap()
+    }
+
+    /// Whether somebody has the invitation to the private room: all but the last user and his devices.
+    pub fn is_invited(&self, who: Who) -> bool {
+        self.private.is_some() && self.peers[who].user != self.peers[self.outsider()].user
+    }
+
+    /// The last user's first device.
+    pub fn outsider(&self) -> Who {
+        self.users - 1
+    }
+
+    /// Whether a device is its user's second one.
+    pub fn is_second(&self, who: Who) -> bool {
+        who >= self.users
+    }
+
+    /// Whether a conversation is the private room.
+    pub fn is_private(&self, conversation: &Conversation) -> bool {
+        let private = self.private.as_ref().map(Invitation::room);
+        private.is_some_and(|room| *conversation == Conversation::Room(room))
+    }
+
+    /// A room that somebody is in.
+    pub fn any_room(&mut self, who: Who) -> Conversation {
+        let private = self.private.as_ref().filter(|_| self.is_invited(who));
+        match private.map(Invitation::room) {
+            Some(room) if self.rng.u8(..3) == 0 => Conversation::Room(room),
+            _ => Conversation::Room(Self::room()),
+        }
     }
 
     /// A room into which people come and from which they go.
@@ -286,7 +338,7 @@ impl World {
         let two = self.two();
         let (room, other_room) = (Conversation::Room(Self::room()), Conversation::Room(Self::other_room()));
         let input = match self.rng.u8(..20) {
-            0..12 => Input::Write(room, text),
+            0..12 => Input::Write(self.any_room(who), text),
             12 => Input::Join(Self::room()),
             13 => Input::Join(Self::other_room()),
             14 => Input::Leave(other_room),

@@ -160,14 +160,15 @@ impl Routes {
     }
 
     /// Tells at most `page` rooms, and no more than [`limits::PAGE_MAX`], in the order of their names from the first one after
-    /// `after`.
+    /// `after`. Unlisted ones are left out: whoever is to find one knows what it is called here.
     ///
     /// Refuses with [`Refusal::UnknownLease`].
     pub fn list_rooms(&mut self, token: LeaseToken, after: Option<&RoomName>, page: usize, now: Millis) -> Step<Page> {
         self.step(now, |routes, _| {
             routes.holder(token)?;
             let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let mut rest = routes.rooms.range::<RoomName, _>((start, Bound::Unbounded));
+            let rest = routes.rooms.range::<RoomName, _>((start, Bound::Unbounded));
+            let mut rest = rest.filter(|(name, _)| !name.is_unlisted());
             let page = rest.by_ref().take(page.min(limits::PAGE_MAX));
             let rooms = page.map(|(name, members)| (name.clone(), members.len())).collect();
             let more = rest.next().is_some();

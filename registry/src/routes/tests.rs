@@ -1,5 +1,7 @@
 //! One case per rule of the table.
 
+mod lists;
+
 use super::*;
 use crate::address::Address;
 
@@ -338,26 +340,6 @@ fn offline_is_told_from_never_heard_of() {
     ok(routes.log_out(token(2), T0));
     let found = ok(routes.find(token(1), &user("BOB"), T0));
     assert_eq!((found.user.shown(), found.peers.len()), ("bob", 0));
-}
-
-#[test]
-fn pages_of_rooms_follow_one_another() {
-    let mut routes = Routes::new();
-    ok(routes.log_in(peer("alice", 1, 1), token(1), T0));
-    for name in ["c", "a", "e", "b", "d"] {
-        ok(routes.join_room(token(1), &room(name), T0));
-    }
-    let mut names = Vec::new();
-    let mut after = None;
-    loop {
-        let page = ok(routes.list_rooms(token(1), after.as_ref(), 2, T0));
-        names.extend(page.rooms.iter().map(|(name, members)| format!("{name}{members}")));
-        after = page.rooms.last().map(|(name, _)| name.clone());
-        if !page.more {
-            break;
-        }
-    }
-    assert_eq!(names, ["a1", "b1", "c1", "d1", "e1"]);
 }
 
 #[test]

@@ -230,7 +230,7 @@ pub enum Refusal {
     #[error("no user {0} is known here; mind the spelling, or wait until {0} logs in for the first time")]
     UnknownUser(UserName),
     /// The caller leaves a room in which it is not.
-    #[error("you are not in room #{0}; nothing to leave")]
+    #[error("you are not in room #{}; nothing to leave", .0.label())]
     NotInRoom(RoomName),
     /// [`limits::LEASES_MAX`] is reached.
     #[error(
@@ -252,7 +252,8 @@ pub enum Refusal {
     RoomsPerLease,
     /// [`limits::MEMBERS_PER_ROOM_MAX`] is reached.
     #[error(
-        "room #{0} is full with {max} members; join another one, or try again later",
+        "room #{room} is full with {max} members; join another one, or try again later",
+        room = .0.label(),
         max = limits::MEMBERS_PER_ROOM_MAX
     )]
     RoomFull(RoomName),

@@ -43,10 +43,10 @@ pub(super) fn user_names(names: &[String]) -> Result<Vec<UserName>, Status> {
 }
 
 pub(super) fn room_name(name: &str) -> Result<RoomName, Status> {
-    RoomName::new(name).map_err(|error| name_status("room", &error))
+    RoomName::at_registry(name).map_err(|error| name_status("room", &error))
 }
 
-fn name_status(what: &str, error: &NameError) -> Status {
+pub(super) fn name_status(what: &str, error: &NameError) -> Status {
     Status::invalid_argument(format!("name of a {what}: {error}"))
 }
 

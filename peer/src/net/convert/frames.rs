@@ -1,15 +1,18 @@
 //! Frames of a link.
 
+use bytes::Bytes;
 use peerchat_proto::v1 as wire;
+use zeroize::Zeroizing;
 
 use super::{
-    author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
+    array, author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
     heights_from_wire, heights_to_wire, invalid, name_error, seals::live_seal_from_wire,
 };
 use crate::node::{
-    limits::{CONVERSATIONS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
-    link::{Ack, ByeReason, Frame, HeightsNews},
-    memberships::Membership,
+    limits::{CONVERSATIONS_MAX, KNOCKS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
+    link::{Ack, ByeReason, Frame, HeightsNews, Knock},
+    memberships::{Membership, MembershipNews},
+    private::Invitation,
     types::{EntryError, RoomName, Seq},
 };
 
@@ -23,6 +26,7 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         ("acks", frame.acks.len(), CONVERSATIONS_MAX),
         ("heights", frame.heights.len(), CONVERSATIONS_MAX),
         ("memberships", frame.memberships.len(), MEMBERSHIPS_MAX),
+        ("knocks", frame.knocks.len(), KNOCKS_MAX),
     ] {
         if found > most {
             return Err(invalid(what, &format!("at most {most}"), found));
@@ -37,6 +41,7 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
         wire::ByeReason::Unspecified => ByeReason::Unspecified,
     });
     Ok(Frame {
+        knocks: frame.knocks.iter().map(knock_from_wire).collect::<Result<_, _>>()?,
         entries: entries_from_wire(frame.entries)?,
         seals: frame
             .seals
@@ -77,6 +82,20 @@ pub(crate) fn bye_to_wire(reason: ByeReason, message: String) -> wire::Frame {
     }
 }
 
+pub(crate) fn knock_to_wire(knock: &Knock) -> wire::Knock {
+    wire::Knock {
+        proof: Bytes::copy_from_slice(&knock.proof),
+        reply_wanted: knock.reply_wanted,
+    }
+}
+
+fn knock_from_wire(knock: &wire::Knock) -> Result<Knock, EntryError> {
+    Ok(Knock {
+        proof: array("proof", &knock.proof)?,
+        reply_wanted: knock.reply_wanted,
+    })
+}
+
 pub(crate) fn ack_to_wire(ack: &Ack) -> wire::Ack {
     wire::Ack {
         conversation: Some(conversation_to_wire(&ack.conversation)),
@@ -113,19 +132,38 @@ fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError
     })
 }
 
-pub(crate) fn membership_to_wire((room, known): &(RoomName, Membership)) -> wire::Membership {
+pub(crate) fn membership_to_wire(news: &MembershipNews) -> wire::Membership {
     wire::Membership {
-        room: room.as_str().to_owned(),
-        stamp: known.stamp,
-        is_in: known.is_in,
+        room: news.room.as_str().to_owned(),
+        stamp: news.membership.stamp,
+        is_in: news.membership.is_in,
+        invitation: news.invitation.as_ref().map(|invitation| invitation.text().to_string()),
     }
 }
 
-fn membership_from_wire(said: wire::Membership) -> Result<(RoomName, Membership), EntryError> {
-    let wire::Membership { room, stamp, is_in } = said;
-    let room = RoomName::new(&room).map_err(|error| name_error("membership", error))?;
+fn membership_from_wire(said: wire::Membership) -> Result<MembershipNews, EntryError> {
+    let wire::Membership {
+        room,
+        stamp,
+        is_in,
+        invitation,
+    } = said;
+    let invitation = invitation.map(Zeroizing::new);
+    let room = RoomName::parse(&room).map_err(|error| name_error("membership", error))?;
     if !(1..=STAMP_MAX).contains(&stamp) {
         return Err(invalid("membership's stamp", &format!("from 1 to {STAMP_MAX}"), stamp));
     }
-    Ok((room, Membership { stamp, is_in }))
+    let invitation = match invitation {
+        None => None,
+        Some(text) => match Invitation::read(&text) {
+            Ok(invitation) if invitation.room() == room => Some(invitation),
+            // What was sent is not repeated: it may be a secret.
+            _ => return Err(invalid("membership's invitation", "the one to its room", "another one")),
+        },
+    };
+    Ok(MembershipNews {
+        room,
+        membership: Membership { stamp, is_in },
+        invitation,
+    })
 }

@@ -186,7 +186,7 @@ pub(super) fn told(net: &Net, change: wire::WatchResponse) -> Option<Input> {
         Change::Room(room) => {
             let liveness = liveness(room.liveness())?;
             Some(Input::RoomChanged(
-                RoomName::new(&room.room).ok()?,
+                RoomName::at_registry(&room.room).ok()?,
                 peer_from_wire(room.peer?).ok()?,
                 liveness,
             ))

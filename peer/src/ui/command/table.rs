@@ -1,8 +1,8 @@
 //! The table of commands.
 
 use super::{
-    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, only_user, read_msg,
-    read_untrust, room, shortened, target,
+    Command, Completes, HISTORY_DEFAULT, HISTORY_MAX, Spec, checked_text, find, notice, one_word, only_user, read_join,
+    read_msg, read_untrust, shortened, target,
 };
 use crate::{
     driver::request::{AccountAsk, Secret},
@@ -10,17 +10,20 @@ use crate::{
 };
 
 /// Every command, in the order of `/help`.
-pub static COMMANDS: [Spec; 19] = [
+pub static COMMANDS: [Spec; 20] = [
     Spec {
         name: "join",
-        arguments: "ROOM",
+        arguments: "ROOM [--private]",
         about: "enter a room; it is created if nobody is there",
-        examples: &[("/join lobby", "enter #lobby")],
+        examples: &[
+            ("/join lobby", "enter #lobby"),
+            (
+                "/join plans --private",
+                "make a room that only those enter who type /join and what /invite prints there",
+            ),
+        ],
         completes: Completes::Room,
-        read: |spec, rest| match one_word(rest) {
-            Some(name) => room(name.strip_prefix('#').unwrap_or(name)).map(Command::Join),
-            None => Err(spec.misused()),
-        },
+        read: read_join,
     },
     Spec {
         name: "msg",
@@ -58,6 +61,14 @@ pub static COMMANDS: [Spec; 19] = [
             Some(name) => target(name).map(Command::Switch),
             None => Err(spec.misused()),
         },
+    },
+    Spec {
+        name: "invite",
+        arguments: "",
+        about: "print what others enter this private room with; it is a secret",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Invite),
     },
     Spec {
         name: "list",

@@ -28,6 +28,7 @@ fn lines_and_what_they_say() {
         room: room(name),
         user: user(name),
     };
+    let private = |called| Switch(Target::Private(Called::read(called).unwrap().unwrap()));
     let cases = [
         ("", Nothing),
         (" \t ", Nothing),
@@ -36,9 +37,12 @@ fn lines_and_what_they_say() {
         ("//join", text("/join")),
         ("///", text("//")),
         ("two\nlines", text("two\nlines")),
-        ("/join lobby", Join(room("lobby"))),
-        ("/JOIN #Lobby ", Join(room("lobby"))),
-        ("/join 大厅", Join(room("大厅"))),
+        ("/join lobby", Join(Door::Name(room("lobby")))),
+        ("/JOIN #Lobby ", Join(Door::Name(room("lobby")))),
+        ("/join 大厅", Join(Door::Name(room("大厅")))),
+        ("/join plans --private", Create(room("plans"))),
+        ("/join --private #Plans", Create(room("plans"))),
+        ("/invite", Invite),
         ("/msg bob", msg(None)),
         ("/msg @bob", msg(None)),
         (
@@ -52,6 +56,8 @@ fn lines_and_what_they_say() {
         ("/leave #dev", Leave(Some(Target::Room(room("dev"))))),
         ("/switch @bob", Switch(Target::User(user("bob")))),
         ("/switch dev", Switch(either("dev"))),
+        ("/switch #plans:x7k2…", private("plans:x7k2")),
+        ("/switch plans:X7K2A", private("plans:x7k2a")),
         ("/list", List),
         ("/who", Who),
         ("/history", History(50)),
@@ -119,7 +125,7 @@ fn an_unknown_command_is_answered_with_the_nearest() {
     let message = |line| read(line).unwrap_err().message;
     assert_eq!(
         message("/jion x"),
-        "there is no command /jion; did you mean /join ROOM?"
+        "there is no command /jion; did you mean /join ROOM [--private]?"
     );
     assert_eq!(
         message("/exit"),
@@ -130,6 +136,28 @@ fn an_unknown_command_is_answered_with_the_nearest() {
         "there is no command /swich; did you mean /switch CONVERSATION?"
     );
     assert!(message(&format!("/{}", "x".repeat(100_000))).len() < 400);
+}
+
+#[test]
+fn an_invitation_is_a_way_in_and_is_never_repeated() {
+    let invitation = Invitation::new(&room("plans"), crate::node::private::Secret::default());
+    let text = invitation.text();
+    let joined = read(&format!("/join {}", *text));
+    assert_eq!(joined, Ok(Command::Join(Door::Invitation(invitation))));
+    let secret = &text[text.len() - 32..];
+    for line in [
+        format!("/join {}a", *text),
+        format!("/join #{}", *text),
+        format!("/join {} --private", *text),
+        format!("/switch {}", *text),
+        format!("/msg {}", *text),
+        format!("/{}", *text),
+        format!("/leave {} x", *text),
+    ] {
+        let message = read(&line).unwrap_err().message;
+        assert!(!message.contains(&secret[..8]), "{message}");
+        assert!(!shortened(&line).contains(&secret[..8]));
+    }
 }
 
 #[test]

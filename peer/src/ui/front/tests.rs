@@ -5,6 +5,7 @@ use chrono::FixedOffset;
 use super::*;
 use crate::{
     node::{
+        door::Door,
         event::{Code, Delivered, Notice, Ready},
         types::{EntryId, RoomName},
     },
@@ -256,7 +257,7 @@ fn the_row_above_the_prompt_tells_what_changes() {
 fn a_room_of_the_command_line_is_current_at_once() {
     let mut f = front();
     let lobby = RoomName::new("x").unwrap();
-    assert_eq!(f.input(Input::Join(lobby.clone())), [Request::Join(lobby)]);
+    assert_eq!(f.input(Input::Join(Door::Name(lobby.clone()))), [Request::Join(lobby)]);
     assert!(f.session.is_current(&room("x")));
     let joined = Event::Joined(Joined {
         conversation: room("x"),
@@ -273,7 +274,7 @@ fn a_room_of_the_command_line_is_current_at_once() {
 /// How a peer ends in order after these lines, from a person or from a pipe.
 fn ending(is_typed: bool, lines: &[&str], events: Vec<Event>) -> Ending {
     let mut front = TextFront::plain(user("alice"), is_typed, false);
-    front.input(Input::Join(RoomName::new("lobby").unwrap()));
+    front.input(Input::Join(Door::read("lobby").unwrap()));
     for line in lines {
         front.input(Input::Line((*line).into()));
     }

@@ -50,6 +50,10 @@ pub(super) enum Object<'e> {
         conversation: String,
         by_other_device: bool,
     },
+    Invitation {
+        conversation: String,
+        invitation: String,
+    },
     Synced {
         conversation: String,
         version: u64,
@@ -179,6 +183,7 @@ pub(super) struct Device<'e> {
 pub(super) struct Own {
     pub(super) conversation: String,
     pub(super) version: u64,
+    pub(super) private: bool,
 }
 
 #[derive(Debug, Serialize)]

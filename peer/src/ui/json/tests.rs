@@ -3,11 +3,12 @@
 use super::*;
 use crate::{
     node::{
+        door::Door,
         event::Code,
         people::{Comparison, News, Trust, compare::Compared},
         types::{EntryId, Heights, RoomName, Seq},
     },
-    ui::testing::{author, line, room, user},
+    ui::testing::{author, line, private, room, user},
 };
 
 fn front() -> JsonFront {
@@ -202,7 +203,7 @@ fn every_other_event() {
                 own: vec![(direct(), 2)],
                 rooms: Some(vec![(RoomName::new("dev").unwrap(), 4)]),
             },
-            r##"{"event":"list","own":[{"conversation":"@bob","version":2}],"rooms":[{"conversation":"#dev","members":4}]}"##,
+            r##"{"event":"list","own":[{"conversation":"@bob","version":2,"private":false}],"rooms":[{"conversation":"#dev","members":4}]}"##,
         ),
         (
             Event::Registry(RegistryState::Lost { reason: "gone".into() }),
@@ -214,6 +215,13 @@ fn every_other_event() {
                 message: "there is no eve".into(),
             }),
             r#"{"event":"error","code":"no_such_user","message":"there is no eve"}"#,
+        ),
+        (
+            Event::Invitation {
+                conversation: Conversation::Room(private("plans", 0).room()),
+                invitation: private("plans", 0),
+            },
+            r##"{"event":"invitation","conversation":"#plans:f7fmagcc3ykv2eslgdrcjhrjxq","invitation":"invite:plans:aaaaaaaaaaaaaaaaaaaaaaaaaaqnx4bq"}"##,
         ),
         (
             Event::People(News::NewDevice {
@@ -267,7 +275,7 @@ fn mistakes_of_a_script_are_errors_and_the_end_quits() {
     assert!(taken(&mut front).starts_with(r#"{"event":"error","code":"no_conversation","message":"#));
     assert!(front.input(Input::Line("/jion".into())).is_empty());
     assert!(taken(&mut front).starts_with(r#"{"event":"error","code":"no_such_command","#));
-    front.input(Input::Join(RoomName::new("lobby").unwrap()));
+    front.input(Input::Join(Door::read("lobby").unwrap()));
     front.input(Input::Line("/switch lobby".into()));
     assert_eq!(
         taken(&mut front),

@@ -80,12 +80,14 @@ impl<Z: TimeZone> Renderer<Z> {
             out += &self.quiet(&["  none yet: /join ROOM or /msg USER"]);
         }
         out += &table(own.iter().map(|(conversation, version)| {
-            let current = if Some(conversation) == current { "current" } else { "" };
+            let current = (Some(conversation) == current).then_some("current");
+            let private = matches!(conversation, Conversation::Room(room) if room.id().is_some()).then_some("private");
+            let marks: Vec<_> = private.into_iter().chain(current).collect();
             let version = counted(*version, "message");
             [
                 (self.title(conversation), None),
                 (version, None),
-                (current.to_owned(), None),
+                (marks.join(", "), None),
             ]
         }));
         let Some(rooms) = rooms else {

@@ -10,7 +10,7 @@ use crate::{
         people::{Comparison, News, Trust, compare::Compared},
         types::{Author, DeviceId, Heights, Seq, WallTime},
     },
-    ui::testing::{author, line, room, user},
+    ui::testing::{author, line, private, room, user},
 };
 
 fn renderer(colours: bool, width: Option<usize>) -> Renderer<FixedOffset> {
@@ -141,6 +141,23 @@ fn answers() {
         r.list(&[(room("lobby"), 12)], Some(&rooms), Some(&room("lobby"))),
         "── your conversations ──\n  #lobby  12 messages  current\n── rooms ──\n  #dev  1 member\n"
     );
+}
+
+#[test]
+fn a_private_room_is_marked_and_its_id_is_shortened() {
+    let r = renderer(false, Some(40));
+    let plans = private("plans", 7);
+    let conversation = Conversation::Room(plans.room());
+    let label = plans.room().label();
+    assert_eq!(
+        r.list(&[(conversation.clone(), 1)], Some(&[]), Some(&conversation)),
+        format!(
+            "── your conversations ──\n  #{label}  1 message  private, current\n── rooms ──\n  none yet: /join ROOM creates one\n"
+        )
+    );
+    // It can be copied from its line, however narrow the screen is.
+    let shown = r.invitation(&conversation, &plans);
+    assert!(shown.ends_with(&format!("\n  {}\n", *plans.text())), "{shown}");
 }
 
 #[test]

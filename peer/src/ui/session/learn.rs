@@ -78,6 +78,7 @@ impl Session {
             }
             Event::People(_)
             | Event::Version { .. }
+            | Event::Invitation { .. }
             | Event::Progress { .. }
             | Event::Synced { .. }
             | Event::Registry(_)

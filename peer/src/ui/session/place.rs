@@ -3,8 +3,9 @@
 use super::{Session, Show, Typed};
 use crate::{
     node::{
+        door::Called,
         event::{Code, Notice},
-        types::Conversation,
+        types::{Conversation, RoomName},
     },
     ui::command::{self, Target},
 };
@@ -20,7 +21,7 @@ impl Session {
                     notice.message += "; what is typed next goes nowhere until a conversation is chosen";
                 }
             } else if let Some(current) = &self.current {
-                notice.message += &format!("; {} stays current", current.title(&self.me));
+                notice.message += &format!("; {} stays current", current.label(&self.me));
             }
         }
         Typed {
@@ -34,7 +35,7 @@ impl Session {
         let was_current = self.is_current(conversation);
         self.forget(conversation);
         if was_current {
-            self.failed = Some(format!("{} was not entered", conversation.title(&self.me)));
+            self.failed = Some(format!("{} was not entered", conversation.label(&self.me)));
         }
     }
 
@@ -57,6 +58,7 @@ impl Session {
         self.meant(&target, is_there)?.ok_or_else(|| {
             not_in(match &target {
                 Target::Room(room) => format!("you are not in #{room}; /join {room} takes you there"),
+                Target::Private(called) => format!("you are not in {called}; /join and an invitation takes you there"),
                 Target::User(user) => format!("you have no open conversation with {user}; /msg {user} opens one"),
                 Target::Either { room, user } => format!(
                     "you are not in #{room} and have not opened @{user}; /join {room} or /msg {user} takes you there"
@@ -71,19 +73,45 @@ impl Session {
             .ok_or_else(|| {
                 not_in(match &target {
                     Target::Room(room) => format!("you are not in #{room}"),
+                    Target::Private(called) => format!("you are not in {called}"),
                     Target::User(user) => format!("you are not in @{user}"),
                     Target::Either { room, user } => format!("you are neither in #{room} nor in @{user}"),
                 })
             })
     }
 
+    /// A room is meant by its name; a private one only where no other room has it.
+    fn room_meant(&self, room: &RoomName) -> Result<Option<Conversation>, Notice> {
+        let open = Some(Conversation::Room(room.clone())).filter(|conversation| self.is_in(conversation));
+        match open {
+            Some(open) => Ok(Some(open)),
+            None => self.private_meant(&Called::by(room)),
+        }
+    }
+
+    fn private_meant(&self, called: &Called) -> Result<Option<Conversation>, Notice> {
+        let is_it = |one: &&Conversation| matches!(one, Conversation::Room(room) if called.is(room));
+        match self.open().filter(is_it).collect::<Vec<_>>()[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            ref some => {
+                let names: Vec<_> = some.iter().map(|one| one.label(&self.me)).collect();
+                Err(Notice {
+                    code: Code::Usage,
+                    message: format!("several are called {called}…; say which one: {}", names.join(" ")),
+                })
+            }
+        }
+    }
+
     fn meant(&self, target: &Target, is_there: impl Fn(&Conversation) -> bool) -> Result<Option<Conversation>, Notice> {
         Ok(match target {
-            Target::Room(room) => Some(Conversation::Room(room.clone())).filter(is_there),
+            Target::Room(room) => self.room_meant(room)?,
+            Target::Private(called) => self.private_meant(called)?,
             Target::User(user) => Some(Conversation::direct(&self.me, user)).filter(is_there),
             Target::Either { room, user } => {
                 let direct = Some(Conversation::direct(&self.me, user)).filter(&is_there);
-                let as_room = Some(Conversation::Room(room.clone())).filter(&is_there);
+                let as_room = self.room_meant(room)?;
                 if direct.is_some() && as_room.is_some() {
                     return Err(Notice {
                         code: Code::Usage,

@@ -1,5 +1,7 @@
 //! What a user interface remembers.
 
+mod private;
+
 use super::*;
 use crate::{
     node::event::{Code, Delivered, Event, Joined, Presence, Ready, Replay, ReplayReason},
