@@ -183,17 +183,9 @@ impl Node {
         }
         if complete && !pull.partial {
             // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
-            // hold: it has lost it since, with its disk, or its process never had it.
+            // hold. That is no proof against it: its disk may have lost the cause, with a process of which nothing is known here yet.
             let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            let dropped = talk.replica.drop_held(left_over);
-            let session = self.peers.get(&pull.from).and_then(|peer| peer.session);
-            let absurd = dropped
-                .iter()
-                .find(|held| session.is_some_and(|(_, since)| held.since >= since));
-            if let Some(held) = absurd {
-                let why = format!("entry {:?} names entries that its sender does not hold", held.entry);
-                self.misbehaved(pull.from, &why);
-            }
+            talk.replica.drop_held(left_over);
         }
         let from = self.peers.get(&pull.from).map(|peer| peer.user.clone());
         let talk = self.talk(conversation);
