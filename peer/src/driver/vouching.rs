@@ -176,17 +176,17 @@ pub struct Judging {
 impl Judging {
     /// Judges. Takes 0.1 ms for each.
     pub fn run(self) -> Vec<Input> {
-        let mut judged: BTreeMap<Conversation, (Vec<Seal>, Vec<(Seal, DeviceId)>)> = BTreeMap::new();
-        for (conversation, (seal, from)) in self.seals {
-            let is_good = seal::is_good(self.notary.as_ref(), &conversation, &seal);
-            let (good, bad) = judged.entry(conversation).or_default();
-            match is_good {
-                true => good.push(seal),
-                false => bad.push((seal, from)),
-            }
+        let mut by_conversation: BTreeMap<Conversation, Vec<(Seal, DeviceId)>> = BTreeMap::new();
+        for (conversation, seal) in self.seals {
+            by_conversation.entry(conversation).or_default().push(seal);
         }
-        let input = |(conversation, (good, bad))| Input::Judged(conversation, good, bad);
-        judged.into_iter().map(input).collect()
+        let judge = |(conversation, seals): (Conversation, Vec<(Seal, DeviceId)>)| {
+            let is_good = |(seal, _): &(Seal, _)| seal::is_good(self.notary.as_ref(), &conversation, seal);
+            let (good, bad): (Vec<_>, _) = seals.into_iter().partition(is_good);
+            let good = good.into_iter().map(|(seal, _)| seal).collect();
+            Input::Judged(conversation, good, bad)
+        };
+        by_conversation.into_iter().map(judge).collect()
     }
 }
 

@@ -69,8 +69,8 @@ impl HoldBack {
         released.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
-    /// Drops every entry for which `drop` says so, and returns them.
-    pub fn drain(&mut self, mut drop: impl FnMut(&Held) -> bool) -> Vec<Held> {
+    /// Drops every entry for which `drop` says so.
+    pub fn drain(&mut self, mut drop: impl FnMut(&Held) -> bool) {
         let keys: Vec<_> = self
             .held
             .iter()
@@ -78,13 +78,15 @@ impl HoldBack {
             .map(|(key, _)| *key)
             .collect();
         if keys.is_empty() {
-            return Vec::new();
+            return;
         }
         for waiting in self.waiting.values_mut() {
             waiting.retain(|key| keys.binary_search(key).is_err());
         }
         self.waiting.retain(|_, waiting| !waiting.is_empty());
-        keys.into_iter().filter_map(|key| self.take(key)).collect()
+        for key in keys {
+            self.take(key);
+        }
     }
 
     /// The entry that has waited longest, of those for which `counts` says so.

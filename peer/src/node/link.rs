@@ -154,8 +154,6 @@ pub struct Peer {
     pub listed: bool,
     /// The link to it.
     pub link: LinkState,
-    /// The random number of its process as last seen, and since when that is the one.
-    pub session: Option<(u64, Millis)>,
     /// Why it closed the link, as far as it has said.
     pub bye: Option<ByeReason>,
     /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
@@ -180,7 +178,6 @@ impl Peer {
             address: None,
             listed: false,
             link: LinkState::Down { retry_at: None },
-            session: None,
             bye: None,
             refused: 0,
             failures: 0,

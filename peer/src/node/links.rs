@@ -76,9 +76,6 @@ impl Node {
         if matches!(peer.link, LinkState::Up { session: old, .. } if old != session) {
             peer.heights.clear();
         }
-        if peer.session.is_none_or(|(known, _)| known != session) {
-            peer.session = Some((session, now.mono));
-        }
         peer.link = LinkState::Up {
             link,
             session,

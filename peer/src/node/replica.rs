@@ -175,8 +175,8 @@ impl Replica {
     }
 
     /// Drops what is held back and for which `drop` says so.
-    pub fn drop_held(&mut self, drop: impl FnMut(&Held) -> bool) -> Vec<Held> {
-        self.held.drain(drop)
+    pub fn drop_held(&mut self, drop: impl FnMut(&Held) -> bool) {
+        self.held.drain(drop);
     }
 
     /// Offers an entry that came from wire or disk.
