@@ -2,6 +2,8 @@
 //!
 //! No clock, no network and no threads, so that the simulation drives the same code as the program, on a disk that it can crash.
 
+mod syncing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use super::{
     vouching::Vouching,
 };
 use crate::{
-    log::{self, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Disk, Log, LogError, Opened, Resume},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
@@ -349,42 +351,6 @@ impl<D: Disk> Core<D> {
     /// The log of a conversation, if anything was ever written to it.
     pub fn log(&self, conversation: &Conversation) -> Option<&Log<D>> {
         self.logs.get(conversation)
-    }
-
-    /// Whether anything is stored that is not durable.
-    pub fn needs_sync(&self) -> bool {
-        !self.unsynced.is_empty()
-    }
-
-    /// Begins to make durable what is stored. Each task is to be run, on any thread, and its outcome to be handed to
-    /// [`Core::finish_sync`].
-    pub fn begin_syncs(&mut self) -> Vec<(Conversation, SyncTask<D::File>)> {
-        let mut tasks = Vec::new();
-        let logs = &mut self.logs;
-        self.unsynced.retain(|conversation| {
-            let Some(log) = logs.get_mut(conversation) else {
-                return false;
-            };
-            match log.begin_sync() {
-                Some(task) => {
-                    tasks.push((conversation.clone(), task));
-                    false
-                }
-                // One is under way already, and this must follow it.
-                None => true,
-            }
-        });
-        tasks
-    }
-
-    /// Takes note of a sync.
-    ///
-    /// # Errors
-    /// The disk refuses: nothing more may be acked, and the peer must end.
-    pub fn finish_sync(&mut self, conversation: Conversation, outcome: SyncOutcome) -> Result<Input, LogError> {
-        let log = self.logs.get_mut(&conversation);
-        let grown = log.map(|log| log.finish_sync(outcome)).transpose()?.unwrap_or_default();
-        Ok(Input::Durable(conversation, grown))
     }
 
     /// Ends in order: everything becomes durable, and the next run may go on where this one ends.

@@ -55,6 +55,7 @@ pub mod limits;
 pub mod link;
 mod links;
 pub mod memberships;
+mod notice;
 mod own;
 #[cfg(test)]
 mod own_tests;

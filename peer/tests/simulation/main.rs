@@ -13,6 +13,7 @@ mod checks;
 mod faults;
 mod notary;
 mod peer;
+mod pulls;
 mod registry;
 mod wire;
 mod world;

@@ -1,21 +1,15 @@
-//! The simulated network: links that delay, lose, double, swap, fill up and break, and pulls that fail half-way.
+//! The simulated network: links that delay, lose, double, swap, fill up and break.
 
 use std::collections::BTreeMap;
 
 use peerchat::{
-    driver::{
-        ports::Order,
-        serve::{self, ServedPart},
-    },
-    net::convert,
+    driver::ports::Order,
     node::{
-        Identity, Input,
+        Input,
         link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
-        sync::PullId,
         types::Conversation,
-        window::PullFailure,
     },
-    seal::{self, HistoryReader, Part},
+    seal,
 };
 
 use crate::{
@@ -45,20 +39,6 @@ pub struct Wire {
     pub sides: BTreeMap<Who, u8>,
 }
 
-/// A pull that is being served.
-#[derive(Debug)]
-pub struct Serving {
-    reader: Who,
-    reader_life: u64,
-    server: Who,
-    server_life: u64,
-    pull: PullId,
-    conversation: Conversation,
-    serving: Option<serve::Serving>,
-    /// The reader's end of it.
-    judge: HistoryReader,
-}
-
 impl World {
     /// Whether two peers can reach one another.
     pub fn connected(&self, a: Who, b: Who) -> bool {
@@ -66,7 +46,7 @@ impl World {
         self.peers[a].core.is_some() && self.peers[b].core.is_some() && side(a) == side(b)
     }
 
-    fn delay(&mut self) -> u64 {
+    pub fn delay(&mut self) -> u64 {
         // Mostly quick, sometimes very slow.
         if self.rng.u8(..20) == 0 {
             self.rng.u64(1..2_000)
@@ -76,7 +56,7 @@ impl World {
     }
 
     /// Whoever does not have the invitation is not told that there is such a room.
-    fn check_told(&self, other: Who, conversation: &Conversation) {
+    pub fn check_told(&self, other: Who, conversation: &Conversation) {
         let may_hear = !self.is_private(conversation) || self.is_invited(other);
         assert!(may_hear, "{} hears of {conversation:?}", self.peers[other].user);
     }
@@ -126,102 +106,13 @@ impl World {
                 heights,
                 ..
             } => {
-                self.totals.pulls += 1;
-                let server = SimPeer::who(&address);
-                self.check_told(server, &conversation);
-                if !self.connected(who, server) {
-                    return self.end_pull(who, life, pull, false);
-                }
-                let core = self.peers[server].core.as_ref().unwrap();
-                let reader = &self.peers[who];
-                let Ok(history) = core.serve_history(&reader.reader(), &conversation, &heights) else {
-                    self.totals.refused += 1;
-                    return self.end_pull(who, life, pull, false);
-                };
-                let me = Identity {
-                    user: reader.user.clone(),
-                    device: reader.device,
-                };
-                let judge = HistoryReader::new(reader.notary.clone(), &me, conversation.clone(), heights);
-                let server_life = self.peers[server].lives;
-                let serving = Serving {
-                    reader: who,
-                    reader_life: life,
-                    server,
-                    server_life,
-                    pull,
-                    conversation,
-                    serving: history,
-                    judge,
-                };
-                self.after(delay, Happening::ServePart(Box::new(serving)));
+                self.pull(who, pull, &address, conversation, heights);
             }
             // What is under way still comes, and must be passed over.
             Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
             Order::ListRooms(_) | Order::Account(..) => {}
         }
-    }
-
-    fn end_pull(&mut self, who: Who, life: u64, pull: PullId, good: bool) {
-        if !good {
-            self.totals.failed_pulls += 1;
-        }
-        let end = if good {
-            Ok(())
-        } else {
-            Err(PullFailure::Broken("broken".into()))
-        };
-        let input = Box::new(Input::HistoryEnd(pull, end));
-        let delay = self.delay();
-        self.after(
-            if good { 3 } else { delay + 200 },
-            Happening::Input { who, life, input },
-        );
-    }
-
-    pub fn serve_part(&mut self, mut serving: Serving) {
-        let Serving {
-            reader,
-            reader_life,
-            server,
-            server_life,
-            pull,
-            ..
-        } = serving;
-        let breaks = !self.peace && self.rng.u8(..15) == 0;
-        if breaks || !self.connected(reader, server) || self.peers[server].life() != Some(server_life) {
-            return self.end_pull(reader, reader_life, pull, false);
-        }
-        let core = self.peers[server].core.as_ref().unwrap();
-        let part = match &mut serving.serving {
-            Some(history) => core.serve_part(&serving.conversation, history).unwrap(),
-            None => ServedPart::default(),
-        };
-        if part.entries.is_empty() {
-            // Nobody serves what he cannot prove.
-            assert_eq!(serving.judge.finish(), Ok(()));
-            return self.end_pull(reader, reader_life, pull, true);
-        }
-        // In pieces, so that the end can come between them.
-        let entries = part.entries.into_iter();
-        let part = Part {
-            entries: entries
-                .map(|bytes| convert::decode_entry(bytes).unwrap().into())
-                .collect(),
-            seals: part.seals,
-            introductions: part.introductions,
-        };
-        let pulled = serving.judge.take(part).unwrap();
-        self.after(
-            1,
-            Happening::Input {
-                who: reader,
-                life: reader_life,
-                input: Box::new(Input::History(pull, pulled)),
-            },
-        );
-        self.after(2, Happening::ServePart(Box::new(serving)));
     }
 
     fn link(&mut self, dialer: Who, dialed: Who) {

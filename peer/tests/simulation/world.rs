@@ -51,7 +51,7 @@ pub enum Happening {
         judging: Box<peerchat::driver::vouching::Judging>,
     },
     /// A part of a pull is served.
-    ServePart(Box<crate::wire::Serving>),
+    ServePart(Box<crate::pulls::Serving>),
     /// A user does something.
     User(Who),
     /// Something breaks or is mended.
