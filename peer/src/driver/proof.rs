@@ -56,7 +56,7 @@ impl<D: Disk> Core<D> {
 
     fn contradiction(&self, held: &Entry, kept: &str) -> String {
         let Author { device, .. } = held.author;
-        let title = held.conversation.title(&self.node().me().user);
+        let title = held.conversation.label(&self.node().me().user);
         let talk = self.node().talks().get(&held.conversation);
         let author = talk.and_then(|talk| talk.replica.authors().get(&held.author));
         let user = author.map_or_else(|| "somebody".into(), |author| author.user.to_string());

@@ -151,7 +151,7 @@ impl Node {
         let user = peer.user.clone();
         let member = is_member.then(|| (user.clone(), from));
         self.effect(Effect::Refused(member, why.to_string()));
-        let title = conversation.title(&self.me.user);
+        let title = conversation.label(&self.me.user);
         let message = format!(
             "{user} served a history of {title} that is not proved to be its authors' own: {why}; what was not proved was left \
              out, and is pulled from others"
