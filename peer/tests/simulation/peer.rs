@@ -160,13 +160,14 @@ impl World {
         if !self.peers[who].memberships.is_in(&Self::room()) {
             self.input(who, life, Input::Join(Self::room()));
         }
-        // A lost disk, or one that was full, keeps no invitation. A second device has it from the first one.
+        // A lost disk, or one that was full, keeps no invitation, or not that he came in. A second device has both from the first one.
         if let Some(invitation) = self
             .private
             .clone()
             .filter(|_| self.is_invited(who) && !self.is_second(who))
             && let Some(core) = &self.peers[who].core
-            && core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+            && (core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+                || !self.peers[who].memberships.is_in(&invitation.room()))
         {
             self.input(who, life, Input::JoinPrivate(invitation));
         }
