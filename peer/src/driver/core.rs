@@ -141,6 +141,7 @@ impl<D: Disk> Core<D> {
         };
         loaded.recently_seen = opened.recently_seen;
         if let Some(log) = self.logs.get(&conversation) {
+            loaded.forked.clone_from(log.forked());
             loaded.sealed = self.vouching.sealed(&conversation, log, &self.node.me().device)?;
             // What has no introduction cannot be served either.
             let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
@@ -180,6 +181,7 @@ impl<D: Disk> Core<D> {
             proofs.introductions.append(&mut step.introductions);
             proofs.seals.append(&mut step.seals);
             proofs.judge.append(&mut step.judge);
+            proofs.forked.append(&mut step.forked);
             for entry in step.persist {
                 match batches.get_mut(&entry.conversation) {
                     Some(batch) => batch.push(entry),
@@ -195,6 +197,11 @@ impl<D: Disk> Core<D> {
         let own = |entry: &&Arc<Entry>| entry.author.device == me;
         for entry in batches.values().filter_map(|batch| batch.iter().rfind(own)) {
             self.vouching.seal_ahead(entry, now.mono);
+        }
+        for (conversation, author) in std::mem::take(&mut proofs.forked) {
+            if let Some(log) = self.logs.get_mut(&conversation) {
+                log.fork(author)?;
+            }
         }
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;

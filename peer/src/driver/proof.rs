@@ -35,7 +35,11 @@ impl<D: Disk> Core<D> {
             return Ok(());
         }
         if live {
-            acts.push(Act::Again(Input::Forked(entry.author, entry.seq)));
+            acts.push(Act::Again(Input::Forked(
+                entry.conversation.clone(),
+                entry.author,
+                entry.seq,
+            )));
         }
         let (kept, news) = match self.keep_proof(&held, entry) {
             Ok(Some(path)) => (format!("both are in {}", path.display()), true),

@@ -30,6 +30,7 @@
 mod disk;
 mod error;
 mod folders;
+mod forked;
 mod format;
 mod history;
 mod index;

@@ -88,6 +88,7 @@ impl Node {
             if let Refusal::Fork { .. } = why {
                 let entry = Arc::clone(&held.entry);
                 self.effect(Effect::Compare { entry, live: false });
+                self.fork(&conversation, held.entry.author, taken, now);
             }
         }
         match self.take_offered(&conversation, offered, taken) {

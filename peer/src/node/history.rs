@@ -48,7 +48,7 @@ impl Node {
         let (mut count, mut passed) = (0, 0);
         let mut bad = None;
         for entry in entries {
-            if self.talk(&conversation).sync.forked.contains(&entry.author) {
+            if self.talk(&conversation).replica.forked().contains(&entry.author) {
                 continue;
             }
             let held = Held {
@@ -61,10 +61,15 @@ impl Node {
             if let Some(known) = offered.known.take() {
                 self.known_entry(&conversation, known);
             }
-            self.leave_forks(&conversation, &mut offered.refused);
+            let forks = Self::leave_forks(&mut offered.refused);
             count += offered.taken.len() as u64;
             passed += offered.passed;
             bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
+            for entry in forks {
+                let author = entry.author;
+                self.effect(Effect::Compare { entry, live: false });
+                self.fork(&conversation, author, &mut taken, now);
+            }
         }
         let mut sealed = false;
         for seal in seals {
@@ -110,15 +115,11 @@ impl Node {
 
     /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
     /// from what is held of that author. What is held stays, and no more is wanted of him here.
-    fn leave_forks(&mut self, conversation: &Conversation, refused: &mut Vec<(Held, Refusal)>) {
+    fn leave_forks(refused: &mut Vec<(Held, Refusal)>) -> Vec<Arc<Entry>> {
         let is_fork =
             |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
-        let forks: Vec<_> = refused.extract_if(.., is_fork).collect();
-        for (held, _) in forks {
-            self.talk(conversation).sync.forked.insert(held.entry.author);
-            let entry = held.entry;
-            self.effect(Effect::Compare { entry, live: false });
-        }
+        let forks = refused.extract_if(.., is_fork);
+        forks.map(|(held, _)| held.entry).collect()
     }
 
     pub(super) fn history_end(&mut self, id: PullId, end: Result<(), PullFailure>, now: Now) {

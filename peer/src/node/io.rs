@@ -122,7 +122,7 @@ pub enum Input {
     Judged(Conversation, Vec<Seal>, Vec<(Seal, DeviceId)>),
     /// An entry that had been there under the same author and seq is another one, as [`Effect::Compare`] has shown; it came over
     /// the author's own link.
-    Forked(Author, Seq),
+    Forked(Conversation, Author, Seq),
     /// The disk was synced: entries of these authors are durable up to these seqs.
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
@@ -244,6 +244,8 @@ pub struct Step {
     pub persist: Vec<Arc<Entry>>,
     /// Introductions to keep.
     pub introductions: Vec<Introduction>,
+    /// Authors who contradict themselves, to be noted before anything is appended.
+    pub forked: Vec<(Conversation, Author)>,
     /// Good seals to keep beside the logs, after the entries have been appended.
     pub seals: Vec<(Conversation, Seal)>,
     /// Seals to judge, with whoever sent them. Answered by `Judged`.

@@ -68,6 +68,10 @@ pub const LINKS_MAX: usize = 1_024;
 /// not sent.
 pub const AUTHORS_MAX: usize = 65_536;
 
+/// How much later an entry may be, in Lamport time, than those of its causes that are held, where one is missing for ever since its
+/// author contradicts himself. What is missing may depend on anything; still nobody can push the time to its end.
+pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
+
 /// The most conversations of which one link may tell heights. More are ignored.
 pub const CONVERSATIONS_MAX: usize = 4_096;
 

@@ -142,6 +142,8 @@ pub struct LoadedLog {
     pub servable: Heights,
     /// The entries from there on.
     pub tail: Vec<Entry>,
+    /// The authors who contradict themselves.
+    pub forked: BTreeSet<Author>,
     /// The own incarnation that may be gone on with.
     pub resume: Option<u64>,
 }
@@ -218,8 +220,12 @@ impl Node {
             (*author, held.height(), seen)
         });
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
-        let replica = Replica::load(conversation.clone(), log.authors, frontier);
+        let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
         let mut sealing = Sealing::load(log.sealed, log.servable, &log.tail);
+        for author in log.forked {
+            sealing.excuse(author);
+            let _none_waits = replica.fork(author);
+        }
         sealing.advance(|device| self.introduced.contains_key(device));
         self.talks
             .insert(conversation, Talk::new(replica, sealing, self.me.device, log.resume));
@@ -278,7 +284,7 @@ impl Node {
             Input::Introduced(introduction) => self.introduce(introduction),
             Input::Sealed(conversation, seals) => self.sealed(&conversation, seals),
             Input::Judged(conversation, good, bad) => self.judged(&conversation, good, bad),
-            Input::Forked(author, seq) => self.forked(author, seq),
+            Input::Forked(conversation, author, seq) => self.forked(&conversation, author, seq, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
             Input::Stalled => self.stalled(now),

@@ -143,7 +143,8 @@ impl Node {
         };
         let too_soon = |author: &Author| sync.flood_at.is_some() && flood.is_flooding(&author.device);
         let wanted = |author: &Author| {
-            !sync.forked.contains(author) && (free || !too_soon(author) && !self.is_unwanted(talk, author, now))
+            !talk.replica.forked().contains(author)
+                && (free || !too_soon(author) && !self.is_unwanted(talk, author, now))
         };
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
         let at_once = |device: DeviceId, author: &Author| {

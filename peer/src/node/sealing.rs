@@ -7,7 +7,10 @@
 //!
 //! No signature is made or judged here: [`Sealing::seal`] is told of seals that are good.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use bytes::Bytes;
 
@@ -88,6 +91,8 @@ pub struct Sealing {
     servable: Heights,
     /// The entries of that which no other one of them implies.
     frontier: Frontier,
+    /// Authors who contradict themselves: what they wrote after what is held may never come here.
+    excused: BTreeSet<Author>,
     /// The others, by their place in the log.
     waiting: BTreeMap<u64, Waiting>,
     places: BTreeMap<(Author, Seq), u64>,
@@ -183,6 +188,11 @@ impl Sealing {
         false
     }
 
+    /// What an author wrote after what is held is no longer waited for.
+    pub fn excuse(&mut self, author: Author) {
+        self.excused.insert(author);
+    }
+
     /// Goes on as far as seals, introductions and causes allow. Returns whether there is more to serve than before.
     pub fn advance(&mut self, introduced: impl Fn(&DeviceId) -> bool) -> bool {
         let Self {
@@ -191,13 +201,14 @@ impl Sealing {
             frontier,
             waiting,
             places,
+            excused,
             ..
         } = self;
         let before = waiting.len();
         // Log order is causal order, so one walk finds all.
         waiting.retain(|_, entry| {
             let covered = sealed.get(&entry.author).is_some_and(|seq| *seq >= entry.seq);
-            if !covered || !introduced(&entry.author.device) || !follows(servable, entry) {
+            if !covered || !introduced(&entry.author.device) || !follows(servable, excused, entry) {
                 return true;
             }
             servable.0.insert(entry.author, entry.seq);
@@ -232,7 +243,7 @@ impl Sealing {
         for entry in self.waiting.values() {
             let device = &entry.author.device;
             let known = introduced(device) && self.sealed(&entry.author) >= entry.seq;
-            if (known || device == reader) && follows(&servable, entry) {
+            if (known || device == reader) && follows(&servable, &self.excused, entry) {
                 servable.0.insert(entry.author, entry.seq);
             }
         }
@@ -288,9 +299,9 @@ impl Sealing {
     }
 }
 
-fn follows(servable: &Heights, entry: &Waiting) -> bool {
-    servable.of(&entry.author).next() == entry.seq
-        && entry.seen.iter().all(|cause| servable.of(&cause.author) >= cause.seq)
+fn follows(servable: &Heights, excused: &BTreeSet<Author>, entry: &Waiting) -> bool {
+    let is_there = |cause: &Seen| servable.of(&cause.author) >= cause.seq || excused.contains(&cause.author);
+    servable.of(&entry.author).next() == entry.seq && entry.seen.iter().all(is_there)
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! From whom to pull what is missing.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Millis,
@@ -86,8 +83,6 @@ pub struct Sync {
     pub lag_since: Option<Millis>,
     /// When to look again whether to pull.
     pub look_at: Option<Millis>,
-    /// Authors of whom others hold what does not follow from what is held: more of it is of no use.
-    pub forked: BTreeSet<Author>,
     /// When to look again whether something has been held back for too long. That goes through all of it.
     pub held_at: Option<Millis>,
     /// Authors whose next entry was held back at the last look for one of a device over its allowance, with that entry.

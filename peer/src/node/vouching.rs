@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Effect, Node,
+    Effect, Node, Now,
+    frames::Taken,
     holdback::Held,
     knocks::is_private,
     limits::HEIGHTS_AFTER_LOSS_MS,
@@ -217,7 +218,25 @@ impl Node {
         }
     }
 
-    pub(super) fn forked(&mut self, author: Author, seq: Seq) {
+    /// An author contradicts himself, and what others write must not wait for what he has not shown here.
+    pub(super) fn fork(&mut self, conversation: &Conversation, author: Author, taken: &mut Taken, now: Now) {
+        self.step.forked.push((conversation.clone(), author));
+        let talk = self.talk(conversation);
+        talk.sealing.excuse(author);
+        for held in talk.replica.fork(author) {
+            let free = self.talk(conversation).is_free(now.mono);
+            let offered = self.offer(held, free, now);
+            // Whoever sent it is judged when he sends it again, if it must be refused.
+            let _refused = self.take_offered(conversation, offered, taken);
+        }
+        self.advance(conversation);
+    }
+
+    /// A device has said two things over its own link.
+    pub(super) fn forked(&mut self, conversation: &Conversation, author: Author, seq: Seq, now: Now) {
+        let mut taken = Taken::default();
+        self.fork(conversation, author, &mut taken, now);
+        self.send_acks(taken);
         let why = format!("it wrote two different entries with seq {} as {author}", seq.0);
         self.misbehaved(author.device, &why);
     }
