@@ -253,6 +253,9 @@ impl Node {
         let Some(member) = talk.members.remove(&device) else {
             return;
         };
+        // It gives nothing any more, so what of its own waits for something that it alone may have waits in vain. If another member
+        // has that, or it comes back, both come again.
+        talk.replica.drop_held(|held| held.entry.author.device == device);
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }
