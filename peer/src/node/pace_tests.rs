@@ -1,7 +1,7 @@
 //! Members that drag out a pull.
 
 use super::{
-    Input,
+    Input, Liveness,
     event::{Event, ReplayReason},
     limits::{
         JOIN_PATIENCE_MS, JOIN_RETRY_MS, PULL_FIRST_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_ENTRIES,
@@ -251,4 +251,17 @@ fn of_many_conversations_with_one_member_two_are_pulled_at_a_time_and_all_have_t
     alice.ends(&third);
     assert_eq!(begun(&alice), [0, 1, 2, 3, 4].map(talk));
     assert!(alice.pulls.iter().all(|pull| pull.from == BOB.device()));
+}
+
+#[test]
+fn what_waits_for_something_that_one_who_has_left_alone_has_is_dropped() {
+    let mut alice = Alice::among(&[BOB, CAROL]);
+    let [bobs, carols] = [BOB, CAROL].map(|other| other.chain(1, 2));
+    alice.live(BOB, &bobs[1..]);
+    alice.live(CAROL, &carols[1..]);
+    let held = |alice: &Alice| alice.node.talks()[&room()].replica.held().len();
+    assert_eq!(held(&alice), 2);
+    let left = RoomName::new("lobby").unwrap();
+    alice.input(Input::RoomChanged(left, BOB.address(), Liveness::Left));
+    assert_eq!(held(&alice), 1, "what carol said waits on");
 }
