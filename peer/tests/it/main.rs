@@ -35,6 +35,7 @@ mod reading;
 mod refusals;
 mod registry;
 mod rooms;
+mod seals;
 mod signals;
 mod stopped;
 mod terminal;
