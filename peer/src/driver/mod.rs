@@ -4,6 +4,7 @@
 //! asks. It never waits for another peer: a link's full queue is an input to the node. It does wait for its own user's screen: a
 //! peer whose user does not read takes nothing more from the others, who then leave it to pull later.
 
+mod alarm;
 mod answer;
 pub mod core;
 mod damage;
@@ -35,6 +36,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use self::{
+    alarm::Alarm,
     core::{Act, Core},
     pace::Pace,
     ports::{Incoming, LinkQueue, Order},
@@ -90,6 +92,7 @@ pub struct Driver<D: Disk> {
     sync_at: Option<Instant>,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
     pace: Pace,
+    alarm: Alarm,
     searches: VecDeque<Search>,
     waiting: WaitingCalls,
     state: State,
@@ -115,13 +118,19 @@ enum Turn {
     Request(Option<Request>),
     Incoming(Vec<Incoming>),
     Synced(Synced),
+    Judged(Vec<Input>),
+    Signed(Input),
+    Due(Due),
+    Search,
+}
+
+/// Something that is to be done at a time.
+#[derive(Debug, Clone, Copy)]
+enum Due {
     Sync,
     Seal,
     Judge,
-    Judged(Vec<Input>),
-    Signed(Input),
     KeepPeople,
-    Search,
     Tick,
 }
 
@@ -136,6 +145,7 @@ impl<D: Disk> Driver<D> {
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
             pace: Pace::new(),
+            alarm: Alarm::default(),
             searches: VecDeque::new(),
             waiting: WaitingCalls::default(),
             state,
@@ -176,14 +186,14 @@ impl<D: Disk> Driver<D> {
                     let input = self.core.finish_sync(conversation, outcome)?;
                     self.feed([input]).await?;
                 }
-                Turn::Sync => self.sync(),
-                Turn::Seal => self.seal().await?,
-                Turn::Judge => self.judge(),
+                Turn::Due(Due::Sync) => self.sync(),
+                Turn::Due(Due::Seal) => self.seal().await?,
+                Turn::Due(Due::Judge) => self.judge(),
+                Turn::Due(Due::KeepPeople) => self.keep_people().await,
+                Turn::Due(Due::Tick) => self.feed([Input::Tick]).await?,
                 Turn::Judged(inputs) => self.judged(inputs).await?,
                 Turn::Signed(input) => self.feed([input]).await?,
-                Turn::KeepPeople => self.keep_people().await,
                 Turn::Search => self.search().await?,
-                Turn::Tick => self.feed([Input::Tick]).await?,
             }
             self.answer_waiting();
             if begun.elapsed() >= STALL {
@@ -207,39 +217,46 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn next_turn(&mut self) -> Turn {
-        let due = self
-            .core
-            .node()
-            .next_due()
-            .map(|due| self.started + Duration::from_millis(due.0));
-        let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
-        let (seal_at, judge_at) = (self.pace.seal_at, self.pace.judge_at);
-        let waited = self.waiting.next_end();
-        let keep_at = self.people.keep_at;
+        let due = self.next_due();
+        let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
         let mut batch = Vec::new();
         let Self {
-            channels, synced, pace, ..
+            channels,
+            synced,
+            pace,
+            alarm,
+            ..
         } = self;
         tokio::select! {
             // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
             input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
-            () = until(seal_at) => Turn::Seal,
+            () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
             request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
-            () = until(sync_at) => Turn::Sync,
             Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
-            () = until(judge_at) => Turn::Judge,
-            () = until(keep_at) => Turn::KeepPeople,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
                 Turn::Incoming(batch)
             }
-            () = until(due) => Turn::Tick,
-            () = until(quit_at) => Turn::Tick,
-            () = until(waited) => Turn::Tick,
             () = tokio::task::yield_now(), if searching => Turn::Search,
         }
+    }
+
+    /// What is to be done next, and when.
+    fn next_due(&self) -> Option<(Instant, Due)> {
+        let tick = self.core.node().next_due();
+        let dues = [
+            (self.pace.seal_at, Due::Seal),
+            (self.sync_at, Due::Sync),
+            (self.pace.judge_at, Due::Judge),
+            (self.people.keep_at, Due::KeepPeople),
+            (tick.map(|tick| self.started + Duration::from_millis(tick.0)), Due::Tick),
+            (self.quit_at, Due::Tick),
+            (self.waiting.next_end(), Due::Tick),
+        ];
+        let dues = dues.into_iter().filter_map(|(at, what)| Some((at?, what)));
+        dues.min_by_key(|(at, _)| *at)
     }
 
     fn now(&self) -> Now {
@@ -268,8 +285,10 @@ impl<D: Disk> Driver<D> {
     async fn act_on(&mut self, mut acts: Vec<Act>) -> Result<(), LogError> {
         let now = self.now();
         loop {
+            // Others wait for what is sent; what the user is told can follow a moment later.
+            let (sends, rest): (Vec<_>, Vec<_>) = acts.into_iter().partition(|act| matches!(act, Act::Send(..)));
             let mut again = Vec::new();
-            for act in acts {
+            for act in sends.into_iter().chain(rest) {
                 again.extend(self.act(act).await);
             }
             if again.is_empty() {
@@ -356,12 +375,5 @@ impl<D: Disk> Driver<D> {
         if self.core.needs_sync() {
             self.sync_at = Some(Instant::now() + GROUP_COMMIT);
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
