@@ -6,11 +6,13 @@ use std::{
 };
 
 use peerchat::{
+    bench::{self, BenchError},
     chat::{self, ChatError},
     cli::{self, Cli, Command},
     config, inspect, telemetry,
     ui::{self, log_print::Format},
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// Exit code for a command line or config file that makes no sense.
 const USAGE: u8 = 2;
@@ -24,7 +26,8 @@ fn main() -> ExitCode {
             // Every error names its cause itself. Nobody can be told where stderr is closed.
             let _ = writeln!(io::stderr(), "peerchat: {error}");
             let usage = error.is::<config::ConfigError>();
-            ExitCode::from(if usage { USAGE } else { 1 })
+            let bench = error.downcast_ref().map(BenchError::exit_code);
+            ExitCode::from(bench.unwrap_or(if usage { USAGE } else { 1 }))
         }
     }
 }
@@ -35,11 +38,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Chat(typed) => {
             let config = config::chat(typed)?;
             let json = config.json;
-            // One thread: a message passes from socket to log to screen without waking another one.
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(ChatError::System)?;
+            let runtime = runtime()?;
             let end = runtime.block_on(chat::run(config));
             // A thread may still wait for the keyboard.
             runtime.shutdown_background();
@@ -65,6 +64,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             inspect::verify(&config, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(typed) => Ok(runtime()?.block_on(bench::run(typed))?),
+        Command::BenchPart { part } => {
+            let runtime = runtime()?;
+            let end = runtime.block_on(bench::run_part(part));
+            // A thread may still wait for orders.
+            runtime.shutdown_background();
+            end
+        }
         Command::Completions { shell } => {
             match out.lock().write_all(&cli::completions(shell)) {
                 // Whoever reads may have enough.
@@ -73,4 +80,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// One thread: a message passes from socket to log to screen without waking another one.
+fn runtime() -> Result<Runtime, ChatError> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().map_err(ChatError::System)
 }

@@ -2,7 +2,7 @@
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
 //! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
-//! side of the registry, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
+//! side of the registry, `lookups` a load on one, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
@@ -10,6 +10,7 @@ pub mod convert;
 mod expiry;
 mod host;
 mod link;
+mod lookups;
 mod parts;
 mod passport;
 mod refusing;
@@ -39,6 +40,7 @@ use crate::{
     },
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
 };
+pub use lookups::{LookupError, Lookups};
 pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 
