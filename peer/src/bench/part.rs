@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use super::{floor, member, registry};
 use crate::{
-    cli::{self, bench::Part},
-    config,
+    cli::bench::Part,
+    config::{self, ChatConfig},
+    node::types::UserName,
 };
 
 /// Runs a part until the bench ends it.
@@ -20,23 +21,21 @@ pub async fn run(part: Part) -> anyhow::Result<ExitCode> {
             data,
             advertise,
         } => {
-            let config = config::chat(cli::Chat {
-                name: Some(user),
-                registry: Some(registry),
-                data: Some(data),
+            // Nothing of the user's own config file: it is no part of a bench.
+            let config = ChatConfig {
+                user: UserName::new(&user)?,
+                registry,
+                listen: config::LISTEN_DEFAULT.to_owned(),
+                data,
+                join: Vec::new(),
                 advertise,
                 // So that what keeps the peer out is told, and not asked.
                 json: true,
-                no_host_registry: true,
-                ..cli::Chat::default()
-            })?;
-            // Rooms that the user's own config file names are no part of a bench.
-            let config = config::ChatConfig {
-                join: Vec::new(),
+                host_registry: false,
+                bell: false,
                 registry_fingerprint: None,
                 password_file: None,
-                listen: config::LISTEN_DEFAULT.to_owned(),
-                ..config
+                invitation_file: None,
             };
             Ok(ExitCode::from(member::run(config).await?.exit_code()))
         }
