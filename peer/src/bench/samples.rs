@@ -50,7 +50,9 @@ impl Samples {
     /// What they come to; none where there are none.
     pub fn latency(&self) -> Option<Latency> {
         let histogram = self.histogram();
-        let at = |quantile| histogram.value_at_quantile(quantile);
+        let greatest = self.0.iter().copied().max().unwrap_or_default();
+        // A bucket may end a little above the greatest in it.
+        let at = |quantile| histogram.value_at_quantile(quantile).min(greatest);
         (!histogram.is_empty()).then(|| Latency {
             count: histogram.len(),
             min_ns: self.0.iter().copied().min().unwrap_or_default(),
@@ -59,7 +61,7 @@ impl Samples {
             p90_ns: at(0.9),
             p99_ns: at(0.99),
             p999_ns: at(0.999),
-            max_ns: self.0.iter().copied().max().unwrap_or_default(),
+            max_ns: greatest,
         })
     }
 

@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use super::BenchError;
-use crate::cli::{
-    self,
-    bench::{Ack, Format, Scenario},
+use super::{BenchError, scenario};
+use crate::{
+    cli::{
+        self,
+        bench::{Ack, Format, Scenario},
+    },
+    node::limits::{FLOOD_BURST_BYTES, FLOOD_ENTRY_BYTES},
 };
 
 /// What is measured where nothing is named.
@@ -22,6 +25,8 @@ const DEFAULT: [Scenario; 10] = [
     Scenario::Open,
 ];
 
+/// What an entry has beside its text, in bytes: author, hash of the one before, times.
+const ENTRY_BYTES: u64 = 150;
 /// How large a room is where nobody says so.
 const ROOM_MEMBERS: usize = 5;
 /// A peer, and as many others as an idle one has links.
@@ -81,7 +86,7 @@ impl Settings {
                 }
             }
         }
-        Ok(Self {
+        let settings = Self {
             scenarios,
             messages: typed.messages,
             members: typed.members.map(as_size),
@@ -89,7 +94,33 @@ impl Settings {
             durable: typed.ack == Ack::Durable,
             seconds: typed.seconds,
             format: typed.format,
-        })
+        };
+        settings.fits()?;
+        Ok(settings)
+    }
+
+    /// A peer takes so much of one device and no more for a while; it would be that limit that is measured.
+    fn fits(&self) -> Result<(), BenchError> {
+        for &scenario in &self.scenarios {
+            // A stream is sent twice. Whoever is idle sends nothing, and look-ups are no entries.
+            let times = match scenario {
+                Scenario::Idle | Scenario::Find => continue,
+                Scenario::Stream => 2,
+                _ => 1,
+            };
+            let most = FLOOD_BURST_BYTES / (times * (self.payload as u64 + ENTRY_BYTES + FLOOD_ENTRY_BYTES));
+            if self.messages(scenario) > most {
+                return Err(BenchError::Usage(format!(
+                    "{}: {} messages of {} bytes are more than a peer takes of another at once; --messages may be {most} at most with \
+                     --payload {}",
+                    scenario::name(scenario),
+                    self.messages(scenario),
+                    self.payload,
+                    self.payload
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// How many messages each sender sends; or how many entries, or look-ups, there are.
@@ -167,6 +198,8 @@ mod tests {
             &["--format", "samples"],
             &["--format", "samples", "--scenario", "pair", "--scenario", "room3"],
             &["--format", "samples", "--scenario", "idle"],
+            &["--scenario", "stream", "--messages", "4000000"],
+            &["--scenario", "open", "--payload", "65536"],
         ] {
             let error = settings(args).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{args:?}");

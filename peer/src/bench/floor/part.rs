@@ -1,6 +1,12 @@
 //! One end of a floor: gRPC over mutual TLS with tonic as it comes, one thread, nothing kept.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use peerchat_identity::{
@@ -10,8 +16,12 @@ use peerchat_identity::{
     tls,
 };
 use rustls::{ClientConfig, pki_types::CertificateDer};
-use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinSet,
+};
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status, Streaming,
@@ -29,9 +39,9 @@ use super::{FloorOrder, Papers, To, from_hex, tcp};
 use crate::bench::wire::{Report, read_orders, report};
 
 const PATH: &str = "/peerchat.bench.Echo/Link";
-/// How many batches wait to be sent, and how many messages are in one.
-const BATCHES_MAX: usize = 16;
-const BATCH: u64 = 256;
+/// How many messages wait to be sent to one, and how many of them go in one batch.
+const WAITING_MAX: usize = 1_024;
+const BATCH_MAX: usize = 256;
 const LIMITS: Limits = Limits {
     connections_max: 1_024,
     handshake_timeout: std::time::Duration::from_secs(10),
@@ -43,10 +53,26 @@ const LIMITS: Limits = Limits {
 struct Batch {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     messages: Vec<Bytes>,
+    /// So many have come.
+    #[prost(uint64, tag = "2")]
+    come: u64,
+}
+
+/// Whatever waits goes in one batch, so a single message waits for nothing.
+struct Batches(mpsc::Receiver<Bytes>);
+
+impl Stream for Batches {
+    type Item = Batch;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Batch>> {
+        let mut messages = Vec::new();
+        let polled = self.0.poll_recv_many(context, &mut messages, BATCH_MAX);
+        polled.map(|many| (many > 0).then_some(Batch { messages, come: 0 }))
+    }
 }
 
 struct Link {
-    out: mpsc::Sender<Batch>,
+    out: mpsc::Sender<Bytes>,
     back: Streaming<Batch>,
 }
 
@@ -122,8 +148,8 @@ async fn dial(to: &To, config: Arc<ClientConfig>) -> anyhow::Result<Link> {
     let endpoint = Endpoint::from_shared(format!("https://{}", to.address))?.tcp_nodelay(true);
     let mut client = Grpc::new(grpc(stream, endpoint).await?);
     client.ready().await?;
-    let (out, messages) = mpsc::channel(BATCHES_MAX);
-    let request = Request::new(ReceiverStream::new(messages));
+    let (out, messages) = mpsc::channel(WAITING_MAX);
+    let request = Request::new(Batches(messages));
     let codec = ProstCodec::<Batch, Batch>::default();
     let back = client
         .streaming(request, PathAndQuery::from_static(PATH), codec)
@@ -135,9 +161,7 @@ async fn dial(to: &To, config: Arc<ClientConfig>) -> anyhow::Result<Link> {
 }
 
 async fn talk(links: &mut [Link], count: u64, payload: usize) -> anyhow::Result<Report> {
-    let message = Batch {
-        messages: vec![vec![b'x'; payload].into()],
-    };
+    let message = Bytes::from(vec![b'x'; payload]);
     let mut ns = Vec::new();
     for _ in 0..count {
         let begun = Instant::now();
@@ -155,35 +179,39 @@ async fn talk(links: &mut [Link], count: u64, payload: usize) -> anyhow::Result<
     Ok(Report::Samples { ns })
 }
 
-/// Sends full batches to all, and counts what comes back for each.
-async fn stream(links: &mut [Link], count: u64, payload: usize) -> anyhow::Result<Report> {
-    let message = Bytes::from(vec![b'x'; payload]);
+/// Sends to all without waiting, and counts what came.
+async fn stream(links: &mut Vec<Link>, count: u64, payload: usize) -> anyhow::Result<Report> {
     let begun = Instant::now();
-    let batches = count.div_ceil(BATCH);
     let out: Vec<_> = links.iter().map(|link| link.out.clone()).collect();
     tokio::spawn(async move {
-        let mut left = count;
-        while left > 0 {
-            let many = left.min(BATCH);
-            left -= many;
-            let messages = vec![message.clone(); usize::try_from(many).unwrap_or_default()];
+        for _ in 0..count {
+            let message = Bytes::from(vec![b'x'; payload]);
             for out in &out {
-                let sent = out.send(Batch {
-                    messages: messages.clone(),
-                });
-                if sent.await.is_err() {
+                // Waiting only where there is no room: the runtime interrupts whoever waits often, and then batches are small.
+                let sent = match out.try_send(message.clone()) {
+                    Err(TrySendError::Full(message)) => out.send(message).await.is_ok(),
+                    sent => sent.is_ok(),
+                };
+                if !sent {
                     return;
                 }
             }
         }
     });
-    for _ in 0..batches {
-        for link in &mut *links {
-            link.back
-                .message()
-                .await?
-                .ok_or(anyhow::anyhow!("the stream has ended"))?;
-        }
+    // Each by itself: one that is not read holds up the others.
+    let mut reading = JoinSet::new();
+    for mut link in links.drain(..) {
+        reading.spawn(async move {
+            let mut come = 0;
+            while come < count {
+                let batch = link.back.message().await?;
+                come += batch.ok_or(anyhow::anyhow!("the stream has ended"))?.come;
+            }
+            Ok::<_, anyhow::Error>(link)
+        });
+    }
+    while let Some(read) = reading.join_next().await {
+        links.push(read??);
     }
     Ok(Report::Streamed {
         elapsed_ns: begun.elapsed().as_nanos() as u64,
@@ -204,8 +232,8 @@ impl Service<http::Request<tonic::body::Body>> for Echo {
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Self::Error>;
 
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
@@ -224,9 +252,8 @@ impl StreamingService<Batch> for Echo {
     fn call(&mut self, request: Request<Streaming<Batch>>) -> Self::Future {
         let back = request.into_inner().map(|batch| {
             let mut batch = batch?;
-            if batch.messages.len() > 1 {
-                batch.messages.truncate(1);
-            }
+            batch.come = batch.messages.len() as u64;
+            batch.messages.truncate(1);
             Ok(batch)
         });
         Box::pin(async move { Ok(Response::new(Box::pin(back) as Self::ResponseStream)) })

@@ -59,12 +59,17 @@ fn scenario(outcome: &Outcome) -> Scenario<'_> {
     }
 }
 
-/// Times say that they are in nanoseconds.
+/// A name says of what it is so many.
 fn key(name: &str, unit: &str) -> String {
-    match unit {
-        "ns" => format!("{name}_ns"),
-        _ => name.to_owned(),
-    }
+    let unit = match unit {
+        "ns" => "_ns",
+        "ns/min" => "_ns_per_minute",
+        "B" => "_bytes",
+        "B/min" => "_bytes_per_minute",
+        "/s" => "_per_second",
+        _ => "",
+    };
+    format!("{name}{unit}")
 }
 
 #[cfg(test)]
@@ -84,5 +89,6 @@ mod tests {
         assert_eq!(pair["seed_ns"], 4_000_000);
         assert!((pair["ratio"].as_f64().unwrap() - 2.0).abs() < 0.01);
         assert_eq!(value["scenarios"][1]["figures"]["lost"], 0.0);
+        assert_eq!(value["scenarios"][1]["figures"]["entries_per_second"], 12_345.6);
     }
 }

@@ -21,7 +21,7 @@ pub fn render(found: &Findings) -> String {
 
 /// Nothing but numbers, for other programs.
 fn samples(outcome: &Outcome) -> String {
-    match (outcome.value("entries_per_second"), outcome.value("lost")) {
+    match (outcome.value("entries"), outcome.value("lost")) {
         (Some(rate), Some(lost)) => format!("{rate:.0} {lost:.0}\n"),
         _ => outcome.samples.0.iter().map(|ns| format!("{ns}\n")).collect(),
     }
@@ -51,7 +51,7 @@ mod testing {
         pair.seed_ms = Some(4.0);
         let mut stream = Outcome::new("stream-2", 3, 1, 2);
         stream.samples = Samples(vec![1_000, 2_000]);
-        stream.figure("entries_per_second", 12_345.6, "/s");
+        stream.figure("entries", 12_345.6, "/s");
         stream.figure("lost", 0.0, "");
         Findings {
             machine: Machine {

@@ -13,8 +13,7 @@ const CURVE: Area = Area {
     height: 190.0,
 };
 /// Ticks of the axis of percentiles.
-const PERCENTILES: [(f64, &str); 6] = [
-    (0.0, "0"),
+const PERCENTILES: [(f64, &str); 5] = [
     (0.5, "50 %"),
     (0.9, "90 %"),
     (0.99, "99 %"),

@@ -66,10 +66,10 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     // All peers are alike, so what one takes is a part of the sum.
     let minutes = elapsed.as_secs_f64() / MINUTE_S;
     let peers = members as f64;
-    outcome.figure("cpu_ns_per_minute", cpu_ns as f64 / peers / minutes, "ns/min");
+    outcome.figure("cpu", cpu_ns as f64 / peers / minutes, "ns/min");
     outcome.figure("part_of_a_core", cpu_ns as f64 / peers / elapsed.as_nanos() as f64, "");
-    outcome.figure("tls_bytes_per_minute", bytes as f64 / peers / minutes, "B/min");
-    outcome.figure("resident_bytes", memory as f64, "B");
-    outcome.figure("resident_bytes_without_links", lonely_bytes as f64, "B");
+    outcome.figure("tls", bytes as f64 / peers / minutes, "B/min");
+    outcome.figure("resident", memory as f64, "B");
+    outcome.figure("resident_without_links", lonely_bytes as f64, "B");
     Ok(outcome)
 }

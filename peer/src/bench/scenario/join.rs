@@ -37,7 +37,7 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::new("join", 2, 1, entries);
     outcome.sampled = "from the command until all is pulled and in the log";
     outcome.samples = Samples(vec![synced]);
-    outcome.figure("entries_per_second", per_second(entries, synced), "/s");
+    outcome.figure("entries", per_second(entries, synced), "/s");
     outcome.figure("first_screen", joined as f64, "ns");
     Ok(outcome)
 }

@@ -44,6 +44,6 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     site.end().await?;
     outcome.sampled = "from the start of the process until it is ready for its user";
     outcome.samples = samples;
-    outcome.figure("resident_bytes", memory as f64, "B");
+    outcome.figure("resident", memory as f64, "B");
     Ok(outcome)
 }

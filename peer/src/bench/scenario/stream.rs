@@ -59,15 +59,15 @@ async fn to(bench: &Bench, receivers: usize, folder: &Path) -> Result<Outcome, B
     let mut outcome = Outcome::new(name, receivers + 1, 1, messages);
     outcome.sampled = "at 70 % of the highest rate, from when it was meant to be sent until all have it";
     outcome.samples = samples;
-    outcome.figure("entries_per_second", rate, "/s");
-    outcome.figure("deliveries_per_second", rate * receivers as f64, "/s");
+    outcome.figure("entries", rate, "/s");
+    outcome.figure("deliveries", rate * receivers as f64, "/s");
     // What was lost would have been found missing by the comparison, which ends the bench.
     outcome.figure(
         "lost",
         (2 * messages + WARM_UP).saturating_sub(checked.entries) as f64,
         "",
     );
-    outcome.figure("floor_entries_per_second", floor, "/s");
+    outcome.figure("floor_entries", floor, "/s");
     outcome.figure("part_of_floor", rate / floor, "");
     Ok(outcome)
 }
