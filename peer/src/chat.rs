@@ -33,13 +33,14 @@ use crate::{
     folder::UserFolder,
     known_registries::KnownRegistries,
     log::{Disk as _, IoError, LockError, LogError, RealDisk},
-    net::{LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
+    net::{Keys, LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
     node::{
         Identity,
         event::{Code, Event, Notice, Ready, ReplayReason},
         limits::REPLAY_LAST,
         types::Conversation,
     },
+    seal::{DeviceJudge, DeviceNotary, SharedNotary},
     state::{self, State},
     ui::{self, entrance::Entrance, input::Input},
 };
@@ -153,11 +154,13 @@ where
         device,
     };
     let disk = RealDisk;
+    let notary = notary(&credentials);
     let codec = Codec {
-        encode: convert::encode_entry,
+        encode: convert::encoder(notary.tag_key().clone()),
         decode: convert::decode_entry,
     };
-    let (mut core, mut notices) = Core::open(disk, folder.path().to_owned(), me.clone(), codec, disk.random())?;
+    let data = folder.path().to_owned();
+    let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
     let state = State::load(&disk, folder.path())?;
     let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
     core.set_people(people);
@@ -177,7 +180,7 @@ where
     };
     let net = Net::new(
         me.clone(),
-        credentials,
+        Keys { credentials, notary },
         disk.random(),
         own_address,
         to_driver,
@@ -279,6 +282,13 @@ where
     let ending = screen.await.map_err(io::Error::other)??;
     end.map_err(ChatError::Ended)?;
     Ok(ending)
+}
+
+/// Makes and judges seals with the device's key and by what its registry has certified.
+fn notary(credentials: &Arc<Credentials>) -> SharedNotary {
+    let (signer, judge) = (credentials.clone(), credentials.clone());
+    let judge = DeviceJudge::new(move |der| judge.introduced(der));
+    DeviceNotary::shared(move |message| signer.key().sign(message), judge)
 }
 
 /// Raises the limit of open files as far as the system lets it: a conversation has two and a connection one, so that what others may begin

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -80,6 +80,27 @@ impl Shown {
     }
 }
 
+/// The authority that a user's folder has kept; none where no registry has certified the device yet.
+///
+/// # Errors
+/// It cannot be read.
+pub fn authority(folder: &Path) -> Result<Option<Trust>, SecretFileError> {
+    let authority = secret_file::read(&folder.join(AUTHORITY))?;
+    Ok(authority.and_then(|authority| Trust::new(authority.to_vec().into()).ok()))
+}
+
+/// Whose a device is, by a certificate that an authority has signed at some time.
+///
+/// # Errors
+/// Why it is not believed.
+pub fn introduced(authority: Option<&Trust>, certificate: &[u8]) -> Result<(DeviceId, UserName), String> {
+    let authority = authority.ok_or("no registry has certified this device yet")?;
+    let certificate = authority
+        .introduced(&certificate.into())
+        .map_err(|error| error.to_string())?;
+    Ok((DeviceId(certificate.device), certificate.user))
+}
+
 /// What this device shows, and whom it believes.
 #[derive(Debug)]
 pub struct Credentials {
@@ -87,6 +108,8 @@ pub struct Credentials {
     user: UserName,
     key: DeviceKey,
     shown: watch::Sender<Option<Arc<Shown>>>,
+    /// Whom to believe about authors, whether the own certificate has ended or not.
+    authority: RwLock<Option<Trust>>,
     revoked: watch::Sender<BTreeSet<DeviceId>>,
 }
 
@@ -114,6 +137,7 @@ impl Credentials {
             user: user.clone(),
             key,
             shown: watch::channel(None).0,
+            authority: RwLock::new(authority(folder)?),
             revoked: watch::channel(BTreeSet::new()).0,
         };
         let kept = (
@@ -169,8 +193,18 @@ impl Credentials {
         let shown = self.judge(certificate, authority)?;
         secret_file::write(&self.folder.join(AUTHORITY), shown.trust.authority())?;
         secret_file::write(&self.folder.join(CERTIFICATE), &shown.certificate.der)?;
+        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Some(shown.trust.clone());
         self.shown.send_replace(Some(Arc::new(shown)));
         Ok(())
+    }
+
+    /// Whose a device is, by a certificate that was valid once.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub fn introduced(&self, certificate: &[u8]) -> Result<(DeviceId, UserName), String> {
+        let authority = self.authority.read().unwrap_or_else(PoisonError::into_inner);
+        introduced(authority.as_ref(), certificate)
     }
 
     fn judge(

@@ -1,5 +1,7 @@
 //! `peerchat log` and `peerchat verify`: reading logs without a peer, and without changing a byte of them.
 
+mod proofs;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -7,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use self::proofs::Proofs;
 use crate::{
     config::{ConversationName, LogConfig},
     folder::UserFolder,
@@ -18,8 +21,9 @@ use crate::{
         event::Line,
         holdback::Held,
         replica::{Refusal, Replica},
-        types::{Author, Conversation, Entry, EntryId, Heights, UserName},
+        types::{Author, Conversation, DeviceId, Entry, EntryId, Heights, UserName},
     },
+    seal::Judge,
     ui::log_print::{self, Format},
 };
 
@@ -66,6 +70,18 @@ pub enum InspectError {
         offset: u64,
         /// The rule.
         source: Box<Refusal>,
+    },
+    /// What is kept beside a log to prove its entries does not prove them.
+    #[error("{title}: {} is damaged at byte {offset}: {what}", path.display())]
+    BadSeal {
+        /// Of which conversation.
+        title: String,
+        /// The file.
+        path: PathBuf,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
     },
     /// A log holds what belongs elsewhere.
     #[error("{title}: entry {id} is of another conversation")]
@@ -165,19 +181,20 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
     entries.into_iter().filter_map(line)
 }
 
-/// Checks every log of a user: frames, chains, order, heights, and the rules by which entries are taken in. Says of each what it holds, and
-/// of all what the first damage is.
+/// Checks every log of a user: frames, chains, order, heights, the rules by which entries are taken in, and the seals that prove to
+/// others whose they are. Says of each what it holds, and of all what the first damage is.
 ///
 /// # Errors
 /// There is no such user, a log cannot be read, one is damaged, or entries that it lacks wait in a file that was set aside; the others
 /// are checked all the same.
-pub fn verify(config: &LogConfig, out: &mut dyn Write) -> Result<(), InspectError> {
+pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Result<(), InspectError> {
     let folder = existing(config)?;
+    let introduced = proofs::introduced(&folder, judge)?;
     let mut first = None;
     for shelved in log::shelved(&RealDisk, &folder, &config.user)? {
         let title = shelved.conversation.title(&config.user);
-        match verify_one(&shelved, &title) {
-            Ok(Verified { heights, bytes, torn }) => {
+        match verify_one(&shelved, &title, &introduced, judge) {
+            Ok((Verified { heights, bytes, torn }, sealed)) => {
                 let (version, authors) = (heights.version(), heights.0.len());
                 let tail = match torn {
                     0 => String::new(),
@@ -185,7 +202,7 @@ pub fn verify(config: &LogConfig, out: &mut dyn Write) -> Result<(), InspectErro
                 };
                 writeln!(
                     out,
-                    "{title}  ok  version {version}  authors {authors}  {bytes} bytes{tail}"
+                    "{title}  ok  version {version}  authors {authors}  {bytes} bytes{tail}  sealed {sealed}"
                 )?;
                 let waits = verify_aside(&shelved, &title, &heights, out)?;
                 first = first.or(waits);
@@ -225,8 +242,21 @@ fn verify_aside(
     Ok(first)
 }
 
-fn verify_one(shelved: &Shelved, title: &str) -> Result<Verified, InspectError> {
+/// What a log holds, and how much of that is proved.
+fn verify_one(
+    shelved: &Shelved,
+    title: &str,
+    introduced: &BTreeMap<DeviceId, UserName>,
+    judge: &dyn Judge,
+) -> Result<(Verified, u64), InspectError> {
+    let place = (&shelved.conversation, shelved.folder.as_path());
+    let proofs = Proofs::read(title, place, introduced, judge);
     let title = || title.to_owned();
+    let unreadable = |source| InspectError::Log {
+        title: title(),
+        source: Box::new(source),
+    };
+    let mut proofs = proofs.map_err(unreadable)?;
     let mut replica = Replica::new(shelved.conversation.clone());
     let mut wrong = None;
     let read = log::verify(&RealDisk, &shelved.folder, decode_entry, |entry, offset| {
@@ -238,6 +268,7 @@ fn verify_one(shelved: &Shelved, title: &str) -> Result<Verified, InspectError> 
             wrong = Some(InspectError::Misplaced { title, id });
             return;
         }
+        proofs.check(&entry, offset);
         let offered = replica.offer(Held {
             entry: Arc::new(entry),
             from: None,
@@ -258,10 +289,9 @@ fn verify_one(shelved: &Shelved, title: &str) -> Result<Verified, InspectError> 
     if let Some(wrong) = wrong {
         return Err(wrong);
     }
-    read.map_err(|source| InspectError::Log {
-        title: title(),
-        source: Box::new(source),
-    })
+    let verified = read.map_err(unreadable)?;
+    let sealed = proofs.finish(&verified.heights)?;
+    Ok((verified, sealed))
 }
 
 fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
@@ -276,96 +306,4 @@ fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        log::Log,
-        net::convert::encode_entry,
-        node::types::{Body, DeviceId, Draft, EntryId, Lamport, Seq, WallTime},
-    };
-
-    fn user(name: &str) -> UserName {
-        UserName::new(name).unwrap()
-    }
-
-    fn draft(conversation: &Conversation, author: &str, incarnation: u64) -> Draft {
-        Draft {
-            conversation: conversation.clone(),
-            author: Author {
-                device: DeviceId([7; 32]),
-                incarnation,
-            },
-            seq: Seq::FIRST,
-            user: Some(user(author)),
-            previous: None,
-            seen: Vec::new(),
-            lamport: Lamport(1),
-            sent_at: WallTime(0),
-            body: Body::Text("hi".into()),
-        }
-    }
-
-    /// What `peerchat verify` says of alice's log with bob that holds these entries.
-    fn verified(drafts: impl FnOnce(&Conversation) -> Vec<Draft>) -> Result<String, String> {
-        let data = tempfile::tempdir().unwrap();
-        let config = LogConfig {
-            user: user("alice"),
-            data: data.path().to_owned(),
-        };
-        let conversation = Conversation::direct(&config.user, &user("bob"));
-        let own = data.path().join("alice");
-        std::fs::create_dir(&own).unwrap();
-        let folder = log::prepare(&RealDisk, &own, &config.user, &conversation).unwrap();
-        let (mut log, _) = Log::open(RealDisk, &folder, decode_entry).unwrap();
-        let entries: Vec<_> = drafts(&conversation).into_iter().map(encode_entry).collect();
-        log.append(&entries).unwrap();
-        log.close(None).unwrap();
-        let mut out = Vec::new();
-        match verify(&config, &mut out) {
-            Ok(()) => Ok(String::from_utf8(out).unwrap()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    #[test]
-    fn a_whole_log_is_measured() {
-        let good = verified(|with_bob| vec![draft(with_bob, "bob", 1), draft(with_bob, "Bob", 2)]);
-        assert!(good.unwrap().starts_with("@bob  ok  version 2  authors 2  "));
-    }
-
-    #[test]
-    fn whole_entries_that_break_a_rule_are_named() {
-        let late = |with_bob: &Conversation| Draft {
-            lamport: Lamport(9),
-            ..draft(with_bob, "bob", 2)
-        };
-        let next = |with_bob: &Conversation| Draft {
-            seq: Seq(2),
-            user: None,
-            previous: Some(EntryId([1; 32])),
-            lamport: Lamport(2),
-            ..draft(with_bob, "bob", 1)
-        };
-        type Drafts<'a> = &'a dyn Fn(&Conversation) -> Vec<Draft>;
-        let cases: [(Drafts<'_>, &str); 4] = [
-            (
-                &|bob| vec![draft(bob, "bob", 1), late(bob)],
-                "has Lamport time 9; its causes make it 1",
-            ),
-            (
-                &|bob| vec![draft(bob, "bob", 1), draft(bob, "alice", 2)],
-                "writes as alice, but it is bob's",
-            ),
-            (&|bob| vec![draft(bob, "carol", 1)], "carol is not one of the two"),
-            (&|bob| vec![draft(bob, "bob", 1), next(bob)], "follows another entry"),
-        ];
-        for (drafts, why) in cases {
-            let error = verified(drafts).unwrap_err();
-            assert!(
-                error.starts_with("@bob: ") && error.contains("/direct/bob/log is damaged at byte "),
-                "{error}"
-            );
-            assert!(error.contains(why), "{error}");
-        }
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ pub mod known_registries;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod seal;
 pub mod state;
 pub mod telemetry;
 pub mod ui;

@@ -9,7 +9,11 @@ use peerchat::{
     bench::{self, BenchError},
     chat::{self, ChatError},
     cli::{self, Cli, Command},
-    config, inspect, telemetry,
+    config, credentials,
+    folder::UserFolder,
+    inspect,
+    seal::DeviceJudge,
+    telemetry,
     ui::{self, log_print::Format},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -61,7 +65,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Verify(typed) => {
             let config = config::log(&typed.user, typed.data)?;
-            inspect::verify(&config, &mut out.lock())?;
+            let authority = credentials::authority(&UserFolder::path_of(&config.data, &config.user))?;
+            let judge = DeviceJudge::new(move |der| credentials::introduced(authority.as_ref(), der));
+            inspect::verify(&config, &judge, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(typed) => Ok(runtime()?.block_on(bench::run(typed))?),

@@ -17,7 +17,7 @@ use peerchat::{
         Identity, Input, Millis, Node, Now, PeerAddress,
         link::{Frame, LinkId, LinkUp},
         memberships::Memberships,
-        types::{DeviceId, Heights, UserName, WallTime},
+        types::{Author, DeviceId, Heights, Seq, UserName, WallTime},
     },
 };
 use writing::{Writer, room};
@@ -50,8 +50,9 @@ fn entries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("entry");
     let entry = Writer::new(TEXT_BYTES).nth(1).unwrap();
     group.throughput(Throughput::Elements(1));
-    group.bench_function("encode and hash", |bench| {
-        bench.iter_batched(|| entry.draft.clone(), convert::encode_entry, BatchSize::SmallInput);
+    group.bench_function("encode, tag and hash", |bench| {
+        let encode = writing::encode();
+        bench.iter_batched(|| entry.draft.clone(), |draft| (encode.0)(draft), BatchSize::SmallInput);
     });
     group.bench_function("hash", |bench| bench.iter(|| blake3::hash(black_box(&entry.bytes))));
     group.bench_function("decode and hash", |bench| {
@@ -66,7 +67,7 @@ fn node(writer: &Writer) -> Node {
         user: UserName::new("alice").unwrap(),
         device: DeviceId([1; 32]),
     };
-    let mut node = Node::new(me, convert::encode_entry, 1);
+    let mut node = Node::new(me, writing::encode(), 1);
     let member = PeerAddress {
         user: writer.user(),
         device: writer.device(),
@@ -172,16 +173,18 @@ fn scanning(criterion: &mut Criterion) {
             scan.finish(&log).unwrap()
         });
     });
+    // The last entry has a seal, which covers all.
+    let sealed = |_: &Author, _: Seq| Some(Seq(SEARCHED as u64));
     group.bench_function("read as a history", |bench| {
         bench.iter(|| {
-            let mut history = log.history(&Heights::default());
+            let mut history = log.history(&Heights::default(), &log.heights());
             let mut read = 0;
             loop {
-                let part = log.read_batch(&mut history).unwrap();
-                if part.is_empty() {
+                let part = log.read_batch(&mut history, sealed).unwrap();
+                if part.entries.is_empty() {
                     break;
                 }
-                read += part.len();
+                read += part.entries.len();
             }
             assert_eq!(read, SEARCHED);
         });

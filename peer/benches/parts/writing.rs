@@ -3,12 +3,20 @@
 use std::sync::Arc;
 
 use peerchat::{
-    net::convert::encode_entry,
-    node::types::{Author, Body, Conversation, DeviceId, Draft, Entry, Lamport, RoomName, Seq, UserName, WallTime},
+    net::convert::encoder,
+    node::types::{
+        Author, Body, Conversation, DeviceId, Draft, Encode, Entry, Lamport, RoomName, Seq, UserName, WallTime,
+    },
+    seal::TagKey,
 };
 
 pub fn room_name() -> RoomName {
     RoomName::new("bench").unwrap()
+}
+
+/// As a peer encodes what its user says.
+pub fn encode() -> Encode {
+    encoder(TagKey::of_device(|_| [1; 64]))
 }
 
 pub fn room() -> Conversation {
@@ -18,6 +26,7 @@ pub fn room() -> Conversation {
 /// The author of an endless log.
 pub struct Writer {
     text: String,
+    encode: Encode,
     last: Option<Arc<Entry>>,
 }
 
@@ -26,6 +35,7 @@ impl Writer {
     pub fn new(bytes: usize) -> Self {
         Self {
             text: "x".repeat(bytes),
+            encode: encode(),
             last: None,
         }
     }
@@ -45,7 +55,7 @@ impl Iterator for Writer {
     fn next(&mut self) -> Option<Arc<Entry>> {
         let last = self.last.as_deref();
         let seq = last.map_or(1, |last| last.seq.0 + 1);
-        let entry = encode_entry(Draft {
+        let entry = (self.encode.0)(Draft {
             conversation: room(),
             author: Author {
                 device: self.device(),

@@ -2,6 +2,8 @@
 //!
 //! No clock, no network and no threads, so that the simulation drives the same code as the program, on a disk that it can crash.
 
+mod syncing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -12,9 +14,10 @@ use super::{
     damage::{damage_notice, waiting_notice},
     ports::Order,
     recent_ids::RecentIds,
+    vouching::Vouching,
 };
 use crate::{
-    log::{self, Disk, Log, LogError, Opened, Resume, SyncOutcome, SyncTask},
+    log::{self, Disk, Log, LogError, Opened, Resume},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
@@ -23,8 +26,9 @@ use crate::{
         memberships::Memberships,
         people::{Deed, People},
         replica::AuthorLog,
-        types::{Conversation, Decode, DeviceId, Encode, Entry, UserName},
+        types::{Conversation, Decode, DeviceId, Encode, Entry, Heights, UserName},
     },
+    seal::SharedNotary,
 };
 
 /// What is to be done after a step's entries are in the log.
@@ -44,10 +48,12 @@ pub enum Act {
     People(Deed),
     /// Remember in which rooms the user is.
     RememberRooms(Memberships),
+    /// Hand this to [`Core::handle`].
+    Again(Input),
 }
 
 /// How entries become bytes and bytes become entries.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Codec {
     /// Makes an entry of a draft.
     pub encode: Encode,
@@ -58,15 +64,16 @@ pub struct Codec {
 /// A node with its logs.
 #[derive(Debug)]
 pub struct Core<D: Disk> {
-    disk: D,
+    pub(super) disk: D,
     /// The user's data folder.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     decode: Decode,
-    node: Node,
+    pub(super) node: Node,
     logs: BTreeMap<Conversation, Log<D>>,
     recent_ids: BTreeMap<Conversation, RecentIds>,
     /// Conversations with entries that are not synced.
     unsynced: BTreeSet<Conversation>,
+    pub(super) vouching: Vouching<D>,
     /// What was found behind damage, for the node's first step.
     salvaged: Vec<(Conversation, Vec<Arc<Entry>>)>,
 }
@@ -81,9 +88,14 @@ impl<D: Disk> Core<D> {
         folder: PathBuf,
         me: Identity,
         codec: Codec,
+        notary: SharedNotary,
         seed: u64,
     ) -> Result<(Self, Vec<Notice>), LogError> {
-        let node = Node::new(me, codec.encode, seed);
+        let mut node = Node::new(me, codec.encode, seed);
+        let (vouching, introductions) = Vouching::open(disk.clone(), &folder, notary)?;
+        for introduction in introductions {
+            node.load_introduction(introduction);
+        }
         let mut core = Self {
             disk,
             folder,
@@ -92,6 +104,7 @@ impl<D: Disk> Core<D> {
             logs: BTreeMap::new(),
             recent_ids: BTreeMap::new(),
             unsynced: BTreeSet::new(),
+            vouching,
             salvaged: Vec::new(),
         };
         let mut notices = Vec::new();
@@ -106,7 +119,7 @@ impl<D: Disk> Core<D> {
             );
             let waiting = opened.set_aside.iter();
             notices.extend(waiting.filter_map(|file| waiting_notice(&shelved.conversation, &user, file)));
-            core.load(shelved.conversation.clone(), opened);
+            core.load(shelved.conversation.clone(), opened)?;
             notices.extend(core.load_invitation(&shelved.conversation)?);
         }
         Ok((core, notices))
@@ -116,16 +129,25 @@ impl<D: Disk> Core<D> {
         let user = self.node.me().user.clone();
         let folder = log::prepare(&self.disk, &self.folder, &user, conversation)?;
         let (log, opened) = Log::open(self.disk.clone(), &folder, self.decode)?;
+        self.vouching.open_seals(conversation, &log)?;
         self.logs.insert(conversation.clone(), log);
         Ok(opened)
     }
 
-    fn load(&mut self, conversation: Conversation, opened: Opened) {
+    fn load(&mut self, conversation: Conversation, opened: Opened) -> Result<(), LogError> {
         let mut loaded = LoadedLog {
             resume: opened.resume.map(|resume| resume.incarnation),
             ..LoadedLog::default()
         };
         loaded.recently_seen = opened.recently_seen;
+        if let Some(log) = self.logs.get(&conversation) {
+            loaded.forked.clone_from(log.forked());
+            loaded.sealed = self.vouching.sealed(&conversation, log, &self.node.me().device)?;
+            // What has no introduction cannot be served either.
+            let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
+            let proved = proved.filter(|(author, _)| self.vouching.certificate(&author.device).is_some());
+            (loaded.servable, loaded.tail) = log.beyond(&Heights(proved.collect()))?;
+        }
         for author in opened.authors {
             loaded.heads_seen.insert(author.author, author.head_seen);
             let user = author.user.expect("the decoder takes no first entry without its user");
@@ -141,6 +163,7 @@ impl<D: Disk> Core<D> {
             let entries = opened.salvaged.into_iter().map(Arc::new).collect();
             self.salvaged.push((conversation, entries));
         }
+        Ok(())
     }
 
     /// Takes inputs, appends what they bring to the logs, and returns what is to be done then.
@@ -152,9 +175,14 @@ impl<D: Disk> Core<D> {
         let salvaged = salvaged.map(|(conversation, entries)| Input::Salvaged(conversation, entries));
         let mut batches: BTreeMap<Conversation, Vec<Arc<Entry>>> = BTreeMap::new();
         let mut effects = Vec::new();
+        let mut proofs = Step::default();
         for input in salvaged.chain(inputs) {
-            let Step { persist, then } = self.node.handle(input, now);
-            for entry in persist {
+            let mut step = self.node.handle(input, now);
+            proofs.introductions.append(&mut step.introductions);
+            proofs.seals.append(&mut step.seals);
+            proofs.judge.append(&mut step.judge);
+            proofs.forked.append(&mut step.forked);
+            for entry in step.persist {
                 match batches.get_mut(&entry.conversation) {
                     Some(batch) => batch.push(entry),
                     None => {
@@ -162,11 +190,23 @@ impl<D: Disk> Core<D> {
                     }
                 }
             }
-            effects.extend(then);
+            effects.extend(step.then);
+        }
+        // Signed while they are appended.
+        let me = self.node.me().device;
+        let own = |entry: &&Arc<Entry>| entry.author.device == me;
+        for entry in batches.values().filter_map(|batch| batch.iter().rfind(own)) {
+            self.vouching.seal_ahead(entry, now.mono);
+        }
+        for (conversation, author) in std::mem::take(&mut proofs.forked) {
+            if let Some(log) = self.logs.get_mut(&conversation) {
+                log.fork(author)?;
+            }
         }
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
         }
+        self.vouching.keep(&mut proofs)?;
         let mut acts = Vec::with_capacity(effects.len());
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
@@ -187,6 +227,7 @@ impl<D: Disk> Core<D> {
         }
         for entry in batch.iter().filter(|entry| entry.author.device == me) {
             self.recent_ids.entry(conversation.clone()).or_default().push(entry);
+            self.vouching.wrote(entry);
         }
         self.unsynced.insert(conversation);
         Ok(())
@@ -238,6 +279,11 @@ impl<D: Disk> Core<D> {
                 Act::Tell(self.replay_of(&conversation, count, &held, why)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
+            Effect::SendSeal(link, conversation, author, seq) => match self.seal_upto(&conversation, &author, seq)? {
+                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, seal)),
+                None => return Ok(()),
+            },
+            Effect::Compare { entry, live } => return self.compare(&entry, live, acts),
             Effect::KeepInvitation(invitation) => match self.keep_invitation(&invitation) {
                 Some(notice) => Act::Tell(Event::Notice(notice)),
                 None => return Ok(()),
@@ -314,47 +360,12 @@ impl<D: Disk> Core<D> {
         self.logs.get(conversation)
     }
 
-    /// Whether anything is stored that is not durable.
-    pub fn needs_sync(&self) -> bool {
-        !self.unsynced.is_empty()
-    }
-
-    /// Begins to make durable what is stored. Each task is to be run, on any thread, and its outcome to be handed to
-    /// [`Core::finish_sync`].
-    pub fn begin_syncs(&mut self) -> Vec<(Conversation, SyncTask<D::File>)> {
-        let mut tasks = Vec::new();
-        let logs = &mut self.logs;
-        self.unsynced.retain(|conversation| {
-            let Some(log) = logs.get_mut(conversation) else {
-                return false;
-            };
-            match log.begin_sync() {
-                Some(task) => {
-                    tasks.push((conversation.clone(), task));
-                    false
-                }
-                // One is under way already, and this must follow it.
-                None => true,
-            }
-        });
-        tasks
-    }
-
-    /// Takes note of a sync.
-    ///
-    /// # Errors
-    /// The disk refuses: nothing more may be acked, and the peer must end.
-    pub fn finish_sync(&mut self, conversation: Conversation, outcome: SyncOutcome) -> Result<Input, LogError> {
-        let log = self.logs.get_mut(&conversation);
-        let grown = log.map(|log| log.finish_sync(outcome)).transpose()?.unwrap_or_default();
-        Ok(Input::Durable(conversation, grown))
-    }
-
     /// Ends in order: everything becomes durable, and the next run may go on where this one ends.
     ///
     /// # Errors
     /// The disk refuses. Nothing that was durable is lost.
     pub fn close(self) -> Result<(), LogError> {
+        self.vouching.sync()?;
         for (conversation, log) in self.logs {
             let talk = self.node.talks().get(&conversation);
             let incarnation =

@@ -7,14 +7,23 @@
 mod answer;
 pub mod core;
 mod damage;
+mod incoming;
 mod invitations;
+mod pace;
 mod people;
 pub mod ports;
+mod proof;
 mod recent_ids;
 pub mod refusals;
 mod replay;
 pub mod request;
-mod serve;
+pub mod serve;
+mod signer;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod vouching;
 mod waiting;
 
 use std::{
@@ -27,17 +36,18 @@ use tokio::sync::mpsc;
 
 use self::{
     core::{Act, Core},
-    ports::{Incoming, LinkQueue, Order, Wanted},
+    pace::Pace,
+    ports::{Incoming, LinkQueue, Order},
     refusals::Refusals,
     request::Request,
-    waiting::{VersionCall, WaitingCalls},
+    waiting::WaitingCalls,
 };
 use crate::{
     log::{Disk, LogError, Scan, SyncOutcome},
     node::{
         Input, Millis, Now,
         event::{Code, Event, Notice},
-        link::{LinkId, LinkUp},
+        link::LinkId,
         types::{Conversation, WallTime},
     },
     state::State,
@@ -79,6 +89,7 @@ pub struct Driver<D: Disk> {
     /// When what is stored must begin to become durable.
     sync_at: Option<Instant>,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
+    pace: Pace,
     searches: VecDeque<Search>,
     waiting: WaitingCalls,
     state: State,
@@ -105,6 +116,10 @@ enum Turn {
     Incoming(Vec<Incoming>),
     Synced(Synced),
     Sync,
+    Seal,
+    Judge,
+    Judged(Vec<Input>),
+    Signed(Input),
     KeepPeople,
     Search,
     Tick,
@@ -120,6 +135,7 @@ impl<D: Disk> Driver<D> {
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
+            pace: Pace::new(),
             searches: VecDeque::new(),
             waiting: WaitingCalls::default(),
             state,
@@ -135,6 +151,17 @@ impl<D: Disk> Driver<D> {
     /// # Errors
     /// The disk refuses: nothing that is not in the log was said or acked.
     pub async fn run(mut self) -> Result<Core<D>, LogError> {
+        self.start_signer();
+        match self.turns().await {
+            Ok(()) => Ok(self.core),
+            Err(error) => {
+                self.seal_last();
+                Err(error)
+            }
+        }
+    }
+
+    async fn turns(&mut self) -> Result<(), LogError> {
         let memberships = self.state.memberships();
         self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
@@ -150,6 +177,10 @@ impl<D: Disk> Driver<D> {
                     self.feed([input]).await?;
                 }
                 Turn::Sync => self.sync(),
+                Turn::Seal => self.seal().await?,
+                Turn::Judge => self.judge(),
+                Turn::Judged(inputs) => self.judged(inputs).await?,
+                Turn::Signed(input) => self.feed([input]).await?,
                 Turn::KeepPeople => self.keep_people().await,
                 Turn::Search => self.search().await?,
                 Turn::Tick => self.feed([Input::Tick]).await?,
@@ -159,9 +190,14 @@ impl<D: Disk> Driver<D> {
                 self.feed([Input::Stalled]).await?;
             }
         }
+        self.feed([Input::LastWords]).await?;
+        // What was said last must not wait for the next start to be proved.
+        while self.core.must_seal() {
+            self.seal().await?;
+        }
         self.feed([Input::Quit]).await?;
         self.keep_people().await;
-        Ok(self.core)
+        Ok(())
     }
 
     /// Whether the user wants to end, and everybody who can be reached has what he said.
@@ -177,16 +213,23 @@ impl<D: Disk> Driver<D> {
             .next_due()
             .map(|due| self.started + Duration::from_millis(due.0));
         let (sync_at, quit_at, searching) = (self.sync_at, self.quit_at, !self.searches.is_empty());
+        let (seal_at, judge_at) = (self.pace.seal_at, self.pace.judge_at);
         let waited = self.waiting.next_end();
         let keep_at = self.people.keep_at;
         let mut batch = Vec::new();
-        let Self { channels, synced, .. } = self;
+        let Self {
+            channels, synced, pace, ..
+        } = self;
         tokio::select! {
-            // The user comes first: his prompt answers while a history comes in.
+            // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
+            input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
+            () = until(seal_at) => Turn::Seal,
             request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             () = until(sync_at) => Turn::Sync,
+            Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
+            () = until(judge_at) => Turn::Judge,
             () = until(keep_at) => Turn::KeepPeople,
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");
@@ -212,8 +255,18 @@ impl<D: Disk> Driver<D> {
 
     /// Feeds the node, and does what it wants; what fails at once is fed again.
     async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
+        let acts = self.core.handle(inputs, self.now())?;
+        self.act_on(acts).await?;
+        // What is sealed already goes out with its entry.
+        while let Some(input) = self.pace.signed.as_mut().and_then(|signed| signed.try_recv().ok()) {
+            let acts = self.core.handle([input], self.now())?;
+            self.act_on(acts).await?;
+        }
+        Ok(())
+    }
+
+    async fn act_on(&mut self, mut acts: Vec<Act>) -> Result<(), LogError> {
         let now = self.now();
-        let mut acts = self.core.handle(inputs, now)?;
         loop {
             let mut again = Vec::new();
             for act in acts {
@@ -227,6 +280,7 @@ impl<D: Disk> Driver<D> {
         if self.sync_at.is_none() && self.core.needs_sync() {
             self.sync_at = Some(Instant::now() + GROUP_COMMIT);
         }
+        self.plan_seals();
         Ok(())
     }
 
@@ -266,6 +320,7 @@ impl<D: Disk> Driver<D> {
                 self.save_state().await;
                 None
             }
+            Act::Again(input) => Some(input),
         }
     }
 
@@ -286,62 +341,6 @@ impl<D: Disk> Driver<D> {
             )
             .await;
         }
-    }
-
-    async fn incoming(&mut self, batch: Vec<Incoming>) -> Result<(), LogError> {
-        let mut inputs = Vec::with_capacity(batch.len());
-        for incoming in batch {
-            match incoming {
-                Incoming::Input(input) => {
-                    if let Input::LinkDown(link, _) = &input {
-                        self.links.remove(link);
-                    }
-                    self.waiting.hear(&input);
-                    inputs.push(input);
-                }
-                Incoming::LinkUp(up, queue) => inputs.push(self.link_up(up, queue)),
-                Incoming::Version {
-                    conversation,
-                    reader,
-                    reply,
-                } => self.version_asked(VersionCall {
-                    conversation,
-                    reader,
-                    reply,
-                }),
-                Incoming::History {
-                    conversation,
-                    reader,
-                    wanted,
-                    reply,
-                } => {
-                    let history = match wanted {
-                        Wanted::Beyond(heights) => self.core.serve_history(&reader, &conversation, &heights),
-                        // Whoever leaves meanwhile is given no more.
-                        Wanted::Next(history) => self.core.may_read(&reader, &conversation).map(|()| Some(*history)),
-                    };
-                    let part = history.and_then(|history| match history {
-                        Some(mut history) => {
-                            let part = self.core.serve_part(&conversation, &mut history)?;
-                            Ok((part, Some(Box::new(history))))
-                        }
-                        None => Ok((Vec::new(), None)),
-                    });
-                    // Where the caller has gone, nobody needs the answer.
-                    let _gone = reply.send(part);
-                }
-            }
-        }
-        if inputs.is_empty() {
-            Ok(())
-        } else {
-            self.feed(inputs).await
-        }
-    }
-
-    fn link_up(&mut self, up: LinkUp, queue: LinkQueue) -> Input {
-        self.links.insert(up.link, queue);
-        Input::LinkUp(up)
     }
 
     fn sync(&mut self) {

@@ -5,20 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::request::AccountAsk;
-use crate::{
-    log::History,
-    node::{
-        Ask, Input,
-        account::AccountNews,
-        link::{ByeReason, LinkUp, Outgoing},
-        sync::PullId,
-        types::{Conversation, DeviceId, Heights, Reader, UserName},
-    },
+use super::{
+    request::AccountAsk,
+    serve::{ServedPart, Serving},
+};
+use crate::node::{
+    Ask, Input,
+    account::AccountNews,
+    link::{ByeReason, LinkUp, Outgoing},
+    sync::PullId,
+    types::{Conversation, DeviceId, Heights, Reader, UserName},
+    window::PullFailure,
 };
 
 /// How much of what came over the wire waits for the driver. When it is full the wire waits, and with it the senders.
@@ -62,11 +62,11 @@ pub enum Wanted {
     /// The first of what one who holds this lacks.
     Beyond(Heights),
     /// The one after the last one.
-    Next(Box<History>),
+    Next(Box<Serving>),
 }
 
-/// A part of a history: entries, none at its end; and how to go on.
-pub type Part = (Vec<Bytes>, Option<Box<History>>);
+/// A part of a history, and how to go on.
+pub type Part = (ServedPart, Option<Box<Serving>>);
 
 /// Why another peer is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +116,7 @@ impl Order {
         match self {
             Self::Dial(device, _) => Some(Input::DialFailed(device)),
             Self::AskVersion(device, _, conversation) => Some(Input::VersionFailed(device, conversation)),
-            Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(reason()))),
+            Self::Pull { pull, .. } => Some(Input::HistoryEnd(pull, Err(PullFailure::Broken(reason())))),
             Self::Registry(Ask::Join(room)) => Some(Input::RoomRefused { room, refused: None }),
             Self::Registry(Ask::Find(user)) => Some(Input::FindFailed(user, reason())),
             Self::StopPull(_)

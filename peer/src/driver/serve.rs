@@ -1,22 +1,47 @@
-//! What other peers are given of the logs.
+//! What other peers are given of the logs: what is proved to them, and the proofs.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::{core::Core, ports::ServeError};
 use crate::{
-    log::{Disk, History},
-    node::types::{Conversation, Heights, Reader},
+    log::{Disk, History, LogError},
+    node::{
+        sealing::Seal,
+        types::{Author, Conversation, DeviceId, Heights, Reader, Seq},
+    },
 };
 
+/// A history that is being given to another peer.
+#[derive(Debug)]
+pub struct Serving {
+    reader: DeviceId,
+    history: History,
+    /// Of each author the seal that was given last.
+    sealed: BTreeMap<Author, Seq>,
+    introduced: BTreeSet<DeviceId>,
+}
+
+/// A part of it; at its end there are no entries.
+#[derive(Debug, Default)]
+pub struct ServedPart {
+    /// Encoded entries.
+    pub entries: Vec<Bytes>,
+    /// Seals of these and of earlier ones.
+    pub seals: Vec<Seal>,
+    /// The certificates of those who made the seals.
+    pub introductions: Vec<Bytes>,
+}
+
 impl<D: Disk> Core<D> {
-    /// What is held of a conversation, for another peer.
+    /// What another peer can be given of a conversation.
     ///
     /// # Errors
     /// He may not read it.
     pub fn serve_version(&self, reader: &Reader, conversation: &Conversation) -> Result<Heights, ServeError> {
         self.may_read(reader, conversation)?;
-        let talk = self.node().talks().get(conversation);
-        Ok(talk.map(|talk| talk.replica.heights()).unwrap_or_default())
+        Ok(self.node().servable_for(conversation, &reader.device))
     }
 
     /// Begins to give another peer, who holds `heights`, what he lacks.
@@ -28,21 +53,61 @@ impl<D: Disk> Core<D> {
         reader: &Reader,
         conversation: &Conversation,
         heights: &Heights,
-    ) -> Result<Option<History>, ServeError> {
-        self.may_read(reader, conversation)?;
-        Ok(self.log(conversation).map(|log| log.history(heights)))
+    ) -> Result<Option<Serving>, ServeError> {
+        let servable = self.serve_version(reader, conversation)?;
+        Ok(self.log(conversation).map(|log| Serving {
+            reader: reader.device,
+            history: log.history(heights, &servable),
+            sealed: heights.0.clone(),
+            introduced: BTreeSet::new(),
+        }))
     }
 
-    /// The next part of a history; empty at its end.
+    /// The next part of a history.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub fn serve_part(&self, conversation: &Conversation, history: &mut History) -> Result<Vec<Bytes>, ServeError> {
-        let log = self.log(conversation);
-        let part = log.map(|log| log.read_batch(history)).transpose();
-        Ok(part
-            .map_err(|error| ServeError::Log(error.to_string()))?
-            .unwrap_or_default())
+    pub fn serve_part(&self, conversation: &Conversation, serving: &mut Serving) -> Result<ServedPart, ServeError> {
+        let part = self.next_part(conversation, serving);
+        part.map_err(|error| ServeError::Log(error.to_string()))
+    }
+
+    fn next_part(&self, conversation: &Conversation, serving: &mut Serving) -> Result<ServedPart, LogError> {
+        let (Some(log), Some(seals)) = (self.log(conversation), self.vouching.seals(conversation)) else {
+            return Ok(ServedPart::default());
+        };
+        let Serving {
+            reader,
+            history,
+            sealed,
+            introduced,
+        } = serving;
+        let cover = |author: &Author, seq| match author.device == *reader {
+            // He knows what he wrote.
+            true => Some(seq),
+            false => seals.covering(author, seq),
+        };
+        let batch = log.read_batch(history, cover)?;
+        let mut part = ServedPart {
+            entries: batch.entries,
+            ..ServedPart::default()
+        };
+        for (author, last) in batch.last {
+            let Some(seal) = seals.last_upto(&author, last)? else {
+                continue;
+            };
+            let before = sealed.entry(author).or_default();
+            if seal.seq <= *before {
+                continue;
+            }
+            *before = seal.seq;
+            part.seals.push(seal);
+            if introduced.insert(author.device) {
+                part.introductions
+                    .extend(self.vouching.certificate(&author.device).cloned());
+            }
+        }
+        Ok(part)
     }
 
     /// # Errors

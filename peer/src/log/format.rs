@@ -19,13 +19,17 @@ pub(super) const FRAME_BYTES_MAX: usize = FRAME_HEAD_BYTES + ENTRY_BYTES_MAX;
 /// The length of a record of the index.
 pub(super) const RECORD_BYTES: usize = 24;
 
-/// Which of the two files a header belongs to.
+/// Which file a header belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The entries.
     Log,
     /// Where they are.
     Index,
+    /// What proves that they are their authors'.
+    Seals,
+    /// Whose the authors' devices are.
+    Introductions,
 }
 
 impl Kind {
@@ -33,6 +37,8 @@ impl Kind {
         match self {
             Self::Log => b"PEERLOG\n",
             Self::Index => b"PEERIDX\n",
+            Self::Seals => b"PEERSEL\n",
+            Self::Introductions => b"PEERINT\n",
         }
     }
 }

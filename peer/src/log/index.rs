@@ -1,6 +1,9 @@
 //! What is where, in memory: 24 bytes per entry, and its author's number of 32 bits once.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Position,
@@ -26,6 +29,8 @@ pub(super) struct Index {
     authors: Vec<u32>,
     lanes: Vec<Lane>,
     numbers: BTreeMap<Author, u32>,
+    /// Those who contradict themselves.
+    pub(super) forked: BTreeSet<Author>,
 }
 
 /// The entries of one author.

@@ -30,9 +30,12 @@
 mod disk;
 mod error;
 mod folders;
+mod forked;
 mod format;
+mod history;
 mod index;
 mod index_file;
+mod introductions;
 mod lock;
 mod memory;
 mod memory_state;
@@ -44,6 +47,7 @@ mod recovery;
 mod resume;
 mod salvage;
 mod scan;
+mod seals;
 mod search;
 mod search_scan;
 mod shelf;
@@ -66,14 +70,17 @@ pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
 pub use folders::{NAME_FILE, folder_name, folder_of};
 pub use format::VERSION;
+pub use history::{Batch, History};
 pub use index::LOG_ENTRIES_MAX;
+pub use introductions::{INTRODUCTIONS_FILE, Introductions, read_introductions};
 pub use lock::{DataLock, LockError};
 pub use memory::{Fault, MemoryDisk, MemoryFile};
 pub use opened::{Opened, OpenedAuthor};
-pub use reader::{Canonical, History};
+pub use reader::Canonical;
 pub use real::{RealDisk, RealFile};
 pub use resume::{RESUME_STATE_BYTES_MAX, Resume};
 pub use salvage::{SALVAGE_BYTES_MAX, SetAside, look_aside};
+pub use seals::{SEALS_FILE, Seals, read_seals};
 pub use search::{Needle, fold};
 pub use search_scan::{Found, Scan};
 pub use shelf::{Shelved, prepare, shelved};
@@ -82,7 +89,7 @@ pub use writer::{SyncOutcome, SyncTask};
 
 use crate::node::{
     limits::{BATCH_BYTES_MAX, ENTRY_BYTES_MAX},
-    types::{Decode, Heights, Seq},
+    types::{Author, Decode, Heights, Seq},
 };
 use format::Life;
 use index::Index;
@@ -136,6 +143,11 @@ impl<D: Disk> Log<D> {
     /// How many entries of every author there are.
     pub fn heights(&self) -> Heights {
         self.index.heights()
+    }
+
+    /// How many entries of an author there are.
+    pub fn height(&self, author: &Author) -> Seq {
+        self.index.height(author)
     }
 
     /// How many entries of every author are synced.

@@ -6,13 +6,9 @@ use super::{
     Damage, DamageKind, Log, LogError, Position,
     disk::{Disk, DiskFile},
     format::{FRAME_HEAD_BYTES, decode_frame},
-    index::AuthorNo,
     order::{self, Forward},
 };
-use crate::node::{
-    limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX},
-    types::{Author, Entry, EntryId, Heights, Seq},
-};
+use crate::node::types::{Author, Entry, EntryId, Seq};
 
 /// How many bytes are read at once where neighbours will be wanted too.
 pub(super) const READ_AHEAD_BYTES: u64 = 256 * 1024;
@@ -23,18 +19,6 @@ pub(super) struct Window {
     start: u64,
     bytes: Bytes,
 }
-
-/// Where somebody who is given history has come to. See [`Log::history`].
-#[derive(Debug, Clone)]
-pub struct History {
-    have: Heights,
-    /// The next position to look at.
-    next: u32,
-    /// Per author, the first position to give; [`BY_SEQ`] where the seq must decide, since `have` is ahead of the log.
-    first: Vec<u32>,
-}
-
-const BY_SEQ: u32 = u32::MAX;
 
 impl<D: Disk> Log<D> {
     /// The entry of an author with a seq.
@@ -62,50 +46,6 @@ impl<D: Disk> Log<D> {
         wanted
             .map(|(seq, position)| Ok((seq, self.entry(position, &mut window, READ_AHEAD_BYTES)?.id)))
             .collect()
-    }
-
-    /// Begins to give history to somebody who has `have`.
-    pub fn history(&self, have: &Heights) -> History {
-        let mut history = History {
-            have: have.clone(),
-            next: 0,
-            first: Vec::new(),
-        };
-        self.know_authors(&mut history);
-        // Nothing that is here now and comes before the first of these is wanted. Of whom the reader is ahead, nothing is.
-        history.next = history.first.iter().copied().min().unwrap_or(0).min(self.index.len());
-        history
-    }
-
-    /// The bytes of the next entries that the reader of `history` lacks, in log order, so causes come before effects; at most
-    /// [`BATCH_ENTRIES_MAX`] and [`PART_BYTES_MAX`]. Empty where there is nothing more now; what is appended later comes with later calls.
-    ///
-    /// # Errors
-    /// The disk refuses, or what is there is damaged.
-    pub fn read_batch(&self, history: &mut History) -> Result<Vec<Bytes>, LogError> {
-        self.know_authors(history);
-        let authors = self.index.author_numbers();
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        let mut window = Window::default();
-        while (history.next as usize) < authors.len() && batch.len() < BATCH_ENTRIES_MAX {
-            let position = Position(history.next);
-            let first = history.first[authors[history.next as usize] as usize];
-            let wanted = match first {
-                BY_SEQ => self.index.seq(position) > history.have.of(self.author_at(position)),
-                first => history.next >= first,
-            };
-            if wanted {
-                let entry = self.frame(position, &mut window, READ_AHEAD_BYTES)?;
-                if bytes + entry.len() > PART_BYTES_MAX && !batch.is_empty() {
-                    break;
-                }
-                bytes += entry.len();
-                batch.push(entry);
-            }
-            history.next += 1;
-        }
-        Ok(batch)
     }
 
     /// The last `count` entries in canonical order.
@@ -165,28 +105,12 @@ impl<D: Disk> Log<D> {
         self.frame(from, window, span.end - span.start).map(drop)
     }
 
-    pub(super) fn author_at(&self, position: Position) -> &Author {
-        self.index.author(AuthorNo(self.index.record(position).author))
-    }
-
     fn damaged(&self, position: Position, kind: DamageKind) -> LogError {
         LogError::from(Damage {
             path: self.path(),
             offset: self.index.record(position).offset,
             kind,
         })
-    }
-
-    /// Notes where to begin with authors that are new to `history`.
-    fn know_authors(&self, history: &mut History) {
-        for number in history.first.len() as u32..self.index.authors() {
-            let number = AuthorNo(number);
-            let have = history.have.of(self.index.author(number));
-            let first = usize::try_from(have.0)
-                .ok()
-                .and_then(|have| self.index.positions(number).get(have));
-            history.first.push(first.copied().unwrap_or(BY_SEQ));
-        }
     }
 }
 
@@ -212,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::log::testing::{author, bytes_of, entry, filled, ids_of, said};
+    use crate::log::testing::{author, filled, ids_of};
 
     #[test]
     fn an_entry_is_read_by_author_and_seq() {
@@ -226,62 +150,7 @@ mod tests {
         assert!(log.ids(&author(9), Seq(1), Seq(9)).unwrap().is_empty());
     }
 
-    #[test]
-    fn history_goes_on_with_what_is_appended_later() {
-        let mut log = filled(&[1, 2]);
-        // The reader is ahead in author 1 and knows author 3, of whom nothing is here yet.
-        let have = Heights([(author(1), Seq(2)), (author(3), Seq(1))].into());
-        let mut history = log.history(&have);
-        assert_eq!(log.read_batch(&mut history).unwrap().len(), 1);
-        assert!(log.read_batch(&mut history).unwrap().is_empty());
-        let new = [entry(1, 2, 3), entry(3, 1, 1), entry(3, 2, 4), entry(1, 3, 5)];
-        log.append(&new).unwrap();
-        assert_eq!(
-            log.read_batch(&mut history).unwrap(),
-            [bytes_of(&new[2]), bytes_of(&new[3])]
-        );
-    }
-
-    #[test]
-    fn a_batch_keeps_its_limits() {
-        let log = filled(&[1; 300]);
-        let mut history = log.history(&Heights::default());
-        assert_eq!(log.read_batch(&mut history).unwrap().len(), BATCH_ENTRIES_MAX);
-        assert_eq!(log.read_batch(&mut history).unwrap().len(), 300 - BATCH_ENTRIES_MAX);
-        assert!(log.read_batch(&mut history).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_batch_comes_over_a_slow_link_in_time() {
-        let mut log = filled(&[]);
-        let lengths = [10, PART_BYTES_MAX / 2, PART_BYTES_MAX / 2, 10, 2 * PART_BYTES_MAX, 10];
-        let said = (1..)
-            .zip(lengths)
-            .map(|(seq, length)| said(1, seq, seq, &"x".repeat(length)));
-        log.append(&said.collect::<Vec<_>>()).unwrap();
-        let mut history = log.history(&Heights::default());
-        let mut next = || log.read_batch(&mut history).unwrap().len();
-        assert_eq!([next(), next(), next(), next(), next()], [2, 2, 1, 1, 0]);
-    }
-
     proptest! {
-        #[test]
-        fn history_gives_just_what_is_lacking(
-            authors in prop::collection::vec(0u64..5, 0..60), have in prop::collection::btree_map(0u64..6, 0u64..20, 0..6),
-        ) {
-            let log = filled(&authors);
-            let have = Heights(have.into_iter().map(|(who, seq)| (author(who), Seq(seq))).collect());
-            let given = log.read_batch(&mut log.history(&have)).unwrap();
-            let mut all = log.history(&Heights::default());
-            let lacking: Vec<Bytes> = log.read_batch(&mut all).unwrap().into_iter()
-                .filter(|bytes| {
-                    let entry = (log.decode)(bytes.clone()).unwrap();
-                    entry.seq > have.of(&entry.author)
-                })
-                .collect();
-            prop_assert_eq!(given, lacking);
-        }
-
         #[test]
         fn the_last_are_the_end_of_all(authors in prop::collection::vec(0u64..5, 0..60), count in 0usize..70) {
             let log = filled(&authors);

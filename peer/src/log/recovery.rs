@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Damage, DamageKind, LOG_FILE, Log, LogError, Position,
     disk::{Disk, DiskFile, IoError, folder_of},
+    forked,
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header},
     index_file::{self, IndexFile},
     opened::Opened,
@@ -40,12 +41,21 @@ fn try_open<D: Disk>(
     let mut opened = Opened::default();
     let on_disk = index_file::open(&disk, folder)?;
     let known = on_disk.as_ref().map_or(0, |index| index.records);
+    let forked = forked::read(&disk, folder)?;
     let mut opening = Opening::find(disk, folder, on_disk.as_ref(), &mut opened)?;
     let believed = on_disk.as_ref().filter(|_| believe_index);
     if !opening.is_new {
-        opening.survey = survey(&opening.file, opening.life, opening.holds.length, believed, decode)?;
+        opening.survey = survey(
+            &opening.file,
+            opening.life,
+            opening.holds.length,
+            believed,
+            &forked,
+            decode,
+        )?;
         opening.set_damage_aside(&mut opened)?;
     }
+    opening.survey.index.forked = forked;
     let (resume, has_permit) = resume::read(&opening.disk, folder, opening.holds)?;
     opening.cut_tail(&mut opened)?;
     opening.write_again()?;

@@ -3,6 +3,8 @@
 //! What the file `index` covers is taken from there, since decoding a million entries takes a second. Where it contradicts the
 //! log it is not believed at all.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -48,13 +50,14 @@ pub(super) fn survey<F: DiskFile>(
     life: Life,
     len: u64,
     on_disk: Option<&IndexFile<F>>,
+    forked: &BTreeSet<Author>,
     decode: Decode,
 ) -> Result<Survey, LogError> {
     let on_disk = on_disk.filter(|index| index.life == life);
-    if let Some(survey) = attempt(file, life, len, on_disk, decode)? {
+    if let Some(survey) = attempt(file, life, len, on_disk, forked, decode)? {
         return Ok(survey);
     }
-    let survey = attempt(file, life, len, None, decode)?;
+    let survey = attempt(file, life, len, None, forked, decode)?;
     Ok(survey.expect("without an index there is nothing that contradicts the log"))
 }
 
@@ -64,6 +67,7 @@ fn attempt<F: DiskFile>(
     life: Life,
     len: u64,
     on_disk: Option<&IndexFile<F>>,
+    forked: &BTreeSet<Author>,
     decode: Decode,
 ) -> Result<Option<Survey>, LogError> {
     let mut records = Records::new(on_disk);
@@ -72,6 +76,7 @@ fn attempt<F: DiskFile>(
         index: Index::with_capacity(room as usize),
         ..Survey::empty()
     };
+    survey.index.forked.clone_from(forked);
     let mut frames = Frames::new(file, life, len);
     while let Some(found) = frames.next()? {
         match found {

@@ -140,10 +140,6 @@ pub(super) fn reopen(disk: &MemoryDisk) -> (Log<MemoryDisk>, Opened) {
     Log::open(disk.clone(), folder(), decode).unwrap()
 }
 
-pub(super) fn bytes_of(entry: &Arc<Entry>) -> Bytes {
-    entry.bytes.clone()
-}
-
 pub(super) fn ids_of(entries: &[Entry]) -> Vec<EntryId> {
     entries.iter().map(|entry| entry.id).collect()
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Damage, DamageKind, LOG_FILE, LogError, Position, Rule,
     disk::{Disk, DiskFile},
+    forked,
     format::{HEADER_BYTES, Header, Kind, VERSION, decode_header},
     index::Index,
     index_file::{self, Records},
@@ -67,6 +68,7 @@ pub fn verify<D: Disk>(
     let mut torn = 0;
     let mut frames = Frames::new(&file, life, bytes);
     let mut chains = Chains::default();
+    chains.index.forked = forked::read(disk, folder)?;
     while let Some(found) = frames.next()? {
         let (offset, entry) = match found {
             Found::Frame { offset, entry } => (offset, entry),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::node::{
     limits::ENTRY_BYTES_MAX,
-    types::{Author, Draft, Entry, Lamport, Seq},
+    types::{Author, Draft, Entry, Lamport, Seen, Seq},
 };
 
 /// A sync that any thread can run while the log goes on. Must be run, and its outcome handed to [`Log::finish_sync`]; until then
@@ -222,7 +222,8 @@ impl<'a> Coming<'a> {
                 found: draft.lamport,
             });
         }
-        if let Some(seen) = draft.seen.iter().find(|seen| self.head(&seen.author).0 < seen.seq) {
+        let waits = |seen: &&Seen| self.head(&seen.author).0 < seen.seq && !self.index.forked.contains(&seen.author);
+        if let Some(seen) = draft.seen.iter().find(waits) {
             return Err(Rule::CauseFirst(*seen));
         }
         self.heads.insert(draft.author, (draft.seq, draft.lamport));

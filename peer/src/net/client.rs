@@ -1,6 +1,6 @@
 //! What this peer asks of others: a link, a version, a history.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use peerchat_identity::DeviceCertificate;
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
@@ -21,8 +21,10 @@ use crate::{
         limits::{LINK_QUEUE_MAX, PULL_MS_MAX},
         link::{LinkId, LinkUp},
         sync::PullId,
-        types::{Conversation, DeviceId, Entry, EntryError, Heights},
+        types::{Conversation, DeviceId, EntryError, Heights},
+        window::{BadHistory, PullFailure},
     },
+    seal::HistoryReader,
 };
 
 /// How long a part of a history may take. The node judges its pace, and keepalive finds a dead end sooner; this is for what both miss.
@@ -41,19 +43,16 @@ enum CallError {
     Malformed(#[from] EntryError),
     #[error("the answer has no hello")]
     NoHello,
-    #[error("the history has a part without entries")]
-    EmptyPart,
-    #[error("the history has {0:?}, which does not come next there")]
-    NotNext(Arc<Entry>),
+    #[error("the history is bad: {0}")]
+    BadHistory(#[from] BadHistory),
+    #[error("the history cannot be judged: {0}")]
+    Unjudged(#[from] tokio::task::JoinError),
 }
 
 impl CallError {
-    /// Whether what came breaks the protocol. Silence does not.
+    /// Whether what came breaks the protocol. Silence does not, and a bad history is told as such.
     fn is_misbehaviour(&self) -> bool {
-        matches!(
-            self,
-            Self::Malformed(_) | Self::NoHello | Self::EmptyPart | Self::NotNext(_)
-        )
+        matches!(self, Self::Malformed(_) | Self::NoHello)
     }
 }
 
@@ -79,6 +78,7 @@ pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
     let closed = outlet.closed.clone();
     match open(&net, device, &address, outlet, link).await {
         Ok((up, frames, passport)) => {
+            net.introduce(passport.der()).await;
             if net.incoming.send(Incoming::LinkUp(up, queue)).await.is_ok() {
                 link::pump(frames, passport, link, net.incoming.clone(), closed).await;
             }
@@ -163,54 +163,36 @@ pub(super) async fn pull(net: Net, device: DeviceId, address: String, wanted: Wa
     let end = pull_parts(&net, device, &address, wanted).await;
     if let Err(error) = &end {
         tracing::debug!(%device, %address, %error, "cannot pull");
-        if error.is_misbehaviour() {
-            net.tell(Input::BadHistory(pull, error.to_string())).await;
-        }
     }
-    net.tell(Input::HistoryEnd(pull, end.map_err(|error| error.to_string())))
-        .await;
+    let end = end.map_err(|error| match error {
+        CallError::BadHistory(why) => PullFailure::Bad(why),
+        other => PullFailure::Broken(other.to_string()),
+    });
+    net.tell(Input::HistoryEnd(pull, end)).await;
 }
 
 async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) -> Result<(), CallError> {
     let (mut client, _) = connect(net, device, address).await?;
-    let mut due = Due {
-        conversation: wanted.conversation.clone(),
-        heights: wanted.heights.clone(),
-    };
+    let (conversation, heights) = (wanted.conversation.clone(), wanted.heights.clone());
+    let mut reader = HistoryReader::new(net.notary.clone(), &net.me, conversation, heights);
     let request = wire::HistoryRequest {
         conversation: Some(convert::conversation_to_wire(&wanted.conversation)),
         heights: convert::heights_to_wire(&wanted.heights),
     };
     let mut parts = within(CALL_DEADLINE, client.history(request)).await??.into_inner();
     while let Some(part) = within(PART_DEADLINE, parts.message()).await?? {
-        let entries = convert::entries_from_wire(part.entries)?;
-        let checked = due.check(&entries);
-        // The node judges what is bad, too.
-        net.tell(Input::History(wanted.pull, entries)).await;
-        checked?;
-    }
-    Ok(())
-}
-
-/// What a history may bring next. An honest one has each entry once, every author's without a gap from what was asked for; so one
-/// that repeats itself, which could go on for ever, is left at once.
-struct Due {
-    conversation: Conversation,
-    heights: Heights,
-}
-
-impl Due {
-    fn check(&mut self, part: &[Arc<Entry>]) -> Result<(), CallError> {
-        if part.is_empty() {
-            return Err(CallError::EmptyPart);
+        let part = convert::part_from_wire(part).map_err(BadHistory::Malformed)?;
+        // Signatures are judged beside the peer's one thread.
+        let judged = move || {
+            let pulled = reader.take(part);
+            (reader, pulled)
+        };
+        let pulled;
+        (reader, pulled) = tokio::task::spawn_blocking(judged).await?;
+        let pulled = pulled?;
+        if !pulled.entries.is_empty() || !pulled.introductions.is_empty() {
+            net.tell(Input::History(wanted.pull, pulled)).await;
         }
-        for entry in part {
-            let height = self.heights.0.entry(entry.author).or_default();
-            if entry.conversation != self.conversation || entry.seq != height.next() {
-                return Err(CallError::NotNext(entry.clone()));
-            }
-            *height = entry.seq;
-        }
-        Ok(())
     }
+    Ok(reader.finish()?)
 }

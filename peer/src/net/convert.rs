@@ -1,26 +1,51 @@
 //! Between the contract's generated types and a peer's own, which are valid by construction. The only file that knows both.
 
 mod frames;
+mod seals;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(crate) use self::frames::{
-    ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire, membership_to_wire,
+pub(crate) use self::{
+    frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire, membership_to_wire},
+    seals::{live_seal_to_wire, part_from_wire, part_to_wire},
 };
 use bytes::Bytes;
 use peerchat_proto::v1 as wire;
 use prost::Message as _;
 
-use crate::node::{
-    limits::{AUTHORS_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_BYTES_MAX, SEEN_MAX, TEXT_BYTES_MAX},
-    types::{
-        Author, Body, Conversation, DeviceId, Draft, Entry, EntryError, EntryId, Heights, Lamport, NameError, RoomName,
-        Seen, Seq, UserName, WallTime,
+use crate::{
+    node::{
+        limits::{AUTHORS_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_BYTES_MAX, SEEN_MAX, TEXT_BYTES_MAX},
+        types::{
+            Author, Body, Conversation, DeviceId, Draft, Encode, Entry, EntryError, EntryId, Heights, Lamport,
+            NameError, RoomName, Seen, Seq, UserName, WallTime,
+        },
     },
+    seal::TagKey,
 };
 
-/// The entry that disk and wire carry for a draft.
+/// Makes the entries that disk and wire carry, each with a tag under the device's key.
+pub fn encoder(tags: TagKey) -> Encode {
+    Encode(Arc::new(move |draft| {
+        let mut bytes = encoded(&draft);
+        tags.put(&mut bytes);
+        entry(draft, bytes)
+    }))
+}
+
+/// The entry that disk and wire carry for a draft, without a tag.
 pub fn encode_entry(draft: Draft) -> Arc<Entry> {
+    let bytes = encoded(&draft);
+    entry(draft, bytes)
+}
+
+fn entry(draft: Draft, bytes: Vec<u8>) -> Arc<Entry> {
+    let bytes = Bytes::from(bytes);
+    let id = EntryId(*blake3::hash(&bytes).as_bytes());
+    Arc::new(Entry { id, draft, bytes })
+}
+
+fn encoded(draft: &Draft) -> Vec<u8> {
     let message = wire::Entry {
         conversation: Some(conversation_to_wire(&draft.conversation)),
         author: Some(author_to_wire(&draft.author)),
@@ -43,10 +68,9 @@ pub fn encode_entry(draft: Draft) -> Arc<Entry> {
                 Body::Unknown => None,
             },
         }),
+        tag: Bytes::new(),
     };
-    let bytes = Bytes::from(message.encode_to_vec());
-    let id = EntryId(*blake3::hash(&bytes).as_bytes());
-    Arc::new(Entry { id, draft, bytes })
+    message.encode_to_vec()
 }
 
 /// The entry that some bytes say, if they keep every rule that can be checked on an entry alone.

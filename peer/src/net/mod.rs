@@ -2,13 +2,15 @@
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
 //! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
-//! side of the registry, `lookups` a load on one, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
+//! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `host` a registry in this
+//! process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
 pub mod convert;
 mod expiry;
 mod host;
+mod introducing;
 mod link;
 mod lookups;
 mod parts;
@@ -39,6 +41,7 @@ use crate::{
         refusals::Refusals,
     },
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
+    seal::SharedNotary,
 };
 pub use lookups::{LookupError, Lookups};
 pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
@@ -66,11 +69,21 @@ pub struct ToDriver {
     pub refusals: Refusals,
 }
 
+/// Who this peer is to others, and whom it believes.
+#[derive(Debug)]
+pub struct Keys {
+    /// What connections show and judge.
+    pub credentials: Arc<Credentials>,
+    /// What proves entries.
+    pub notary: SharedNotary,
+}
+
 /// What every part of the wire needs.
 #[derive(Debug, Clone)]
 pub struct Net {
     me: Identity,
     credentials: Arc<Credentials>,
+    notary: SharedNotary,
     /// The random number of this process.
     session: u64,
     /// HOST:PORT that the others are told, which may follow from what the registry sees.
@@ -86,16 +99,18 @@ impl Net {
     /// `address` is where the others are told to find this peer; `shutdown` ends everything.
     pub fn new(
         me: Identity,
-        credentials: Arc<Credentials>,
+        keys: Keys,
         session: u64,
         address: watch::Receiver<String>,
         driver: ToDriver,
         shutdown: CancellationToken,
     ) -> Self {
         let ToDriver { incoming, refusals } = driver;
+        let Keys { credentials, notary } = keys;
         Self {
             me,
             credentials,
+            notary,
             session,
             address,
             incoming,
@@ -109,6 +124,7 @@ impl Net {
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
         self.tasks.spawn(expiry::watch(self.clone()));
+        self.tasks.spawn(introducing::introduce_own(self.clone()));
         let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {

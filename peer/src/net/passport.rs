@@ -53,6 +53,11 @@ impl Passport {
         DeviceId(self.certificate.device)
     }
 
+    /// The certificate itself.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.certificate.der
+    }
+
     pub(super) fn user(&self) -> &UserName {
         &self.certificate.user
     }

@@ -123,6 +123,7 @@ impl ChatService for Chat {
         let (queue, outlet) = link_queue(LINK_QUEUE_MAX);
         let closed = outlet.closed.clone();
         let link = up.link;
+        net.introduce(passport.der()).await;
         let outgoing = link::FrameStream::new(&net, outlet, link);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
@@ -205,9 +206,9 @@ impl Chat {
                 reply,
             };
             match self.ask(incoming, answer).await {
-                Ok((entries, Some(next))) if !entries.is_empty() => {
+                Ok((part, Some(next))) if !part.entries.is_empty() => {
                     wanted = Wanted::Next(next);
-                    let Some(on) = parts.send(wire::HistoryResponse { entries }).await else {
+                    let Some(on) = parts.send(convert::part_to_wire(part)).await else {
                         return;
                     };
                     parts = on;

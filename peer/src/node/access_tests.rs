@@ -137,6 +137,7 @@ fn told(alice: &Alice, to: Other) -> usize {
     let of_room = |what: &Outgoing| match what {
         Outgoing::Entry(entry) => entry.conversation == private(),
         Outgoing::Heights(news) => news.conversation == private(),
+        Outgoing::Seal(conversation, _) => *conversation == private(),
         Outgoing::Ack(ack) => ack.conversation == private(),
         Outgoing::Knock(_) | Outgoing::Memberships(_) => false,
     };

@@ -24,6 +24,11 @@ impl Node {
             }
         }
         self.send_acks(taken);
+        for (conversation, seal) in frame.seals {
+            if let Err(why) = self.live_seal(device, conversation, seal) {
+                return self.misbehaved(device, &why);
+            }
+        }
         for ack in frame.acks {
             self.acked(device, &ack);
         }
@@ -75,7 +80,17 @@ impl Node {
             live: true,
             since: now.mono,
         };
-        let offered = self.offer(held, false, now);
+        let mut offered = self.offer(held, false, now);
+        if let Some(known) = offered.known.take() {
+            self.known_entry(&conversation, known);
+        }
+        for (held, why) in &offered.refused {
+            if let Refusal::Fork { .. } = why {
+                let entry = Arc::clone(&held.entry);
+                self.effect(Effect::Compare { entry, live: false });
+                self.fork(&conversation, held.entry.author, taken, now);
+            }
+        }
         match self.take_offered(&conversation, offered, taken) {
             None => Ok(()),
             Some(why) => Err(why),
@@ -94,6 +109,7 @@ impl Node {
             refused,
             overflow,
             passed: _,
+            known: _,
         } = offered;
         if overflow {
             self.talk(conversation).replica.drop_held(|_| true);
@@ -103,12 +119,15 @@ impl Node {
         }
         let last = self.talk(conversation).replica.version();
         let first = last + 1 - entries.len() as u64;
+        let now = self.now;
+        let mut is_sealed = false;
         if let Some(partner) = self.partner(conversation).filter(|_| first == 1 && last > 0) {
             // One that was begun with nothing but a greeting is not worth it.
             self.effect(Effect::Registry(Ask::Watch(partner)));
         }
         for (version, held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
+            let seal = talk.sealing.take(&held.entry, now);
             let entering = talk.entering().is_some();
             match &mut talk.quiet {
                 // Once the user is in, what is said now does not wait for the end of a long history.
@@ -120,6 +139,11 @@ impl Node {
             }
             taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
             self.step.persist.push(held.entry);
+            is_sealed |= seal.is_some();
+            self.step.seals.extend(seal.map(|seal| (conversation.clone(), seal)));
+        }
+        if is_sealed {
+            self.advance(conversation);
         }
         let why = refused.first().map(|(_, why)| why.to_string());
         why.map(|why| format!("in {}: {why}", conversation.label(&self.me.user)))

@@ -17,7 +17,7 @@ impl Node {
             left,
         } = news;
         if !self.shares(&conversation, device) {
-            return;
+            return self.seals_wanted(device, &conversation, &heights);
         }
         if left {
             return self.remove_member(&conversation, device);
@@ -132,24 +132,24 @@ impl Node {
         talk.is_some_and(|talk| talk.takes_part(conversation) && talk.members.contains_key(device))
     }
 
-    /// Tells a device what is held of a conversation, and what of its own entries.
+    /// Tells a device what it can be given of a conversation, and what is held of its own entries.
     pub(super) fn tell_heights(&mut self, conversation: &Conversation, device: DeviceId, reply_wanted: bool) {
         let Some(link) = self.peers.get(&device).and_then(Peer::link_with_room) else {
             return;
         };
+        let heights = self.servable_for(conversation, &device);
         let talk = self.talk(conversation);
-        talk.told.insert(device, talk.replica.version());
-        let heights = talk.replica.heights();
-        let acks = heights
-            .0
-            .iter()
+        talk.told.insert(device, talk.sealing.servable().version());
+        talk.told_short |= !talk.sealing.is_settled();
+        let authors = talk.replica.authors().iter();
+        let acks = authors
             .filter(|(author, _)| author.device == device)
-            .map(|(author, stored)| {
+            .map(|(author, held)| {
                 let durable = talk.durable.get(author).copied().unwrap_or_default();
                 Ack {
                     conversation: conversation.clone(),
                     author: *author,
-                    stored: *stored,
+                    stored: held.height(),
                     durable,
                 }
             });

@@ -4,21 +4,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Node, Now,
-    event::Event,
+    event::{Code, Event},
     holdback::Held,
     limits::{
-        FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX,
-        PULL_WINDOW_BYTES, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS,
+        BAD_HISTORY_AGAIN_MS, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX,
+        PULL_SLOW_MS_MAX, PULL_WINDOW_BYTES, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS,
     },
+    replica::Refusal,
     sync::{PullEnd, PullId},
     types::{Conversation, DeviceId, Entry},
+    window::{BadHistory, PullFailure, Pulled},
 };
 
 /// How many entries a pull must promise for its progress to be told.
 const PROGRESS_FROM: u64 = 1_000;
 
 impl Node {
-    pub(super) fn history(&mut self, id: PullId, entries: Vec<Arc<Entry>>, now: Now) {
+    pub(super) fn history(&mut self, id: PullId, pulled: Pulled, now: Now) {
         let Some(conversation) = self.pulls.get(&id).cloned() else {
             return;
         };
@@ -28,21 +30,26 @@ impl Node {
             return;
         };
         let from = pull.from;
+        let Pulled {
+            entries,
+            seals,
+            introductions,
+        } = pulled;
         pull.came += entries.len();
         pull.came_bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
         if !std::mem::replace(&mut pull.began, true) {
             pull.judge_at = now.mono.plus(PULL_WINDOW_MS);
             self.retime = true;
         }
+        for introduction in introductions {
+            self.introduce(introduction);
+        }
         let mut taken = BTreeMap::new();
         let (mut count, mut passed) = (0, 0);
         let mut bad = None;
         for entry in entries {
-            if entry.conversation != conversation {
-                bad = Some(format!(
-                    "it sent an entry of another conversation as one of {conversation:?}"
-                ));
-                break;
+            if self.talk(&conversation).replica.forked().contains(&entry.author) {
+                continue;
             }
             let held = Held {
                 entry,
@@ -50,11 +57,25 @@ impl Node {
                 live: false,
                 since: now.mono,
             };
-            let offered = self.offer(held, free, now);
+            let mut offered = self.offer(held, free, now);
+            if let Some(known) = offered.known.take() {
+                self.known_entry(&conversation, known);
+            }
+            let forks = Self::leave_forks(&mut offered.refused);
             count += offered.taken.len() as u64;
             passed += offered.passed;
             bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
+            for entry in forks {
+                let author = entry.author;
+                self.effect(Effect::Compare { entry, live: false });
+                self.fork(&conversation, author, &mut taken, now);
+            }
         }
+        let mut sealed = false;
+        for seal in seals {
+            sealed |= self.keep_seal(&conversation, seal);
+        }
+        self.advance(&conversation);
         self.send_acks(taken);
         if let Some(why) = &bad {
             self.misbehaved(from, why);
@@ -62,6 +83,7 @@ impl Node {
         let talk = self.talk(&conversation);
         let Some(pull) = &mut talk.sync.pull else { return };
         pull.taken += count;
+        pull.sealed |= sealed;
         pull.bad |= bad.is_some();
         pull.passed += passed;
         pull.partial |= passed > 0;
@@ -91,32 +113,51 @@ impl Node {
         }
     }
 
-    /// A history is left since it breaks a rule that the node has not found broken itself.
-    pub(super) fn bad_history(&mut self, id: PullId, why: &str) {
-        let Some(conversation) = self.pulls.get(&id).cloned() else {
-            return;
-        };
-        let pull = self.talk(&conversation).sync.pull.as_mut();
-        if let Some(pull) = pull.filter(|pull| pull.id == id && !pull.bad) {
-            pull.bad = true;
-            let from = pull.from;
-            self.misbehaved(from, why);
-        }
+    /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
+    /// from what is held of that author. What is held stays, and no more is wanted of him here.
+    fn leave_forks(refused: &mut Vec<(Held, Refusal)>) -> Vec<Arc<Entry>> {
+        let is_fork =
+            |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
+        let forks = refused.extract_if(.., is_fork);
+        forks.map(|(held, _)| held.entry).collect()
     }
 
-    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), String>, now: Now) {
+    pub(super) fn history_end(&mut self, id: PullId, end: Result<(), PullFailure>, now: Now) {
         let Some(conversation) = self.no_longer_pulled(id) else {
             return;
         };
-        let pull = &self.talk(&conversation).sync.pull;
-        if pull.as_ref().is_some_and(|pull| pull.id == id) {
-            let end = if end.is_ok() {
-                PullEnd::Complete
-            } else {
-                PullEnd::Broken
-            };
-            self.pull_ended(&conversation, end, now);
-        }
+        let pull = self.talk(&conversation).sync.pull.as_ref();
+        let Some(from) = pull.filter(|pull| pull.id == id).map(|pull| pull.from) else {
+            return;
+        };
+        let end = match end {
+            Ok(()) => PullEnd::Complete,
+            Err(PullFailure::Broken(_)) => PullEnd::Broken,
+            Err(PullFailure::Bad(why)) => {
+                self.bad_history(&conversation, from, &why);
+                PullEnd::Bad
+            }
+        };
+        self.pull_ended(&conversation, end, now);
+    }
+
+    /// A member served what nobody wrote, or what it cannot prove: it is counted, and the user is told who. Its own entries are no
+    /// worse for it, so its link stays.
+    fn bad_history(&mut self, conversation: &Conversation, from: DeviceId, why: &BadHistory) {
+        let is_member = self.is_member(&from);
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        peer.refused = peer.refused.saturating_add(u64::from(is_member));
+        let user = peer.user.clone();
+        let member = is_member.then(|| (user.clone(), from));
+        self.effect(Effect::Refused(member, why.to_string()));
+        let title = conversation.label(&self.me.user);
+        let message = format!(
+            "{user} served a history of {title} that is not proved to be its authors' own: {why}; what was not proved was left \
+             out, and is pulled from others"
+        );
+        self.notice(Code::BadHistory, message);
     }
 
     /// Stops the pull that has brought too little, or has had its time. What it brought is kept.
@@ -166,7 +207,8 @@ impl Node {
         talk.sync.stops.retain(|device, _| peers.contains_key(device));
         let slow = talk.sync.note_end(&pull, end);
         let wait_ms = match end {
-            _ if pull.bad || pull.taken == 0 && end != PullEnd::Slow => PULL_AGAIN_MS,
+            PullEnd::Bad => BAD_HISTORY_AGAIN_MS,
+            _ if pull.bad || pull.taken == 0 && !pull.sealed && end != PullEnd::Slow => PULL_AGAIN_MS,
             PullEnd::Complete | PullEnd::Long => 0,
             PullEnd::Broken | PullEnd::Flooded => PULL_AGAIN_MS,
             PullEnd::Slow => (PULL_AGAIN_MS << slow.saturating_sub(1).min(16)).min(PULL_SLOW_MS_MAX),
@@ -182,8 +224,8 @@ impl Node {
             talk.filling = None;
         }
         if complete && !pull.partial {
-            // All that this device holds is here. What it sent before and still waits for a cause names one that it does not
-            // hold. That is no proof against it: its disk may have lost the cause, with a process of which nothing is known here yet.
+            // All that this device can serve is here. What it sent before and still waits for a cause names one that it does not
+            // hold, or that its author never sealed; if that is ever servable, this comes again with it.
             let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
             talk.replica.drop_held(left_over);
         }
@@ -200,7 +242,7 @@ impl Node {
     /// A pull failed while joining: where nobody else has anything either, its member is asked again a few times before joining ends
     /// without what he holds.
     fn try_again(&mut self, conversation: &Conversation, device: DeviceId, now: Now) {
-        let mine = self.talk(conversation).replica.heights();
+        let mine = self.needs_no_more(conversation);
         if self.whom_to_ask(conversation, &mine, true, now).is_some() {
             return;
         }

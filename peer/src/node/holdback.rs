@@ -69,6 +69,14 @@ impl HoldBack {
         released.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
+    /// The entries that waited for anything of an author.
+    pub fn release_all_of(&mut self, author: &Author) -> Vec<Held> {
+        let all = (*author, Seq::default())..=(*author, Seq(u64::MAX));
+        let causes: Vec<Seq> = self.waiting.range(all).map(|((_, seq), _)| *seq).collect();
+        let released = causes.into_iter().flat_map(|seq| self.release(*author, seq));
+        released.collect()
+    }
+
     /// Drops every entry for which `drop` says so.
     pub fn drain(&mut self, mut drop: impl FnMut(&Held) -> bool) {
         let keys: Vec<_> = self

@@ -8,8 +8,10 @@ use super::{
     memberships::Memberships,
     people::{Deed, Wish},
     private::Invitation,
+    sealing::{Introduction, Seal},
     sync::PullId,
     types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
+    window::{PullFailure, Pulled},
 };
 
 /// A device with its address, as the registry tells.
@@ -51,7 +53,9 @@ pub enum Input {
     Write(Conversation, String),
     /// The user asks about somebody.
     People(Wish),
-    /// The process is about to end: what waits is written, and the links say goodbye.
+    /// The process is about to end: what waits is written.
+    LastWords,
+    /// The process ends: the links say goodbye.
     Quit,
     /// Logged in at the registry.
     RegistryUp {
@@ -106,12 +110,19 @@ pub enum Input {
     VersionFailed(DeviceId, Conversation),
     /// What a device answered breaks a rule, this one.
     BadAnswer(DeviceId, String),
-    /// A part of a history came in.
-    History(PullId, Vec<Arc<Entry>>),
-    /// A history breaks a rule, this one. Its end follows.
-    BadHistory(PullId, String),
+    /// A part of a history came in, as far as it is proved to be its authors'.
+    History(PullId, Pulled),
     /// A pull is over; all came, or it failed for this reason.
-    HistoryEnd(PullId, Result<(), String>),
+    HistoryEnd(PullId, Result<(), PullFailure>),
+    /// A device has proved whose it is.
+    Introduced(Introduction),
+    /// Own entries have been sealed.
+    Sealed(Conversation, Vec<Seal>),
+    /// Of seals that came over links, these are good, and these, with whoever sent them, are not.
+    Judged(Conversation, Vec<Seal>, Vec<(Seal, DeviceId)>),
+    /// An entry that had been there under the same author and seq is another one, as [`Effect::Compare`] has shown; it came over
+    /// the author's own link.
+    Forked(Conversation, Author, Seq),
     /// The disk was synced: entries of these authors are durable up to these seqs.
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
@@ -149,6 +160,16 @@ pub enum Effect {
         conversation: Conversation,
         /// What is held already.
         heights: Heights,
+    },
+    /// Send over a link the last seal of an own author up to an entry.
+    SendSeal(LinkId, Conversation, Author, Seq),
+    /// Compare an entry that came with the one that is in the log under its author and seq. If it is another one, keep both as a
+    /// proof and tell the user; where it came over its author's own link, answer with `Forked`.
+    Compare {
+        /// What came.
+        entry: Arc<Entry>,
+        /// Over its author's own link.
+        live: bool,
     },
     /// Stop a pull: nothing that it still brings is wanted. Not answered.
     StopPull(PullId),
@@ -221,6 +242,14 @@ pub struct DeliveryNews {
 pub struct Step {
     /// Entries to append to the logs of their conversations, in this order.
     pub persist: Vec<Arc<Entry>>,
+    /// Introductions to keep.
+    pub introductions: Vec<Introduction>,
+    /// Authors who contradict themselves, to be noted before anything is appended.
+    pub forked: Vec<(Conversation, Author)>,
+    /// Good seals to keep beside the logs, after the entries have been appended.
+    pub seals: Vec<(Conversation, Seal)>,
+    /// Seals to judge, with whoever sent them. Answered by `Judged`.
+    pub judge: Vec<(Conversation, Seal, DeviceId)>,
     /// What happens after all of them have been appended.
     pub then: Vec<Effect>,
 }

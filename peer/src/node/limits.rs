@@ -68,6 +68,10 @@ pub const LINKS_MAX: usize = 1_024;
 /// not sent.
 pub const AUTHORS_MAX: usize = 65_536;
 
+/// How much later an entry may be, in Lamport time, than those of its causes that are held, where one is missing for ever since its
+/// author contradicts himself. What is missing may depend on anything; still nobody can push the time to its end.
+pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
+
 /// The most conversations of which one link may tell heights. More are ignored.
 pub const CONVERSATIONS_MAX: usize = 4_096;
 
@@ -137,6 +141,39 @@ pub const JOIN_RETRY_MS: u64 = 500;
 
 /// The most bytes of heights in one frame, unless those of a single conversation are longer.
 pub const HEIGHTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// How far apart the seals of an author are at least that are kept for good. Between them only the last two are.
+pub const ANCHOR_EVERY: u64 = 16;
+
+/// The most entries of a burst that one seal covers alone: a further one is made inside it.
+pub const SEAL_EVERY: u64 = 256;
+
+/// The most entries of a conversation that cannot be served yet, since they or their causes have no seal, of which notice is
+/// taken. Later ones are not served before the next start.
+pub const UNSERVABLE_MAX: usize = 65_536;
+
+/// The most entries of a pulled history that wait for a seal. When more come, the pull ends and is made from another member.
+pub const WINDOW_ENTRIES_MAX: usize = 8_192;
+
+/// The most bytes of a pulled history that wait for a seal, with the same decision.
+pub const WINDOW_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Where the seal of an entry comes later in a history than so many entries, the entries up to it are sent ahead, so that the reader's
+/// window stays far below its limit.
+pub const COVER_WITHIN_ENTRIES: u32 = 1_024;
+
+/// The same in bytes of the log.
+pub const COVER_WITHIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The longest introduction in bytes. A longer one is refused.
+pub const INTRODUCTION_BYTES_MAX: usize = 4 * 1024;
+
+/// How long a member who served a history that cannot be genuine is not asked again, in milliseconds.
+pub const BAD_HISTORY_AGAIN_MS: u64 = 60_000;
+
+/// How long an entry may have no seal before own entries name it no longer as seen, in milliseconds: its author may never come back
+/// to make one, and whatever names it cannot be served either.
+pub const SEAL_GRACE_MS: u64 = 500;
 
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of

@@ -6,6 +6,7 @@ use super::{
     Millis,
     limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
+    sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
 };
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Frame {
     pub knocks: Vec<Knock>,
     /// Entries in the order in which they must be taken.
     pub entries: Vec<Arc<Entry>>,
+    /// Seals of the other side's entries.
+    pub seals: Vec<(Conversation, Seal)>,
     /// What the other side has of our entries.
     pub acks: Vec<Ack>,
     /// What the other side holds.
@@ -36,6 +39,8 @@ pub struct Frame {
 pub enum Outgoing {
     /// An own entry.
     Entry(Arc<Entry>),
+    /// A seal of own entries.
+    Seal(Conversation, Seal),
     /// What we have of the other side's entries.
     Ack(Ack),
     /// What we hold.

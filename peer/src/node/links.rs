@@ -87,6 +87,7 @@ impl Node {
         self.meet(device);
         self.presence_changed(device);
         self.tell_all(device);
+        self.ask_for_seals(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
     }
 
@@ -234,7 +235,7 @@ impl Node {
                 self.unsettled.insert(conversation.clone());
             }
             if (now_due || every) && talk.takes_part(conversation) {
-                let version = talk.replica.version();
+                let version = talk.sealing.servable().version();
                 let stale = talk
                     .members
                     .keys()

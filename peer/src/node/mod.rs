@@ -28,6 +28,8 @@
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
 //! | `flood`, `allowance` | how much of a device's entries is taken |
+//! | `sealing`, `window` | what third parties can be given, and what is taken of what they give |
+//! | `vouching` | seals and introductions as they come |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -53,6 +55,7 @@ pub mod limits;
 pub mod link;
 mod links;
 pub mod memberships;
+mod notice;
 mod own;
 #[cfg(test)]
 mod own_tests;
@@ -64,13 +67,16 @@ pub mod private;
 mod pulling;
 pub mod replica;
 mod rooms;
+pub mod sealing;
 mod strangers;
 pub mod sync;
 pub mod talk;
 #[cfg(test)]
 mod testing;
 pub mod types;
+mod vouching;
 mod who;
+pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -82,6 +88,7 @@ use link::{LinkId, LinkState, Peer};
 use memberships::Memberships;
 use people::People;
 use replica::Replica;
+use sealing::Sealing;
 use sync::PullId;
 use talk::Talk;
 use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
@@ -129,6 +136,14 @@ pub struct LoadedLog {
     pub heads_seen: BTreeMap<Author, Vec<Seen>>,
     /// What the last entries of the log name as seen.
     pub recently_seen: Heights,
+    /// Up to where seals cover each author's entries.
+    pub sealed: BTreeMap<Author, types::Seq>,
+    /// What the log holds before the first entry without a seal.
+    pub servable: Heights,
+    /// The entries from there on.
+    pub tail: Vec<Entry>,
+    /// The authors who contradict themselves.
+    pub forked: BTreeSet<Author>,
     /// The own incarnation that may be gone on with.
     pub resume: Option<u64>,
 }
@@ -149,6 +164,8 @@ pub struct Node {
     memberships: Memberships,
     /// Direct conversations that wait for the registry's word on a user, with what was written meanwhile.
     opening: BTreeMap<UserName, VecDeque<String>>,
+    /// Whose the devices are, as the registry has certified.
+    introduced: BTreeMap<DeviceId, UserName>,
     /// Conversations for which it is to be decided whether to pull.
     unsettled: BTreeSet<Conversation>,
     pulls: BTreeMap<PullId, Conversation>,
@@ -181,6 +198,7 @@ impl Node {
             talks: BTreeMap::new(),
             memberships: Memberships::default(),
             opening: BTreeMap::new(),
+            introduced: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             pulls: BTreeMap::new(),
             turns: pulling::Turns::default(),
@@ -202,9 +220,15 @@ impl Node {
             (*author, held.height(), seen)
         });
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
-        let replica = Replica::load(conversation.clone(), log.authors, frontier);
+        let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
+        let mut sealing = Sealing::load(log.sealed, log.servable, &log.tail);
+        for author in log.forked {
+            sealing.excuse(author);
+            let _none_waits = replica.fork(author);
+        }
+        sealing.advance(|device| self.introduced.contains_key(device));
         self.talks
-            .insert(conversation, Talk::new(replica, self.me.device, log.resume));
+            .insert(conversation, Talk::new(replica, sealing, self.me.device, log.resume));
     }
 
     /// Decides what an input leads to.
@@ -213,7 +237,13 @@ impl Node {
         // On the path of a message no timer changes, unless the code that changes it says so.
         self.retime |= !matches!(
             input,
-            Input::Write(..) | Input::Frame(..) | Input::Durable(..) | Input::History(..) | Input::Tick
+            Input::Write(..)
+                | Input::Frame(..)
+                | Input::Durable(..)
+                | Input::History(..)
+                | Input::Sealed(..)
+                | Input::Judged(..)
+                | Input::Tick
         );
         match input {
             Input::Start(memberships) => self.start(memberships, now),
@@ -223,7 +253,8 @@ impl Node {
             Input::Leave(conversation) => self.leave(&conversation),
             Input::People(wish) => self.wish(wish),
             Input::Write(conversation, text) => self.write(&conversation, text, now),
-            Input::Quit => self.quit(now),
+            Input::LastWords => self.last_words(now),
+            Input::Quit => self.quit(),
             Input::RegistryUp { hosting } => self.registry_up(hosting),
             Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
@@ -247,10 +278,13 @@ impl Node {
             Input::LinkDrained(link) => self.link_drained(link, now),
             Input::VersionAnswer(device, conversation, heights) => self.version_answer(device, conversation, heights),
             Input::VersionFailed(device, conversation) => self.version_failed(device, conversation),
-            Input::History(pull, entries) => self.history(pull, entries, now),
             Input::BadAnswer(device, why) => self.misbehaved(device, &why),
-            Input::BadHistory(pull, why) => self.bad_history(pull, &why),
+            Input::History(pull, pulled) => self.history(pull, pulled, now),
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
+            Input::Introduced(introduction) => self.introduce(introduction),
+            Input::Sealed(conversation, seals) => self.sealed(&conversation, seals),
+            Input::Judged(conversation, good, bad) => self.judged(&conversation, good, bad),
+            Input::Forked(conversation, author, seq) => self.forked(&conversation, author, seq, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
             Input::Stalled => self.stalled(now),

@@ -1,7 +1,7 @@
 //! Members that drag out a pull.
 
 use super::{
-    Input,
+    Input, Liveness,
     event::{Event, ReplayReason},
     limits::{
         JOIN_PATIENCE_MS, JOIN_RETRY_MS, PULL_FIRST_MS, PULL_MS_MAX, PULL_SLOW_MS_MAX, PULL_WINDOW_ENTRIES,
@@ -9,6 +9,7 @@ use super::{
     },
     testing::{Alice, Other, room},
     types::{Conversation, Heights, RoomName},
+    window::PullFailure,
 };
 
 const BOB: Other = Other(2, "bob");
@@ -137,7 +138,7 @@ fn the_only_one_who_holds_something_is_asked_again_before_joining_ends() {
             alice.pass_until(alice.now + PULL_WINDOW_MS);
             assert_eq!(alice.stopped, [pull.id]);
         } else {
-            alice.input(Input::HistoryEnd(pull.id, Err("broken".into())));
+            alice.input(Input::HistoryEnd(pull.id, Err(PullFailure::Broken("broken".into()))));
         }
         assert_eq!((alice.said(), synced(&alice)), (0, 0));
         alice.pass_until(alice.now + JOIN_RETRY_MS);
@@ -242,7 +243,7 @@ fn of_many_conversations_with_one_member_two_are_pulled_at_a_time_and_all_have_t
     assert_eq!(begun(&alice), [talk(0), talk(1)]);
     // One that breaks is begun anew after the others, one that is left makes room, and the end of a third one does.
     let broken = alice.pulls[0].clone();
-    alice.input(Input::HistoryEnd(broken.id, Err("broken".into())));
+    alice.input(Input::HistoryEnd(broken.id, Err(PullFailure::Broken("broken".into()))));
     alice.input(Input::Leave(talk(1)));
     assert_eq!(begun(&alice), [0, 1, 2, 3].map(talk));
     assert_eq!(synced(&alice), 1, "whoever waits for his turn is not in yet");
@@ -250,4 +251,17 @@ fn of_many_conversations_with_one_member_two_are_pulled_at_a_time_and_all_have_t
     alice.ends(&third);
     assert_eq!(begun(&alice), [0, 1, 2, 3, 4].map(talk));
     assert!(alice.pulls.iter().all(|pull| pull.from == BOB.device()));
+}
+
+#[test]
+fn what_waits_for_something_that_one_who_has_left_alone_has_is_dropped() {
+    let mut alice = Alice::among(&[BOB, CAROL]);
+    let [bobs, carols] = [BOB, CAROL].map(|other| other.chain(1, 2));
+    alice.live(BOB, &bobs[1..]);
+    alice.live(CAROL, &carols[1..]);
+    let held = |alice: &Alice| alice.node.talks()[&room()].replica.held().len();
+    assert_eq!(held(&alice), 2);
+    let left = RoomName::new("lobby").unwrap();
+    alice.input(Input::RoomChanged(left, BOB.address(), Liveness::Left));
+    assert_eq!(held(&alice), 1, "what carol said waits on");
 }

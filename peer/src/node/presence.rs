@@ -253,9 +253,13 @@ impl Node {
         let Some(member) = talk.members.remove(&device) else {
             return;
         };
+        // It gives nothing any more, so what of its own waits for something that it alone may have waits in vain. If another member
+        // has that, or it comes back, both come again.
+        talk.replica.drop_held(|held| held.entry.author.device == device);
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }
+        self.ask_for_seals(device);
         self.forget_stranger(device);
         let members = self.talk(conversation).members.values();
         let others: Vec<bool> = members

@@ -89,7 +89,7 @@ impl Node {
         }
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
-        let mine = talk.replica.heights();
+        let mine = self.needs_no_more(conversation);
         let causes = self.who_has_causes(conversation, now).map(|device| (device, 0));
         let found = self.whom_to_ask(conversation, &mine, syncing, now).or(causes);
         if let Some((device, lacking)) = found {
@@ -142,7 +142,10 @@ impl Node {
             })
         };
         let too_soon = |author: &Author| sync.flood_at.is_some() && flood.is_flooding(&author.device);
-        let wanted = |author: &Author| free || !too_soon(author) && !self.is_unwanted(talk, author, now);
+        let wanted = |author: &Author| {
+            !talk.replica.forked().contains(author)
+                && (free || !too_soon(author) && !self.is_unwanted(talk, author, now))
+        };
         let linked = |author: &Author| peers.get(&author.device).is_some_and(|peer| peer.link().is_some());
         let at_once = |device: DeviceId, author: &Author| {
             wanted(author) && (syncing || author.device == device || !linked(author))
@@ -255,6 +258,7 @@ impl Node {
             of: lacking,
             taken: 0,
             told: 0,
+            sealed: false,
             bad: false,
             began: false,
             judge_at: now.mono.plus(PULL_FIRST_MS),

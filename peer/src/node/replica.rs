@@ -4,13 +4,16 @@
 //! closed under causes, and the order of taking is a causal order. Every rule that two peers could judge differently depends only
 //! on the entry and its causes, so all peers take and refuse the same entries.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Millis,
     clock::Frontier,
     holdback::{Full, Held, HoldBack},
-    limits::{AUTHORS_MAX, SEEN_MAX},
+    limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, SEEN_MAX},
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
     },
@@ -97,6 +100,8 @@ pub struct Offered {
     pub refused: Vec<(Held, Refusal)>,
     /// There was no room to hold the entry back.
     pub overflow: bool,
+    /// It is held already, or another one is that has the same author and seq.
+    pub known: Option<Held>,
     /// How many were passed over, that might have been taken. They are lacking like any other.
     pub passed: u64,
 }
@@ -116,6 +121,8 @@ pub struct Replica {
     frontier: Frontier,
     held: HoldBack,
     version: u64,
+    /// Authors who contradict themselves: what they wrote after what is held may never come here.
+    forked: BTreeSet<Author>,
 }
 
 impl Replica {
@@ -133,6 +140,7 @@ impl Replica {
             frontier,
             held: HoldBack::default(),
             version,
+            forked: BTreeSet::new(),
         }
     }
 
@@ -177,6 +185,18 @@ impl Replica {
         self.held.drain(drop);
     }
 
+    /// The authors who contradict themselves.
+    pub fn forked(&self) -> &BTreeSet<Author> {
+        &self.forked
+    }
+
+    /// An author contradicts himself. What others have seen of his that is not here is waited for no longer: it may not follow from
+    /// what is here, and then it never comes. Returns what waited for it, to be offered again.
+    pub fn fork(&mut self, author: Author) -> Vec<Held> {
+        self.forked.insert(author);
+        self.held.release_all_of(&author)
+    }
+
     /// Offers an entry that came from wire or disk.
     pub fn offer(&mut self, offered: Held) -> Offered {
         self.offer_within(offered, |_, _| true)
@@ -189,7 +209,7 @@ impl Replica {
         let mut next = vec![offered];
         while let Some(held) = next.pop() {
             match self.judge(&held.entry) {
-                Verdict::Duplicate => {}
+                Verdict::Duplicate => result.known = Some(held),
                 Verdict::Refused(why) => result.refused.push((held, why)),
                 Verdict::Waits(cause) => {
                     if let Err(Full) = self.held.hold(held, cause) {
@@ -210,10 +230,15 @@ impl Replica {
         result
     }
 
-    /// The next entry of `author`, naming all that is held as seen. It is not taken in before [`Replica::write`] is called.
-    pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime) -> Draft {
+    /// The entries held that no other held entry implies.
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// The next entry of `author`, naming what is in `frontier` as seen. It is not taken in before [`Replica::write`] is called.
+    pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime, frontier: &Frontier) -> Draft {
         let own = self.authors.get(&author);
-        let mut seen: Vec<Seen> = self.frontier.heads().filter(|head| head.author != author).collect();
+        let mut seen: Vec<Seen> = frontier.heads().filter(|head| head.author != author).collect();
         if seen.len() > SEEN_MAX {
             seen.sort_by_key(|head| std::cmp::Reverse(self.lamport(head)));
             seen.truncate(SEEN_MAX);
@@ -260,7 +285,8 @@ impl Replica {
                 seq: Seq(seq.0 - 1),
             });
         }
-        if let Some(cause) = entry.seen.iter().find(|cause| self.height(&cause.author) < cause.seq) {
+        let waits = |cause: &&Seen| self.is_missing(cause) && !self.forked.contains(&cause.author);
+        if let Some(cause) = entry.seen.iter().find(waits) {
             return Verdict::Waits(*cause);
         }
         match self.check_next(entry, log) {
@@ -276,7 +302,12 @@ impl Replica {
             return Err(Refusal::BrokenChain { author, seq });
         }
         let expected = self.lamport_after(author, &entry.seen);
-        if entry.lamport != expected {
+        // What is missing for ever may be later than all that is here.
+        let beyond = match entry.seen.iter().any(|cause| self.is_missing(cause)) {
+            true => FORKED_LAMPORTS_MAX,
+            false => 0,
+        };
+        if entry.lamport < expected || entry.lamport.0 - expected.0 > beyond {
             return Err(Refusal::WrongLamport {
                 author,
                 seq,
@@ -288,6 +319,10 @@ impl Replica {
             self.check_author(author, user)?;
         }
         Ok(())
+    }
+
+    fn is_missing(&self, cause: &Seen) -> bool {
+        self.height(&cause.author) < cause.seq
     }
 
     fn check_author(&self, author: Author, user: &UserName) -> Result<(), Refusal> {
@@ -343,7 +378,7 @@ impl Replica {
             .chain(own)
             .max()
             .unwrap_or_default();
-        Lamport(greatest.0 + 1)
+        Lamport(greatest.0.saturating_add(1))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     link::{ByeReason, HeightsNews, Outgoing},
     memberships::Memberships,
     replica::Replica,
+    sealing::Sealing,
     talk::{Entering, Stage, Talk},
     types::{Author, Body, Conversation, RoomName, UserName},
 };
@@ -102,7 +103,7 @@ impl Node {
         let me = self.me.device;
         self.talks
             .entry(conversation.clone())
-            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), me, None))
+            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), Sealing::default(), me, None))
     }
 
     pub(super) fn enter(&mut self, conversation: Conversation, announce: bool, by_other_device: bool) {
@@ -235,15 +236,19 @@ impl Node {
             return self.tell(left);
         };
         self.forget_pull(conversation);
+        let me = self.me.device;
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
         talk.filling = None;
         talk.sync.pull = None;
         talk.tell_at = None;
         talk.told.clear();
-        let heights = talk.replica.heights();
+        let heights = talk.sealing.servable().clone();
         let named = std::mem::take(&mut talk.named);
         let members = std::mem::take(&mut talk.members);
+        if talk.sealing.lacks_seals_of(&me) {
+            talk.owed_seals.extend(members.keys());
+        }
         for device in members.keys() {
             if let Some(link) = self.peers.get(device).and_then(super::Peer::link_with_room) {
                 let news = HeightsNews {
@@ -307,8 +312,17 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let incarnation = talk.resume.unwrap_or(incarnation);
-        let author = talk.author.unwrap_or(Author { device, incarnation });
+        let (mut author, mut resume) = (talk.author, talk.resume);
+        // What may never be served is named no longer, and an author whose entries named it writes as a new one: nothing else could
+        // be served either.
+        let overdue = talk.sealing.is_overdue(now.mono);
+        if overdue {
+            let goes_on = |author: &Author| !talk.sealing.is_author_overdue(author, now.mono);
+            author = author.filter(goes_on);
+            resume = resume.filter(|&incarnation| goes_on(&Author { device, incarnation }));
+        }
+        let incarnation = resume.unwrap_or(incarnation);
+        let author = author.unwrap_or(Author { device, incarnation });
         let authors = talk.replica.authors();
         if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
             let title = conversation.label(&user);
@@ -318,10 +332,17 @@ impl Node {
             return self.notice(Code::Refused, message);
         }
         (talk.author, talk.resume) = (Some(author), None);
-        let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall);
-        let entry = (self.encode)(draft);
+        let frontier = if overdue {
+            talk.sealing.frontier()
+        } else {
+            talk.replica.frontier()
+        };
+        let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall, frontier);
+        let entry = (self.encode.0)(draft);
         let talk = self.talk(conversation);
         talk.replica.write(&entry);
+        // No seal of an own entry can be there before it.
+        let _none = talk.sealing.take(&entry, now.mono);
         let members: Vec<_> = talk.members.keys().copied().collect();
         let talk = &self.talks[conversation];
         let line = self.line(&entry, &talk.replica, talk.replica.version());
@@ -334,7 +355,8 @@ impl Node {
         self.step.persist.push(entry);
     }
 
-    pub(super) fn quit(&mut self, now: Now) {
+    /// The process is about to end: nothing waits any longer.
+    pub(super) fn last_words(&mut self, now: Now) {
         self.quitting = true;
         let waiting: Vec<_> = self.talks.keys().cloned().collect();
         for conversation in waiting {
@@ -351,6 +373,10 @@ impl Node {
                 &format!("{user} was not found before the end"),
             );
         }
+    }
+
+    pub(super) fn quit(&mut self) {
+        self.quitting = true;
         let links: Vec<_> = self.links.keys().copied().collect();
         for link in links {
             self.effect(Effect::Close(link, ByeReason::Quit, "the peer ends".into()));

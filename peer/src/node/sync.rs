@@ -26,6 +26,8 @@ pub struct Pull {
     pub taken: u64,
     /// How many were taken when progress was last told.
     pub told: u64,
+    /// It brought seals that were lacking.
+    pub sealed: bool,
     /// Something that came broke a rule.
     pub bad: bool,
     /// Its first part is there.
@@ -55,6 +57,8 @@ pub enum PullEnd {
     Long,
     /// It was stopped, since it brought too much of a device that is over its allowance.
     Flooded,
+    /// What it brought cannot be genuine, or cannot be shown to be.
+    Bad,
 }
 
 /// How many pulls from a member had to be stopped since it last brought everything.
@@ -101,7 +105,7 @@ impl Sync {
                 stops.slow = if pull.taken > 0 { 0 } else { stops.slow };
             }
             PullEnd::Complete if !pull.bad => *stops = Stops::default(),
-            PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded => {}
+            PullEnd::Complete | PullEnd::Broken | PullEnd::Flooded | PullEnd::Bad => {}
         }
         stops.slow
     }

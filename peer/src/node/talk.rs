@@ -7,6 +7,7 @@ use super::{
     delivery::Deliveries,
     private::Keys,
     replica::Replica,
+    sealing::Sealing,
     sync::Sync,
     types::{Author, Conversation, DeviceId, Seq, UserName},
 };
@@ -70,6 +71,8 @@ pub struct Member {
 pub struct Talk {
     /// What it holds.
     pub replica: Replica,
+    /// What of that can be proved to third parties.
+    pub sealing: Sealing,
     /// How far the user is in it.
     pub stage: Stage,
     /// The others' devices. Those that were lost stay, since they are owed what they lack; those that left do not.
@@ -96,8 +99,12 @@ pub struct Talk {
     pub filling: Option<Millis>,
     /// Texts that wait for the conversation to be joined.
     pub waiting_texts: VecDeque<String>,
-    /// The version at which each member was last told the heights.
+    /// The version at which each member was last told the heights, which are those of what it can be given.
     pub told: BTreeMap<DeviceId, u64>,
+    /// Whoever was there when the user left it, while own entries had no seal.
+    pub owed_seals: BTreeSet<DeviceId>,
+    /// Somebody was told heights while there was more that had no seal yet.
+    pub told_short: bool,
     /// When the heights are to be told to all, out of turn.
     pub tell_at: Option<Millis>,
 }
@@ -109,7 +116,7 @@ impl Talk {
     }
 
     /// A conversation around what is held of it.
-    pub fn new(replica: Replica, me: DeviceId, resume: Option<u64>) -> Self {
+    pub fn new(replica: Replica, sealing: Sealing, me: DeviceId, resume: Option<u64>) -> Self {
         // What was read back from the disk was synced when the log was opened.
         let durable: BTreeMap<_, _> = replica
             .authors()
@@ -120,6 +127,7 @@ impl Talk {
         let deliveries = Deliveries::new(own.map(|(author, seq)| (*author, *seq)).collect());
         Self {
             replica,
+            sealing,
             stage: Stage::Closed,
             members: BTreeMap::new(),
             private: None,
@@ -133,6 +141,8 @@ impl Talk {
             filling: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
+            owed_seals: BTreeSet::new(),
+            told_short: false,
             tell_at: None,
         }
     }

@@ -1,20 +1,24 @@
 //! A node in a room, with members of the tests' own making.
 
+mod other;
+
 use std::{collections::BTreeMap, hash::Hasher as _, sync::Arc};
 
 use bytes::Bytes;
 
+pub(super) use self::other::Other;
 use super::{
     Ask, DeliveryNews, Effect, Identity, Input, LoadedLog, Millis, Node, Now, PeerAddress,
     event::{Code, Event},
     link::{Frame, HeightsNews, LinkId, LinkUp, Outgoing},
     memberships::{Membership, MembershipNews, Memberships},
     people::Deed,
+    sealing::{Introduction, Seal},
     sync::PullId,
     types::{
-        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seen, Seq, UserName,
-        WallTime,
+        Author, Conversation, DeviceId, Draft, Encode, Entry, EntryId, Heights, RoomName, Seq, UserName, WallTime,
     },
+    window,
 };
 
 /// Stands in for the encoding, which the node does not know.
@@ -48,100 +52,19 @@ pub(super) fn room_name() -> RoomName {
     RoomName::new("lobby").unwrap()
 }
 
-/// One of the others: its user, who has one device.
-#[derive(Clone, Copy)]
-pub(super) struct Other(pub(super) u8, pub(super) &'static str);
-
-impl Other {
-    pub(super) fn device(self) -> DeviceId {
-        DeviceId([self.0; 32])
+/// The seals of the last entries of each author.
+fn seals(entries: &[Arc<Entry>]) -> Vec<Seal> {
+    let mut last: BTreeMap<(Conversation, Author), Seal> = BTreeMap::new();
+    for entry in entries {
+        let seal = Seal {
+            author: entry.author,
+            seq: entry.seq,
+            id: entry.id,
+            signature: [0; 64],
+        };
+        last.insert((entry.conversation.clone(), entry.author), seal);
     }
-
-    pub(super) fn author(self, incarnation: u64) -> Author {
-        let device = self.device();
-        Author { device, incarnation }
-    }
-
-    pub(super) fn user(self) -> UserName {
-        UserName::new(self.1).unwrap()
-    }
-
-    pub(super) fn address(self) -> PeerAddress {
-        PeerAddress {
-            user: self.user(),
-            device: self.device(),
-            address: format!("{}:1", self.1),
-        }
-    }
-
-    /// The first entry of an author of its own.
-    pub(super) fn first(self, incarnation: u64) -> Arc<Entry> {
-        self.write(incarnation, None, &[])
-    }
-
-    /// The entry after `last`, which has seen entries of others that have the Lamport time 1.
-    pub(super) fn write(self, incarnation: u64, last: Option<&Entry>, seen: &[Seen]) -> Arc<Entry> {
-        self.write_in(room(), incarnation, last, seen)
-    }
-
-    /// The same in another conversation.
-    pub(super) fn write_in(
-        self,
-        conversation: Conversation,
-        incarnation: u64,
-        last: Option<&Entry>,
-        seen: &[Seen],
-    ) -> Arc<Entry> {
-        let mut greatest = last.map(|last| last.lamport).unwrap_or_default();
-        greatest.0 = greatest.0.max(u64::from(!seen.is_empty()));
-        self.written(conversation, incarnation, last, seen, Lamport(greatest.0 + 1))
-    }
-
-    /// The same in the room, with a Lamport time of the test's choice.
-    pub(super) fn write_at(
-        self,
-        incarnation: u64,
-        last: Option<&Entry>,
-        seen: &[Seen],
-        lamport: Lamport,
-    ) -> Arc<Entry> {
-        self.written(room(), incarnation, last, seen, lamport)
-    }
-
-    fn written(
-        self,
-        conversation: Conversation,
-        incarnation: u64,
-        last: Option<&Entry>,
-        seen: &[Seen],
-        lamport: Lamport,
-    ) -> Arc<Entry> {
-        encode(Draft {
-            conversation,
-            author: self.author(incarnation),
-            seq: last.map(|last| last.seq).unwrap_or_default().next(),
-            user: last.is_none().then(|| self.user()),
-            previous: last.map(|last| last.id),
-            seen: seen.to_vec(),
-            lamport,
-            sent_at: WallTime::default(),
-            body: Body::Text("text".into()),
-        })
-    }
-
-    /// So many entries of one author.
-    pub(super) fn chain(self, incarnation: u64, count: usize) -> Vec<Arc<Entry>> {
-        let mut chain: Vec<Arc<Entry>> = Vec::new();
-        for _ in 0..count {
-            chain.push(self.write(incarnation, chain.last().map(AsRef::as_ref), &[]));
-        }
-        chain
-    }
-
-    /// What it says that it holds of its own.
-    pub(super) fn holds(self, count: u64) -> Heights {
-        Heights([(self.author(1), Seq(count))].into())
-    }
+    last.into_values().collect()
 }
 
 /// A pull that the node has begun.
@@ -181,12 +104,27 @@ impl Alice {
     }
 
     /// She holds this of the room, and joins it.
-    pub(super) fn joins_with(log: LoadedLog, others: &[Other]) -> Self {
+    pub(super) fn joins_with(mut log: LoadedLog, others: &[Other]) -> Self {
         let me = Identity {
             user: UserName::new("alice").unwrap(),
             device: DeviceId([0xaa; 32]),
         };
-        let mut node = Node::new(me, encode, 1);
+        let mut node = Node::new(me, Encode(Arc::new(encode)), 1);
+        // Whoever writes has been introduced and seals what he writes.
+        for n in 0..=u8::MAX {
+            node.load_introduction(Introduction {
+                device: DeviceId([n; 32]),
+                user: UserName::new("somebody").unwrap(),
+                certificate: Bytes::new(),
+            });
+        }
+        log.servable = Heights(
+            log.authors
+                .iter()
+                .map(|(author, held)| (*author, held.height()))
+                .collect(),
+        );
+        log.sealed = log.servable.0.clone();
         node.load(room(), log);
         let mut alice = Self {
             node,
@@ -306,14 +244,21 @@ impl Alice {
         self.input(Input::Frame(LinkId(from.0.into()), frame));
     }
 
-    /// Entries come over a link.
+    /// Entries come over a link, with seals.
     pub(super) fn live(&mut self, from: Other, entries: &[Arc<Entry>]) {
         for entries in entries.chunks(256) {
+            let seals = seals(entries).into_iter();
+            let conversation = |seal: &Seal| {
+                let sealed = entries.iter().find(|entry| entry.id == seal.id);
+                sealed.map_or_else(room, |entry| entry.conversation.clone())
+            };
+            let seals = seals.map(|seal| (conversation(&seal), seal)).collect();
             let entries = entries.to_vec();
             self.frame(
                 from,
                 Frame {
                     entries,
+                    seals,
                     ..Frame::default()
                 },
             );
@@ -340,7 +285,12 @@ impl Alice {
     /// A pull brings something.
     pub(super) fn brings(&mut self, pull: &Pulled, entries: &[Arc<Entry>]) {
         for part in entries.chunks(256) {
-            self.input(Input::History(pull.id, part.to_vec()));
+            let part = window::Pulled {
+                entries: part.to_vec(),
+                seals: seals(part),
+                introductions: Vec::new(),
+            };
+            self.input(Input::History(pull.id, part));
         }
     }
 

@@ -272,8 +272,15 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Turns a draft into the entry that disk and wire carry. Given to the node, which knows no encoding.
-pub type Encode = fn(Draft) -> Arc<Entry>;
+/// Turns a draft into the entry that disk and wire carry. Given to the node, which knows no encoding and no key.
+#[derive(Clone)]
+pub struct Encode(pub Arc<dyn Fn(Draft) -> Arc<Entry> + Send + Sync>);
+
+impl fmt::Debug for Encode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Encode")
+    }
+}
 
 /// Turns bytes from wire or disk into an entry, if they keep every rule that can be checked on an entry alone. Given to the log,
 /// which knows no encoding.

@@ -23,7 +23,7 @@ struct Part {
 }
 
 /// The parts from the bottom to the top. Only whole words count, so `log` is not found in `logged`.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "node",
         knows: &[],
@@ -53,6 +53,14 @@ const PARTS: [Part; 9] = [
         because: "the log is files and nothing else, so that a disk in memory can stand in for them",
     },
     Part {
+        name: "seal",
+        knows: &["node"],
+        never: &[
+            "tokio", "tonic", "prost", "tracing", "std::fs", "std::net", "async", "await",
+        ],
+        because: "signatures are made and judged by whoever has a thread for it; what follows from them is decided in the node",
+    },
+    Part {
         name: "state",
         knows: &["log", "node"],
         never: &["tokio", "tonic", "prost", "std::fs"],
@@ -72,13 +80,13 @@ const PARTS: [Part; 9] = [
     },
     Part {
         name: "driver",
-        knows: &["log", "node", "state"],
+        knows: &["log", "node", "seal", "state"],
         never: &["tonic", "prost", "std::fs", "std::net"],
         because: "the driver moves things between the node, the log and channels; it knows no wire and no screen",
     },
     Part {
         name: "net",
-        knows: &["credentials", "driver", "known_registries", "node", "log::History"],
+        knows: &["credentials", "driver", "known_registries", "node", "seal"],
         never: &["std::fs", "rustyline"],
         because: "the wire brings and takes; what is kept and what is shown is decided elsewhere",
     },

@@ -4,7 +4,7 @@ use peerchat_proto::v1::{Author, ByeReason, Conversation, Frame, Heights, Seen};
 
 use crate::{
     harness::{Peer, Site},
-    wire::{Fake, Pen, author, entries, room},
+    wire::{Fake, Pen, author, room},
 };
 
 /// An attack: what is sent after one good entry of `pen`, which has written nothing but that.
@@ -48,7 +48,7 @@ pub fn attack_all(attacks: &[Attack]) {
         fake.join("lobby");
         let mut link = fake.link(alice);
         let mut pen = fake.pen(room("lobby"));
-        link.send(entries(&[pen.write(what)]));
+        link.send(fake.sealed(&[pen.write(what)]));
         link.wait_stored(&fake.author(), 1);
         for frame in (attack.frames)(&fake, bob, &mut pen) {
             link.send(frame);

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use peerchat_identity::DeviceKey;
-use peerchat_proto::v1::{Entry, HistoryRequest, Seen, VersionRequest};
+use peerchat_proto::v1::{Entry, HistoryRequest, HistoryResponse, Seen, VersionRequest};
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic::Status;
@@ -19,7 +19,7 @@ use tonic::Status;
 use crate::{
     harness::{Peer, Site},
     wire::{Fake, Pen, author, encoded, room, seen},
-    wire_server::{Parts, Script, Server},
+    wire_server::{Parts, Script, Server, bare, sealed},
 };
 
 /// How many entries the honest member has.
@@ -36,8 +36,8 @@ fn site() -> (Site, Peer) {
     (site, bob)
 }
 
-/// What bob holds and says that he holds, as one learns who joins and leaves.
-fn of_bob(fake: &mut Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
+/// What bob serves and says that he holds, as one learns who joins and leaves.
+fn of_bob(fake: &mut Fake, bob: &Peer) -> (HistoryResponse, Vec<Seen>) {
     fake.join("lobby");
     let mut client = fake.client(bob);
     let version = VersionRequest {
@@ -50,11 +50,13 @@ fn of_bob(fake: &mut Fake, bob: &Peer) -> (Vec<Bytes>, Vec<Seen>) {
     let held = fake.block_on(async {
         let heights = client.version(version).await.unwrap().into_inner().heights;
         let mut parts = client.history(request).await.unwrap().into_inner();
-        let mut entries = Vec::new();
+        let mut history = HistoryResponse::default();
         while let Some(part) = parts.message().await.unwrap() {
-            entries.extend(part.entries);
+            history.entries.extend(part.entries);
+            history.seals.extend(part.seals);
+            history.introductions.extend(part.introductions);
         }
-        (entries, heights)
+        (history, heights)
     });
     fake.leave("lobby");
     held
@@ -107,9 +109,9 @@ fn members_that_answer_nothing_delay_joining_by_the_deadline_and_no_more() {
 fn a_member_that_stops_in_its_history_delays_joining_by_the_deadline_and_no_more() {
     let (site, mut bob) = site();
     let mut asker = Fake::log_in(&site, "asker");
-    let (entries, mut heights) = of_bob(&mut asker, &bob);
+    let (history, mut heights) = of_bob(&mut asker, &bob);
     heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
-    let start = entries[..3].to_vec();
+    let start = bare(history.entries[..3].to_vec());
     let server = Server::start(Script {
         takes_links: false,
         heights: Some(heights),
@@ -129,7 +131,7 @@ fn a_history_over_a_slow_link_is_asked_for_once() {
     let device = Bytes::copy_from_slice(&key.public());
     let mut pen = Pen::new("bob", author(&device, 1), room("lobby"));
     let long = "slow ".repeat(8_000);
-    let all: Vec<Bytes> = (0..3).map(|_| encoded(&pen.write(&long))).collect();
+    let all: Vec<_> = (0..3).map(|_| sealed(&key, &pen.write(&long))).collect();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let server = Server::start(Script {
@@ -137,10 +139,10 @@ fn a_history_over_a_slow_link_is_asked_for_once() {
         heights: Some(vec![seen(pen.author.clone(), 3)]),
         history: Arc::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
-            let parts = tokio_stream::iter(all.clone()).then(|entry| async {
+            let parts = tokio_stream::iter(all.clone()).then(|part| async {
                 // Longer than a call that is answered once may take.
                 tokio::time::sleep(Duration::from_secs(6)).await;
-                Ok(vec![entry])
+                Ok(part)
             });
             Box::pin(parts)
         }),
@@ -158,7 +160,7 @@ fn a_history_over_a_slow_link_is_asked_for_once() {
 type Make = fn(Vec<Bytes>) -> Parts;
 
 fn parts(parts: impl IntoIterator<Item = Result<Vec<Bytes>, Status>, IntoIter: Send + 'static>) -> Parts {
-    Box::pin(tokio_stream::iter(parts))
+    Box::pin(tokio_stream::iter(parts.into_iter().map(|part| part.map(bare))))
 }
 
 fn altered(entry: &Bytes, change: impl FnOnce(&mut Entry)) -> Bytes {
@@ -222,8 +224,9 @@ fn a_bad_history_is_left_and_the_rest_comes_from_others() {
     for (what, make) in HISTORIES {
         let (site, mut bob) = site();
         let mut asker = Fake::log_in(&site, "asker");
-        let (entries, mut heights) = of_bob(&mut asker, &bob);
-        assert_eq!(entries.len(), ENTRIES);
+        let (history, mut heights) = of_bob(&mut asker, &bob);
+        let HistoryResponse { entries, seals, .. } = history;
+        assert_eq!((entries.len(), seals.is_empty()), (ENTRIES, false));
         // More than anybody else, so that it is asked first.
         heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
         let server = Server::start(Script {
@@ -236,16 +239,73 @@ fn a_bad_history_is_left_and_the_rest_comes_from_others() {
         fake.join("lobby");
         bob.see("#lobby", "mallory");
         let alice = joins_all_the_same(&site, &mut bob, what);
-        // Who broke a rule is told, and nobody else.
-        let told = alice
+        // Who broke a rule is told, and nobody else; whose history ended without one broke none.
+        let broke = !["nothing at all", "an error at once", "an error half-way"].contains(&what);
+        let told: Vec<_> = alice
             .events()
             .into_iter()
-            .find(|event| event["code"] == "peer_misbehaved");
-        assert!(
-            told.is_none_or(|told| told["message"].as_str().unwrap().starts_with("mallory ")),
-            "{what}"
-        );
+            .filter(|event| event["event"] == "error")
+            .collect();
+        assert_eq!(told.len(), usize::from(broke), "{what}: {told:?}");
+        for told in told {
+            assert_eq!(told["code"], "bad_history", "{what}");
+            assert!(
+                told["message"].as_str().unwrap().starts_with("mallory served"),
+                "{what}"
+            );
+        }
         alice.quit();
         bob.quit();
     }
+}
+
+#[test]
+fn a_history_with_any_byte_altered_is_refused_and_who_served_it_is_told() {
+    const ROUNDS: usize = 6;
+    let (site, mut bob) = site();
+    let mut asker = Fake::log_in(&site, "asker");
+    for round in 0..ROUNDS {
+        let (mut altered, mut heights) = of_bob(&mut asker, &bob);
+        heights.push(seen(author(&[0xff; 32].as_slice().into(), 1), 1_000));
+        let seal = altered.seals.len() - 1;
+        let seal = &mut altered.seals[seal];
+        // At the start, in the middle and at the end of what is proved, and of what proves it.
+        let (bytes, at) = match round {
+            0 => (&mut altered.entries[0], 3),
+            1 => (&mut altered.entries[5], 80),
+            2 => (&mut altered.entries[ENTRIES - 1], usize::MAX),
+            3 => (&mut seal.signature, 0),
+            4 => (&mut seal.id, 31),
+            _ => (&mut altered.introductions[0], 50),
+        };
+        let mut changed = bytes.to_vec();
+        let at = at.min(changed.len() - 1);
+        changed[at] ^= 1;
+        *bytes = changed.into();
+        let server = Server::start(Script {
+            takes_links: false,
+            heights: Some(heights),
+            history: Arc::new(move || Box::pin(tokio_stream::once(Ok(altered.clone())))),
+        });
+        let user = format!("mallory-{round}");
+        let mut fake = Fake::log_in_at(&site, &user, server.address);
+        server.serve_as(&fake);
+        fake.join("lobby");
+        bob.see("#lobby", &user);
+        let mut alice = site.peer(&format!("alice-{round}"));
+        alice.join("lobby");
+        alice.wait_version(bob.version());
+        let told: Vec<_> = alice
+            .events()
+            .into_iter()
+            .filter(|event| event["code"] == "bad_history")
+            .map(|event| event["message"].as_str().unwrap().to_owned())
+            .collect();
+        let [told] = &told[..] else { panic!("{round}: {told:?}") };
+        assert!(told.starts_with(&format!("{user} served")), "{told}");
+        alice.quit();
+        assert_eq!(site.log(&format!("alice-{round}"), "#lobby"), site.log("bob", "#lobby"));
+        site.assert_sound(&format!("alice-{round}"));
+    }
+    bob.quit();
 }

@@ -17,9 +17,13 @@ fn the_question_of_a_stopped_author_is_shown_before_its_answer() {
     network.wait_refused();
     for round in 0..ROUNDS {
         let (question, answer) = (format!("question {round}"), format!("answer {round}"));
-        alice.type_line(&question);
+        let id = alice.say(&question);
         // It has reached bob only, and nobody can ask alice for it.
         bob.hear(&question);
+        // Its seal, without which bob could not pass it on, follows it within a few milliseconds, and this does not.
+        alice.wait("its being durable at bob's", |event| {
+            event["event"] == "delivered" && event["id"] == *id && event["durable"] == true
+        });
         alice.signal(Signal::STOP);
         bob.say(&answer);
         carol.hear(&answer);

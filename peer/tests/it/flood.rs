@@ -10,8 +10,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
     harness::Site,
-    wire::{Fake, Pen, author, encoded, entries, room, seen},
-    wire_server::{Parts, Script, Server},
+    wire::{Fake, Pen, author, room, seen},
+    wire_server::{Parts, Script, Server, sealed},
 };
 
 #[test]
@@ -25,7 +25,7 @@ fn a_device_that_makes_authors_without_end_leaves_room_for_the_others() {
     let first = |incarnation| Pen::new(&fake.user, author(&fake.device, incarnation), room("lobby")).write("spam");
     let minted: Vec<Entry> = (1..=2_000).map(first).collect();
     for part in minted.chunks(250) {
-        link.send(entries(part));
+        link.send(fake.sealed(part));
     }
     let told = alice.error("flooding");
     assert!(told.starts_with("mallory "), "{told}");
@@ -54,10 +54,10 @@ fn a_device_that_makes_authors_without_end_leaves_room_for_the_others() {
 }
 
 /// An entry now and then, without end, and never so late that the wire would call it silence.
-fn trickle(mut pen: Pen) -> Parts {
+fn trickle(mut pen: Pen, key: Arc<DeviceKey>) -> Parts {
     let (sender, parts) = mpsc::channel(1);
     tokio::spawn(async move {
-        while sender.send(Ok(vec![encoded(&pen.write("drop"))])).await.is_ok() {
+        while sender.send(Ok(sealed(&key, &pen.write("drop")))).await.is_ok() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
@@ -74,10 +74,11 @@ fn a_member_that_trickles_its_history_keeps_no_newcomer_waiting() {
     let key = DeviceKey::generate().unwrap();
     let device = Bytes::copy_from_slice(&key.public());
     let pen = Pen::new("mallory", author(&device, 1), room("lobby"));
+    let signer = Arc::new(DeviceKey::from_pkcs8(key.pkcs8()).unwrap());
     let server = Server::start(Script {
         takes_links: false,
         heights: Some(vec![seen(pen.author.clone(), 1 << 40)]),
-        history: Arc::new(move || trickle(pen.clone())),
+        history: Arc::new(move || trickle(pen.clone(), signer.clone())),
     });
     let mut fake = Fake::log_in_with(&site, "mallory", server.address, key);
     server.serve_as(&fake);

@@ -28,7 +28,7 @@ fn nobody_writes_under_another_users_name() {
         }
         let mut pen = Pen::new(&fake.user, author(&fake.device, 9), room("lobby"));
         let mut again = fake.link(&peers[0]);
-        again.send(entries(&[pen.write("under my own name")]));
+        again.send(fake.sealed(&[pen.write("under my own name")]));
         assert_eq!(peers[0].hear("under my own name")["author"], fake.user);
         again.wait_stored(&pen.author, 1);
     }

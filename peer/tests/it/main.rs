@@ -36,6 +36,7 @@ mod reading;
 mod refusals;
 mod registry;
 mod rooms;
+mod seals;
 mod signals;
 mod stopped;
 mod terminal;

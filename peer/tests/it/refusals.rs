@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     harness::{DEADLINE, Peer, Site, wait_for},
     wire::{Fake, address_of, author, encoded, entries, room, seen},
-    wire_server::{Script, Server},
+    wire_server::{Script, Server, bare},
 };
 
 fn who(peer: &mut Peer) -> Value {
@@ -114,7 +114,7 @@ fn a_malformed_history_is_counted_for_the_member_that_served_it() {
         history: Arc::new(move || {
             let entry = entry.clone();
             Box::pin(tokio_stream::iter(std::iter::repeat_with(move || {
-                Ok(vec![entry.clone()])
+                Ok(bare(vec![entry.clone()]))
             })))
         }),
     });

@@ -1,16 +1,17 @@
 //! A peer made by the tests themselves, which may say what no honest one would: it speaks the contract with the generated types and
 //! keeps no rule that is not kept for it here.
 
+mod pen;
+
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use peerchat_identity::{DeviceCertificate, DeviceKey, Trust, connect, tls};
 use peerchat_proto::v1::{
-    Author, Body, Conversation, DirectPair, Entry, Frame, Hello, HistoryRequest, JoinRoomRequest, LeaveRoomRequest,
-    LinkRequest, LinkResponse, LogInRequest, Seen, Text, VersionRequest, WatchRequest, body,
-    chat_service_client::ChatServiceClient, conversation, routing_service_client::RoutingServiceClient,
+    Author, Conversation, Entry, Frame, Hello, HistoryRequest, JoinRoomRequest, LeaveRoomRequest, LinkRequest,
+    LinkResponse, LogInRequest, VersionRequest, WatchRequest, chat_service_client::ChatServiceClient,
+    routing_service_client::RoutingServiceClient,
 };
-use prost::Message as _;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
@@ -19,6 +20,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+pub use self::pen::{Pen, author, body_of, direct, encoded, entries, room, seal, seen};
 use crate::harness::{DEADLINE, Peer, Site};
 
 /// How often the lease is renewed.
@@ -51,92 +53,6 @@ pub fn device_of(peer: &Peer) -> Bytes {
 /// The name under which a peer's device is dialled.
 pub fn name_of(peer: &Peer) -> ServerName<'static> {
     tls::device_name(&device_of(peer)[..].try_into().unwrap())
-}
-
-pub fn room(name: &str) -> Conversation {
-    Conversation {
-        kind: Some(conversation::Kind::Room(name.into())),
-    }
-}
-
-/// The direct conversation of two users, whose names are given in order.
-pub fn direct(low: &str, high: &str) -> Conversation {
-    let (low, high) = (low.into(), high.into());
-    Conversation {
-        kind: Some(conversation::Kind::Direct(DirectPair { low, high })),
-    }
-}
-
-/// An author of an entry that a device wrote.
-pub fn author(device: &Bytes, incarnation: u64) -> Author {
-    Author {
-        device: device.clone(),
-        incarnation,
-    }
-}
-
-pub fn seen(author: Author, seq: u64) -> Seen {
-    Seen {
-        author: Some(author),
-        seq,
-    }
-}
-
-/// A frame with these entries, encoded.
-pub fn entries(entries: &[Entry]) -> Frame {
-    Frame {
-        entries: entries.iter().map(encoded).collect(),
-        ..Frame::default()
-    }
-}
-
-pub fn encoded(entry: &Entry) -> Bytes {
-    entry.encode_to_vec().into()
-}
-
-/// Writes the entries of one author in a conversation, each a good one unless it is changed before it is sent.
-#[derive(Clone)]
-pub struct Pen {
-    user: String,
-    conversation: Conversation,
-    pub author: Author,
-    last: Option<Entry>,
-}
-
-impl Pen {
-    pub fn new(user: &str, author: Author, conversation: Conversation) -> Self {
-        Self {
-            user: user.into(),
-            conversation,
-            author,
-            last: None,
-        }
-    }
-
-    /// The next entry. It has seen nothing of others, which is no sin.
-    pub fn write(&mut self, text: &str) -> Entry {
-        let seq = self.last.as_ref().map_or(1, |last| last.seq + 1);
-        let previous = self.last.as_ref().map(|last| *blake3::hash(&encoded(last)).as_bytes());
-        let entry = Entry {
-            conversation: Some(self.conversation.clone()),
-            author: Some(self.author.clone()),
-            seq,
-            user: if seq == 1 { self.user.clone() } else { String::new() },
-            previous: previous.map(|hash| Bytes::copy_from_slice(&hash)).unwrap_or_default(),
-            seen: Vec::new(),
-            lamport: seq,
-            sent_at_ms: 1_700_000_000_000,
-            body: Some(body_of(text)),
-        };
-        self.last = Some(entry.clone());
-        entry
-    }
-}
-
-pub fn body_of(text: &str) -> Body {
-    Body {
-        kind: Some(body::Kind::Text(Text { text: text.into() })),
-    }
 }
 
 /// A user of the tests' own making, logged in at the registry.
@@ -262,6 +178,15 @@ impl Fake {
     /// A good author of its own.
     pub fn author(&self) -> Author {
         author(&self.device, 7)
+    }
+
+    /// A frame with these entries, each sealed as its author would.
+    pub fn sealed(&self, entries: &[Entry]) -> Frame {
+        let seals = entries.iter().map(|entry| seal(&self.key, entry)).collect();
+        Frame {
+            seals,
+            ..self::entries(entries)
+        }
     }
 
     pub fn pen(&self, conversation: Conversation) -> Pen {

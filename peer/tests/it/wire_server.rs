@@ -8,20 +8,24 @@ use std::{
 
 use bytes::Bytes;
 use peerchat_identity::{
+    DeviceKey,
     accept::{Limits, accept},
     tls,
 };
 use peerchat_proto::v1::{
-    HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
+    Entry, HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
     chat_service_server::{ChatService, ChatServiceServer},
 };
 use rustls::ServerConfig;
 use tokio::runtime::Runtime;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{harness::DEADLINE, wire::Fake};
+use crate::{
+    harness::DEADLINE,
+    wire::{Fake, encoded, seal},
+};
 
 const LIMITS: Limits = Limits {
     connections_max: 64,
@@ -31,8 +35,25 @@ const LIMITS: Limits = Limits {
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The parts of a history: batches of encoded entries.
-pub type Parts = Answers<Vec<Bytes>>;
+/// The parts of a history.
+pub type Parts = Answers<HistoryResponse>;
+
+/// A part with these encoded entries and nothing that proves them.
+pub fn bare(entries: Vec<Bytes>) -> HistoryResponse {
+    HistoryResponse {
+        entries,
+        ..HistoryResponse::default()
+    }
+}
+
+/// A part with an entry that is sealed by its author. If that is who serves it, it is introduced.
+pub fn sealed(key: &DeviceKey, entry: &Entry) -> HistoryResponse {
+    HistoryResponse {
+        entries: vec![encoded(entry)],
+        seals: vec![seal(key, entry)],
+        introductions: Vec::new(),
+    }
+}
 
 /// What the service answers.
 #[derive(Clone)]
@@ -49,6 +70,7 @@ pub struct Script {
 pub struct Server {
     pub address: SocketAddr,
     shown: Arc<OnceLock<Arc<ServerConfig>>>,
+    certificate: Arc<OnceLock<Bytes>>,
     _runtime: Runtime,
 }
 
@@ -58,7 +80,11 @@ impl Server {
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let service = ChatServiceServer::new(script);
+        let certificate: Arc<OnceLock<Bytes>> = Arc::default();
+        let service = ChatServiceServer::new(Service {
+            script,
+            certificate: Arc::clone(&certificate),
+        });
         let shown: Arc<OnceLock<Arc<ServerConfig>>> = Arc::default();
         let config = Arc::clone(&shown);
         runtime.spawn(async move {
@@ -70,6 +96,7 @@ impl Server {
         Self {
             address,
             shown,
+            certificate,
             _runtime: runtime,
         }
     }
@@ -78,16 +105,24 @@ impl Server {
     pub fn serve_as(&self, fake: &Fake) {
         let config = tls::peer_server(&fake.key, &fake.certificate, &fake.trust).unwrap();
         self.shown.set(config).expect("a server is one device's");
+        let certificate = Bytes::copy_from_slice(&fake.certificate.der);
+        self.certificate.set(certificate).expect("a server is one device's");
     }
 }
 
+/// What a server answers, and the certificate with which it introduces itself.
+struct Service {
+    script: Script,
+    certificate: Arc<OnceLock<Bytes>>,
+}
+
 #[tonic::async_trait]
-impl ChatService for Script {
+impl ChatService for Service {
     type LinkStream = Answers<LinkResponse>;
     type HistoryStream = Answers<HistoryResponse>;
 
     async fn link(&self, _: Request<Streaming<LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
-        if self.takes_links {
+        if self.script.takes_links {
             Ok(Response::new(Box::pin(tokio_stream::pending())))
         } else {
             Err(Status::unavailable("no links here"))
@@ -95,7 +130,7 @@ impl ChatService for Script {
     }
 
     async fn version(&self, _: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
-        match self.heights.clone() {
+        match self.script.heights.clone() {
             None => std::future::pending().await,
             Some(heights) => Ok(Response::new(VersionResponse {
                 version: heights.iter().fold(0, |sum, seen| seen.seq.saturating_add(sum)),
@@ -105,9 +140,14 @@ impl ChatService for Script {
     }
 
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
-        use tokio_stream::StreamExt as _;
-        let parts = (self.history)();
-        let parts = parts.map(|part| part.map(|entries| HistoryResponse { entries }));
+        let certificate = self.certificate.get().cloned();
+        let introduced = move |mut part: HistoryResponse| {
+            if !part.seals.is_empty() && part.introductions.is_empty() {
+                part.introductions.extend(certificate.clone());
+            }
+            part
+        };
+        let parts = (self.script.history)().map(move |part| part.map(&introduced));
         Ok(Response::new(Box::pin(parts)))
     }
 }

@@ -11,7 +11,9 @@
 
 mod checks;
 mod faults;
+mod notary;
 mod peer;
+mod pulls;
 mod registry;
 mod wire;
 mod world;

@@ -6,8 +6,11 @@ use std::{
 };
 
 use peerchat::{
-    driver::core::{Act, Codec, Core},
-    log::{Disk as _, MemoryDisk, SyncOutcome},
+    driver::{
+        core::{Act, Codec, Core},
+        vouching::Judging,
+    },
+    log::{Disk as _, LogError, MemoryDisk, SyncOutcome},
     net::convert,
     node::{
         Identity, Input, Millis, Now,
@@ -15,9 +18,13 @@ use peerchat::{
         memberships::Memberships,
         types::{Author, Conversation, DeviceId, EntryId, Reader, Seq, UserName, WallTime},
     },
+    seal::{self, SharedNotary},
 };
 
-use crate::world::{Happening, Who, World};
+use crate::{
+    notary::{SimNotary, certificate},
+    world::{Happening, Who, World},
+};
 
 /// A sync whose outcome is under way to the node.
 #[derive(Debug)]
@@ -48,6 +55,10 @@ pub struct SimPeer {
     /// When the next tick was asked for.
     pub tick_at: Option<u64>,
     pub syncing: bool,
+    /// Sealing own entries, and judging the seals of others, is planned or under way.
+    pub sealing: bool,
+    pub judging: bool,
+    pub notary: SharedNotary,
     /// The last life ended with the power.
     pub lost_power: bool,
 }
@@ -57,6 +68,7 @@ impl SimPeer {
     pub fn new(user: usize, seed: u64) -> Self {
         let mut device = [0; 32];
         fastrand::Rng::with_seed(seed).fill(&mut device);
+        let notary = SimNotary::shared(DeviceId(device));
         Self {
             user: UserName::new(["alice", "bob", "carol", "dave", "eve"][user]).unwrap(),
             device: DeviceId(device),
@@ -69,6 +81,9 @@ impl SimPeer {
             shown: BTreeSet::new(),
             tick_at: None,
             syncing: false,
+            sealing: false,
+            judging: false,
+            notary,
             lost_power: false,
         }
     }
@@ -109,18 +124,18 @@ impl World {
         peer.lives += 1;
         peer.shown.clear();
         peer.tick_at = None;
-        peer.syncing = false;
+        (peer.syncing, peer.sealing, peer.judging) = (false, false, false);
         let me = Identity {
             user: peer.user.clone(),
             device: peer.device,
         };
         let codec = Codec {
-            encode: convert::encode_entry,
+            encode: convert::encoder(peer.notary.tag_key().clone()),
             decode: convert::decode_entry,
         };
         peer.disk.create_folder(Path::new("/data")).unwrap();
         let seed = peer.disk.random();
-        let opened = Core::open(peer.disk.clone(), Self::folder(), me, codec, seed);
+        let opened = Core::open(peer.disk.clone(), Self::folder(), me, codec, peer.notary.clone(), seed);
         let (core, notices) = match opened {
             Ok(opened) => opened,
             // The disk is full already at opening; it will be tried again in peace.
@@ -139,21 +154,30 @@ impl World {
         peer.core = Some(core);
         self.check_promises(who);
         let (life, memberships) = (self.peers[who].lives, self.peers[who].memberships.clone());
+        self.introduce(who, life, who);
         self.input(who, life, Input::Start(memberships));
         self.register(who);
         if !self.peers[who].memberships.is_in(&Self::room()) {
             self.input(who, life, Input::Join(Self::room()));
         }
-        // A lost disk, or one that was full, keeps no invitation. A second device has it from the first one.
+        // A lost disk, or one that was full, keeps no invitation, or not that he came in. A second device has both from the first one.
         if let Some(invitation) = self
             .private
             .clone()
             .filter(|_| self.is_invited(who) && !self.is_second(who))
             && let Some(core) = &self.peers[who].core
-            && core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+            && (core.node().invitation(&Conversation::Room(invitation.room())).is_none()
+                || !self.peers[who].memberships.is_in(&invitation.room()))
         {
             self.input(who, life, Input::JoinPrivate(invitation));
         }
+    }
+
+    /// A peer learns whose the device of another one is, or its own.
+    pub fn introduce(&mut self, who: Who, life: u64, other: Who) {
+        let certificate = certificate(&self.peers[other].device, &self.peers[other].user);
+        let introduction = seal::introduction(certificate, self.peers[who].notary.as_ref()).unwrap();
+        self.input(who, life, Input::Introduced(introduction));
     }
 
     /// Hands an input to a peer and does what follows, if it is still the process that it was meant for.
@@ -161,29 +185,68 @@ impl World {
         if self.peers[who].life() != Some(life) {
             return;
         }
-        let now = Now {
-            mono: Millis(self.now),
-            wall: WallTime(self.now as i64),
-        };
+        let now = self.time();
         let mut inputs = vec![input];
         while !inputs.is_empty() && self.peers[who].life() == Some(life) {
             let core = self.peers[who].core.as_mut().unwrap();
-            match core.handle(inputs.drain(..), now) {
-                Ok(acts) => {
-                    let failed: Vec<_> = acts.into_iter().filter_map(|act| self.act(who, act)).collect();
-                    inputs.extend(failed);
-                }
-                Err(error) => {
-                    // Only a full disk fails here. The process ends without a word more.
-                    assert!(self.peers[who].disk.bytes() > 0, "{error}");
-                    self.totals.full_disks += 1;
-                    self.end_process(who, false);
-                    return;
-                }
+            let acts = core.handle(inputs.drain(..), now);
+            inputs.extend(self.acts(who, acts));
+        }
+        if self.peers[who].life() == Some(life) {
+            self.check_step(who);
+            self.schedule(who, life);
+        }
+    }
+
+    /// Does what a peer wants; what it is to be told where that fails at once.
+    fn acts(&mut self, who: Who, acts: Result<Vec<Act>, LogError>) -> Vec<Input> {
+        match acts {
+            Ok(acts) => acts.into_iter().filter_map(|act| self.act(who, act)).collect(),
+            Err(error) => {
+                // Only a full disk fails here. The process ends without a word more.
+                assert!(self.peers[who].disk.bytes() > 0, "{error}");
+                self.totals.full_disks += 1;
+                self.end_process(who, false);
+                Vec::new()
             }
         }
-        self.check_step(who);
-        self.schedule(who, life);
+    }
+
+    pub fn seal(&mut self, who: Who, life: u64) {
+        if self.peers[who].life() != Some(life) {
+            return;
+        }
+        self.peers[who].sealing = false;
+        let now = self.time();
+        let acts = self.peers[who].core.as_mut().unwrap().seal(now);
+        for input in self.acts(who, acts) {
+            self.input(who, life, input);
+        }
+        self.input(who, life, Input::Tick);
+    }
+
+    pub fn judge(&mut self, who: Who, life: u64) {
+        if self.peers[who].life() == Some(life) {
+            let judging = Box::new(self.peers[who].core.as_mut().unwrap().begin_judging());
+            let ms = self.rng.u64(1..10);
+            self.after(ms, Happening::Judged { who, life, judging });
+        }
+    }
+
+    pub fn judged(&mut self, who: Who, life: u64, judging: Judging) {
+        if self.peers[who].life() == Some(life) {
+            self.peers[who].judging = false;
+            for input in judging.run() {
+                self.input(who, life, input);
+            }
+        }
+    }
+
+    fn time(&self) -> Now {
+        Now {
+            mono: Millis(self.now),
+            wall: WallTime(self.now as i64),
+        }
     }
 
     pub fn input_soon(&mut self, who: Who, ms: u64) {
@@ -196,7 +259,7 @@ impl World {
 
     fn schedule(&mut self, who: Who, life: u64) {
         let Some(core) = &self.peers[who].core else { return };
-        let needs_sync = core.needs_sync();
+        let (needs_sync, must_seal, must_judge) = (core.needs_sync(), core.must_seal(), core.must_judge());
         if let Some(due) = core.node().next_due() {
             let due = due.0.max(self.now + 1);
             if self.peers[who].tick_at.is_none_or(|at| at > due || at <= self.now) {
@@ -207,6 +270,16 @@ impl World {
         if needs_sync && !self.peers[who].syncing {
             self.peers[who].syncing = true;
             self.after(20, Happening::BeginSync { who, life });
+        }
+        if must_seal && !self.peers[who].sealing {
+            self.peers[who].sealing = true;
+            let ms = self.rng.u64(0..6);
+            self.after(ms, Happening::Seal { who, life });
+        }
+        if must_judge && !self.peers[who].judging {
+            self.peers[who].judging = true;
+            let ms = self.rng.u64(0..100);
+            self.after(ms, Happening::Judge { who, life });
         }
     }
 
@@ -283,6 +356,7 @@ impl World {
                 self.peers[who].memberships = memberships;
                 None
             }
+            Act::Again(input) => Some(input),
         }
     }
 }

@@ -1,20 +1,19 @@
-//! The simulated network: links that delay, lose, double, swap, fill up and break, and pulls that fail half-way.
+//! The simulated network: links that delay, lose, double, swap, fill up and break.
 
 use std::collections::BTreeMap;
 
 use peerchat::{
     driver::ports::Order,
-    log::History,
-    net::convert,
     node::{
         Input,
         link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
-        sync::PullId,
         types::Conversation,
     },
+    seal,
 };
 
 use crate::{
+    notary::certificate,
     peer::SimPeer,
     world::{Happening, Who, World},
 };
@@ -40,18 +39,6 @@ pub struct Wire {
     pub sides: BTreeMap<Who, u8>,
 }
 
-/// A pull that is being served.
-#[derive(Debug)]
-pub struct Serving {
-    reader: Who,
-    reader_life: u64,
-    server: Who,
-    server_life: u64,
-    pull: PullId,
-    conversation: Conversation,
-    history: Option<History>,
-}
-
 impl World {
     /// Whether two peers can reach one another.
     pub fn connected(&self, a: Who, b: Who) -> bool {
@@ -59,7 +46,7 @@ impl World {
         self.peers[a].core.is_some() && self.peers[b].core.is_some() && side(a) == side(b)
     }
 
-    fn delay(&mut self) -> u64 {
+    pub fn delay(&mut self) -> u64 {
         // Mostly quick, sometimes very slow.
         if self.rng.u8(..20) == 0 {
             self.rng.u64(1..2_000)
@@ -69,7 +56,7 @@ impl World {
     }
 
     /// Whoever does not have the invitation is not told that there is such a room.
-    fn check_told(&self, other: Who, conversation: &Conversation) {
+    pub fn check_told(&self, other: Who, conversation: &Conversation) {
         let may_hear = !self.is_private(conversation) || self.is_invited(other);
         assert!(may_hear, "{} hears of {conversation:?}", self.peers[other].user);
     }
@@ -119,84 +106,13 @@ impl World {
                 heights,
                 ..
             } => {
-                self.totals.pulls += 1;
-                let server = SimPeer::who(&address);
-                self.check_told(server, &conversation);
-                if !self.connected(who, server) {
-                    return self.end_pull(who, life, pull, false);
-                }
-                let core = self.peers[server].core.as_ref().unwrap();
-                let Ok(history) = core.serve_history(&self.peers[who].reader(), &conversation, &heights) else {
-                    self.totals.refused += 1;
-                    return self.end_pull(who, life, pull, false);
-                };
-                let server_life = self.peers[server].lives;
-                let serving = Serving {
-                    reader: who,
-                    reader_life: life,
-                    server,
-                    server_life,
-                    pull,
-                    conversation,
-                    history,
-                };
-                self.after(delay, Happening::ServePart(Box::new(serving)));
+                self.pull(who, pull, &address, conversation, heights);
             }
             // What is under way still comes, and must be passed over.
             Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
             Order::ListRooms(_) | Order::Account(..) => {}
         }
-    }
-
-    fn end_pull(&mut self, who: Who, life: u64, pull: PullId, good: bool) {
-        if !good {
-            self.totals.failed_pulls += 1;
-        }
-        let end = if good { Ok(()) } else { Err("broken".into()) };
-        let input = Box::new(Input::HistoryEnd(pull, end));
-        let delay = self.delay();
-        self.after(
-            if good { 3 } else { delay + 200 },
-            Happening::Input { who, life, input },
-        );
-    }
-
-    pub fn serve_part(&mut self, mut serving: Serving) {
-        let Serving {
-            reader,
-            reader_life,
-            server,
-            server_life,
-            pull,
-            ..
-        } = serving;
-        let breaks = !self.peace && self.rng.u8(..15) == 0;
-        if breaks || !self.connected(reader, server) || self.peers[server].life() != Some(server_life) {
-            return self.end_pull(reader, reader_life, pull, false);
-        }
-        let core = self.peers[server].core.as_ref().unwrap();
-        let part = match &mut serving.history {
-            Some(history) => core.serve_part(&serving.conversation, history).unwrap(),
-            None => Vec::new(),
-        };
-        if part.is_empty() {
-            return self.end_pull(reader, reader_life, pull, true);
-        }
-        // In pieces, so that the end can come between them.
-        let entries = part
-            .into_iter()
-            .map(|bytes| convert::decode_entry(bytes).unwrap().into());
-        let entries = entries.collect();
-        self.after(
-            1,
-            Happening::Input {
-                who: reader,
-                life: reader_life,
-                input: Box::new(Input::History(pull, entries)),
-            },
-        );
-        self.after(2, Happening::ServePart(Box::new(serving)));
     }
 
     fn link(&mut self, dialer: Who, dialed: Who) {
@@ -216,6 +132,16 @@ impl World {
                     other_link: link,
                     arrives,
                     full_until: 0,
+                },
+            );
+            let certificate = certificate(&self.peers[other].device, &self.peers[other].user);
+            let introduction = seal::introduction(certificate, self.peers[who].notary.as_ref()).unwrap();
+            self.after(
+                arrives - self.now,
+                Happening::Input {
+                    who,
+                    life,
+                    input: Box::new(Input::Introduced(introduction)),
                 },
             );
             let up = LinkUp {
@@ -251,6 +177,7 @@ impl World {
         if let Some(end) = self.wire.ends.get(&(who, link)) {
             match &what {
                 Outgoing::Entry(entry) => self.check_told(end.other, &entry.conversation),
+                Outgoing::Seal(conversation, _) => self.check_told(end.other, conversation),
                 Outgoing::Ack(ack) => self.check_told(end.other, &ack.conversation),
                 Outgoing::Heights(news) => self.check_told(end.other, &news.conversation),
                 Outgoing::Knock(_) => self.totals.knocks += 1,
@@ -295,6 +222,10 @@ impl World {
         let frame = || match &what {
             Outgoing::Entry(entry) => Frame {
                 entries: vec![entry.clone()],
+                ..Frame::default()
+            },
+            Outgoing::Seal(conversation, seal) => Frame {
+                seals: vec![(conversation.clone(), seal.clone())],
                 ..Frame::default()
             },
             Outgoing::Ack(ack) => Frame {

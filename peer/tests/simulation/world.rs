@@ -27,22 +27,45 @@ pub enum Happening {
         input: Box<peerchat::node::Input>,
     },
     /// A peer syncs its disk, or the sync is over.
-    BeginSync { who: Who, life: u64 },
+    BeginSync {
+        who: Who,
+        life: u64,
+    },
     FinishSync {
         who: Who,
         life: u64,
         sync: Box<crate::peer::RunningSync>,
     },
+    /// A peer seals what it wrote, judges the seals of others, or has judged them.
+    Seal {
+        who: Who,
+        life: u64,
+    },
+    Judge {
+        who: Who,
+        life: u64,
+    },
+    Judged {
+        who: Who,
+        life: u64,
+        judging: Box<peerchat::driver::vouching::Judging>,
+    },
     /// A part of a pull is served.
-    ServePart(Box<crate::wire::Serving>),
+    ServePart(Box<crate::pulls::Serving>),
     /// A user does something.
     User(Who),
     /// Something breaks or is mended.
     Fault(Fault),
     /// A peer's timer.
-    Tick { who: Who, life: u64 },
+    Tick {
+        who: Who,
+        life: u64,
+    },
     /// The registry's word on a peer that is gone.
-    LeaseEnds { who: Who, life: u64 },
+    LeaseEnds {
+        who: Who,
+        life: u64,
+    },
 }
 
 /// How often things happened, to see that a run was worth it.
@@ -291,6 +314,9 @@ impl World {
             Happening::Input { who, life, input } => self.input(who, life, *input),
             Happening::BeginSync { who, life } => self.begin_sync(who, life),
             Happening::FinishSync { who, life, sync } => self.finish_sync(who, life, *sync),
+            Happening::Seal { who, life } => self.seal(who, life),
+            Happening::Judge { who, life } => self.judge(who, life),
+            Happening::Judged { who, life, judging } => self.judged(who, life, *judging),
             Happening::ServePart(serving) => self.serve_part(*serving),
             Happening::User(who) => self.user_acts(who),
             Happening::Fault(fault) => self.fault(fault),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     array, author_from_wire, author_to_wire, conversation_from_wire, conversation_to_wire, entries_from_wire,
-    heights_from_wire, heights_to_wire, invalid, name_error,
+    heights_from_wire, heights_to_wire, invalid, name_error, seals::live_seal_from_wire,
 };
 use crate::node::{
     limits::{CONVERSATIONS_MAX, KNOCKS_MAX, MEMBERSHIPS_MAX, STAMP_MAX},
@@ -22,6 +22,7 @@ use crate::node::{
 /// Something in it breaks a rule.
 pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
     for (what, found, most) in [
+        ("seals", frame.seals.len(), CONVERSATIONS_MAX),
         ("acks", frame.acks.len(), CONVERSATIONS_MAX),
         ("heights", frame.heights.len(), CONVERSATIONS_MAX),
         ("memberships", frame.memberships.len(), MEMBERSHIPS_MAX),
@@ -42,6 +43,11 @@ pub(crate) fn frame_from_wire(frame: wire::Frame) -> Result<Frame, EntryError> {
     Ok(Frame {
         knocks: frame.knocks.iter().map(knock_from_wire).collect::<Result<_, _>>()?,
         entries: entries_from_wire(frame.entries)?,
+        seals: frame
+            .seals
+            .into_iter()
+            .map(live_seal_from_wire)
+            .collect::<Result<_, _>>()?,
         acks: frame.acks.into_iter().map(ack_from_wire).collect::<Result<_, _>>()?,
         heights: frame
             .heights

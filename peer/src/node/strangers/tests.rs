@@ -7,7 +7,7 @@ use crate::node::{
     Identity, Input, Liveness, Millis, Now, PeerAddress, Step,
     limits::LINKS_MAX,
     link::{Frame, HeightsNews, LinkUp},
-    types::{Author, Body, Draft, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
+    types::{Author, Body, Draft, Encode, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
 };
 
 const NOW: Now = Now {
@@ -37,7 +37,7 @@ fn alice() -> Node {
         // The greatest, so that the others are first let dial.
         device: device(u64::MAX),
     };
-    Node::new(me, encode, 1)
+    Node::new(me, Encode(Arc::new(encode)), 1)
 }
 
 fn link_up(node: &mut Node, n: u64, name: &str) -> Step {

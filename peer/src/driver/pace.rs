@@ -1,0 +1,119 @@
+//! When the driver seals its own entries and judges the seals of others.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Driver, signer::Signer};
+use crate::{
+    log::{Disk, LogError},
+    node::Input,
+};
+
+/// How long an own entry waits at most for its seal. A single one is sealed at once by another thread, see [`Signer`]; what comes in a
+/// burst after it waits for this.
+const SEAL_WAIT: Duration = Duration::from_millis(5);
+/// How often the seals of others are judged at most.
+const JUDGE_EVERY: Duration = Duration::from_millis(100);
+
+/// What is due when.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// When own entries must be sealed.
+    pub(super) seal_at: Option<Instant>,
+    /// What the signer has sealed; none where there is no such thread.
+    pub(super) signed: Option<mpsc::Receiver<Input>>,
+    /// When the seals of others must be judged; none while they are, or while there are none.
+    pub(super) judge_at: Option<Instant>,
+    /// What came of judging them.
+    pub(super) judged: mpsc::Receiver<Vec<Input>>,
+    done: mpsc::Sender<Vec<Input>>,
+    is_judging: bool,
+    judge_next: Instant,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        let (done, judged) = mpsc::channel(1);
+        Self {
+            seal_at: None,
+            signed: None,
+            judge_at: None,
+            judged,
+            done,
+            is_judging: false,
+            judge_next: Instant::now(),
+        }
+    }
+
+    /// The next thing that the signer has sealed. Waits for ever where there is none.
+    pub(super) async fn signed(signed: &mut Option<mpsc::Receiver<Input>>) -> Input {
+        match signed {
+            Some(receiver) => match receiver.recv().await {
+                Some(input) => input,
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl<D: Disk> Driver<D> {
+    /// Begins to seal own entries on a thread of its own. Without one they are sealed by this one, a moment later.
+    pub(super) fn start_signer(&mut self) {
+        match Signer::start(self.core.notary()) {
+            Ok((signer, signed)) => {
+                self.core.seal_ahead_with(signer);
+                self.pace.signed = Some(signed);
+            }
+            Err(error) => tracing::warn!(%error, "no thread for seals"),
+        }
+    }
+
+    /// Takes note of what is to be done after a turn.
+    pub(super) fn plan_seals(&mut self) {
+        let (must_seal, must_judge) = (self.core.must_seal(), self.core.must_judge());
+        let pace = &mut self.pace;
+        if !must_seal {
+            pace.seal_at = None;
+        } else if pace.seal_at.is_none() {
+            pace.seal_at = Some(Instant::now() + SEAL_WAIT);
+        }
+        if must_judge && pace.judge_at.is_none() && !pace.is_judging {
+            pace.judge_at = Some(pace.judge_next);
+        }
+    }
+
+    pub(super) async fn seal(&mut self) -> Result<(), LogError> {
+        self.pace.seal_at = None;
+        let acts = self.core.seal(self.now())?;
+        self.act_on(acts).await
+    }
+
+    pub(super) fn judge(&mut self) {
+        (self.pace.judge_at, self.pace.is_judging) = (None, true);
+        let (judging, done) = (self.core.begin_judging(), self.pace.done.clone());
+        tokio::task::spawn_blocking(move || {
+            // The driver has ended where this fails, and the seals come again.
+            let _ended = done.blocking_send(judging.run());
+        });
+    }
+
+    pub(super) async fn judged(&mut self, inputs: Vec<Input>) -> Result<(), LogError> {
+        self.pace.is_judging = false;
+        self.pace.judge_next = Instant::now() + JUDGE_EVERY;
+        self.feed(inputs).await
+    }
+
+    /// After a failure nothing more is kept, but what is in the log can still be proved: without it those who have these entries could
+    /// not pass them on, nor anything that was said after them.
+    pub(super) fn seal_last(&mut self) {
+        for act in self.core.last_seals(self.now()) {
+            if let super::core::Act::Send(link, what) = act
+                && let Some(queue) = self.links.get(&link)
+            {
+                let _full = queue.send(what);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A thread that seals what was said just now, while the peer's one thread appends and sends it: so an entry does not wait for its seal,
+//! and the seal follows it at once.
+
+use std::{
+    io,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    node::{
+        Input,
+        types::{Author, Conversation, Entry, EntryId, Seq},
+    },
+    seal::{self, SharedNotary},
+};
+
+/// How many entries wait for their seals here. When it is full they are sealed with those after them.
+const JOBS_MAX: usize = 16;
+
+#[derive(Debug)]
+struct Job {
+    conversation: Conversation,
+    author: Author,
+    seq: Seq,
+    id: EntryId,
+}
+
+/// The way to the thread, which ends with it.
+#[derive(Debug)]
+pub struct Signer {
+    jobs: SyncSender<Job>,
+}
+
+impl Signer {
+    /// Starts the thread. What it has sealed is to be handed to the core.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(notary: SharedNotary) -> io::Result<(Self, mpsc::Receiver<Input>)> {
+        let (jobs, waiting) = sync_channel::<Job>(JOBS_MAX);
+        let (done, sealed) = mpsc::channel(JOBS_MAX);
+        let work = move || {
+            for job in waiting {
+                let Job {
+                    conversation,
+                    author,
+                    seq,
+                    id,
+                } = job;
+                let seal = seal::make(notary.as_ref(), &conversation, author, seq, id);
+                if done.blocking_send(Input::Sealed(conversation, vec![seal])).is_err() {
+                    // The driver has ended.
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("seals".into()).spawn(work)?;
+        Ok((Self { jobs }, sealed))
+    }
+
+    /// Has an own entry sealed, if there is room.
+    pub(super) fn seal(&self, entry: &Entry) {
+        let _full = self.jobs.try_send(Job {
+            conversation: entry.conversation.clone(),
+            author: entry.author,
+            seq: entry.seq,
+            id: entry.id,
+        });
+    }
+}

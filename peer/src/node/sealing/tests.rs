@@ -1,0 +1,181 @@
+//! What is said to be servable is proved and closed under causes, and it is all of that.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    net::convert,
+    node::types::{Body, Conversation, Draft, Lamport, RoomName, WallTime},
+};
+
+fn author(n: u8) -> Author {
+    Author {
+        device: DeviceId([n; 32]),
+        incarnation: 0,
+    }
+}
+
+/// Entries of some authors, each of whom has seen what another one wrote just before, or nothing.
+fn log(plan: &[(u8, bool)]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (who, sees) in plan {
+        let own = entries.iter().rfind(|entry| entry.author == author(*who));
+        let last = entries.last().filter(|last| *sees && last.author != author(*who));
+        let seq = own.map_or(Seq::FIRST, |own| own.seq.next());
+        let draft = Draft {
+            conversation: Conversation::Room(RoomName::new("lobby").unwrap()),
+            author: author(*who),
+            seq,
+            user: (seq == Seq::FIRST).then(|| UserName::new("someone").unwrap()),
+            previous: own.map(|own| own.id),
+            seen: last
+                .map(|last| Seen {
+                    author: last.author,
+                    seq: last.seq,
+                })
+                .into_iter()
+                .collect(),
+            lamport: Lamport(entries.len() as u64 + 1),
+            sent_at: WallTime(0),
+            body: Body::Text("text".into()),
+        };
+        entries.push((*convert::encode_entry(draft)).clone());
+    }
+    entries
+}
+
+fn seal_of(entry: &Entry) -> Seal {
+    Seal {
+        author: entry.author,
+        seq: entry.seq,
+        id: entry.id,
+        signature: [0; 64],
+    }
+}
+
+/// The entries that are sealed by introduced devices, with all that they depend on.
+fn expected(entries: &[Entry], sealed: &BTreeMap<Author, Seq>, known: &BTreeSet<DeviceId>) -> Heights {
+    let mut heights = Heights::default();
+    for entry in entries {
+        let is_sealed = sealed.get(&entry.author).is_some_and(|seq| *seq >= entry.seq);
+        let follows = heights.of(&entry.author).next() == entry.seq;
+        let caused = entry.seen.iter().all(|cause| heights.of(&cause.author) >= cause.seq);
+        if is_sealed && follows && caused && known.contains(&entry.author.device) {
+            heights.0.insert(entry.author, entry.seq);
+        }
+    }
+    heights
+}
+
+proptest! {
+    #[test]
+    fn what_is_servable_is_all_that_is_proved_and_closed_under_causes(
+        plan in prop::collection::vec((0..4u8, any::<bool>()), 1..40),
+        seals in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        known in prop::collection::btree_set(0..4u8, 0..5),
+        split in any::<prop::sample::Index>(),
+    ) {
+        let entries = log(&plan);
+        let known: BTreeSet<DeviceId> = known.into_iter().map(|n| DeviceId([n; 32])).collect();
+        let mut sealing = Sealing::default();
+        let mut sealed: BTreeMap<Author, Seq> = BTreeMap::new();
+        // Some seals come before their entries, and some after.
+        let split = split.index(entries.len());
+        let seals: Vec<Seal> = seals.iter().map(|at| seal_of(&entries[at.index(entries.len())])).collect();
+        for entry in &entries[..split] {
+            sealing.take(entry, Millis(0));
+        }
+        for seal in &seals {
+            let held = entries[..split].iter().rfind(|entry| entry.author == seal.author);
+            sealing.seal_early(seal.clone(), held.map(|entry| entry.seq).unwrap_or_default());
+        }
+        for entry in &entries[split..] {
+            sealing.take(entry, Millis(0));
+        }
+        for seal in &seals {
+            sealing.seal(seal);
+            let seq = sealed.entry(seal.author).or_default();
+            *seq = seal.seq.max(*seq);
+        }
+        sealing.advance(|device| known.contains(device));
+        let servable = expected(&entries, &sealed, &known);
+        prop_assert_eq!(sealing.servable(), &servable);
+        // Whoever asks for what he wrote himself needs no proof of it.
+        for reader in (0..4).map(|n| DeviceId([n; 32])) {
+            let mut sealed = sealed.clone();
+            for (author, _) in plan.iter().map(|(n, _)| (author(*n), ())) {
+                if author.device == reader {
+                    sealed.insert(author, Seq(u64::MAX));
+                }
+            }
+            let mut known = known.clone();
+            known.insert(reader);
+            let found = sealing.servable_for(&reader, |device| known.contains(device));
+            prop_assert_eq!(found, expected(&entries, &sealed, &known));
+        }
+        // A log that is read back comes to the same.
+        let first = entries.iter().position(|entry| {
+            sealed.get(&entry.author).is_none_or(|seq| *seq < entry.seq) || !known.contains(&entry.author.device)
+        });
+        let first = first.unwrap_or(entries.len());
+        let mut before = Heights::default();
+        for entry in &entries[..first] {
+            before.0.insert(entry.author, entry.seq);
+        }
+        let mut loaded = Sealing::load(sealed, before, &entries[first..]);
+        loaded.advance(|device| known.contains(device));
+        prop_assert_eq!(loaded.servable(), &servable);
+    }
+}
+
+#[test]
+fn a_seal_of_another_entry_covers_nothing() {
+    let entries = log(&[(1, false), (1, false)]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    let mut other = seal_of(&entries[1]);
+    other.id = EntryId([7; 32]);
+    assert_eq!(sealing.fits(&other), Fit::Other(entries[1].id));
+    assert!(!sealing.seal(&other));
+    assert_eq!(sealing.sealed(&author(1)), Seq(0));
+    assert!(sealing.seal(&seal_of(&entries[1])));
+    assert_eq!(sealing.fits(&seal_of(&entries[0])), Fit::Old);
+}
+
+#[test]
+fn of_what_is_held_only_what_is_sealed_need_not_be_pulled() {
+    let entries = log(&[(1, false), (2, false), (3, false), (3, false)]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    sealing.seal(&seal_of(&entries[2]));
+    sealing.claim(author(2), Seq(1));
+    let held = Heights([(author(1), Seq(1)), (author(2), Seq(1)), (author(3), Seq(2))].into());
+    let needed = sealing.needed(held.clone(), &DeviceId([9; 32]), |_| true);
+    assert_eq!(needed, Heights([(author(2), Seq(1)), (author(3), Seq(1))].into()));
+    let needed = sealing.needed(held, &author(1).device, |device| *device != author(3).device);
+    assert_eq!(needed, Heights([(author(1), Seq(1)), (author(2), Seq(1))].into()));
+}
+
+#[test]
+fn what_has_no_seal_for_long_is_overdue() {
+    let entries = log(&[(1, false), (2, true)]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(100));
+    }
+    let late = Millis(101 + SEAL_GRACE_MS);
+    assert!(!sealing.is_overdue(Millis(100 + SEAL_GRACE_MS)) && sealing.is_overdue(late));
+    // The second one names the first, so it cannot be served without it.
+    sealing.seal(&seal_of(&entries[1]));
+    sealing.advance(|_| true);
+    assert!(sealing.is_author_overdue(&author(2), late));
+    sealing.seal(&seal_of(&entries[0]));
+    sealing.advance(|_| true);
+    assert!(!sealing.is_overdue(late) && sealing.is_settled());
+}
