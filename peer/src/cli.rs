@@ -154,8 +154,16 @@ impl Cli {
 /// What a shell needs to complete `peerchat` command lines.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "peerchat", &mut script);
+    clap_complete::generate(shell, &mut visible(), "peerchat", &mut script);
     script
+}
+
+/// The command line without what is nobody's to type.
+fn visible() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let command = clap::Command::new("peerchat").version(env!("CARGO_PKG_VERSION"));
+    command.subcommands(shown)
 }
 
 #[cfg(test)]
@@ -225,6 +233,18 @@ mod tests {
             &["peerchat", "bench", "--scenario", "par"],
         ] {
             assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_nobodys_to_type_is_not_completed() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = String::from_utf8(completions(shell)).unwrap();
+            assert!(script.contains("seed-figures") && script.contains("verify"), "{shell}");
+            assert!(
+                !script.contains("bench-part") && !script.contains("bench_part"),
+                "{shell}"
+            );
         }
     }
 

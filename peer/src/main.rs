@@ -70,7 +70,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             inspect::verify(&config, &judge, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Bench(typed) => Ok(runtime()?.block_on(bench::run(typed))?),
+        Command::Bench(typed) => {
+            let runtime = runtime()?;
+            let end = runtime.block_on(bench::run(typed));
+            // A thread may still read logs that are gone.
+            runtime.shutdown_background();
+            Ok(end?)
+        }
         Command::BenchPart { part } => {
             let runtime = runtime()?;
             let end = runtime.block_on(bench::run_part(part));

@@ -14,7 +14,7 @@ const MEMBERS_MAX: u64 = 100;
 const SECONDS_MAX: u64 = 3_600;
 
 pub(super) const HELP: &str = "Examples:
-  peerchat bench                                      all scenarios, a few minutes
+  peerchat bench                                      all scenarios, a minute or two
   peerchat bench --scenario pair --scenario room3     two of them
   peerchat bench --report bench.html                  … with a page of pictures
   peerchat bench --scenario room --members 10 --format samples > ns.txt

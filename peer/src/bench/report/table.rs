@@ -45,7 +45,14 @@ pub fn render(found: &Findings) -> String {
     if !counted.is_empty() {
         text.push_str(&format!("\n{}\n", figures(&counted)));
     }
-    text.push_str("All logs were complete and equal.\n");
+    // Peers that say nothing have no logs.
+    if found
+        .outcomes
+        .iter()
+        .any(|outcome| outcome.value("entries_checked").is_some())
+    {
+        text.push_str("All logs were complete and equal.\n");
+    }
     text
 }
 

@@ -32,13 +32,14 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     };
     site.peers.push(newcomer);
     bench.progress.step("join", "comparing the logs");
-    site.check(Where::Room, entries).await?;
+    let checked = site.check(Where::Room, entries).await?;
     site.end().await?;
     let mut outcome = Outcome::new("join", 2, 1, entries);
     outcome.sampled = "from the command until all is pulled and in the log";
     outcome.samples = Samples(vec![synced]);
     outcome.figure("entries", per_second(entries, synced), "/s");
     outcome.figure("first_screen", joined as f64, "ns");
+    outcome.figure("entries_checked", checked.entries as f64, "");
     Ok(outcome)
 }
 

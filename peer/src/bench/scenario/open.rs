@@ -40,10 +40,11 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     }
     bench.progress.step("open", "reading the log");
     done(&mut site.peers[0], &Order::Join { room: ROOM.into() }).await?;
-    site.check(Where::Room, entries).await?;
+    let checked = site.check(Where::Room, entries).await?;
     site.end().await?;
     outcome.sampled = "from the start of the process until it is ready for its user";
     outcome.samples = samples;
     outcome.figure("resident", memory as f64, "B");
+    outcome.figure("entries_checked", checked.entries as f64, "");
     Ok(outcome)
 }

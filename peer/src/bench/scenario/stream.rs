@@ -67,6 +67,7 @@ async fn to(bench: &Bench, receivers: usize, folder: &Path) -> Result<Outcome, B
         (2 * messages + WARM_UP).saturating_sub(checked.entries) as f64,
         "",
     );
+    outcome.figure("entries_checked", checked.entries as f64, "");
     outcome.figure("floor_entries", floor, "/s");
     outcome.figure("part_of_floor", rate / floor, "");
     Ok(outcome)
