@@ -117,6 +117,8 @@ fn durable_acks_are_waited_for() {
         "1",
     ]);
     assert_eq!(found["settings"]["durable"], true);
+    let floor = found["scenarios"][0]["floor"]["name"].as_str().unwrap();
+    assert!(floor.ends_with("and one sync"), "{floor}");
     assert_sane(&found["scenarios"][0]["latency"], 3);
     assert!(found["scenarios"][0]["figures"]["sync_p50_ns"].as_f64().unwrap() > 0.0);
 }

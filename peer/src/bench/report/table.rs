@@ -29,9 +29,10 @@ pub fn render(found: &Findings) -> String {
             text.push_str(&format!("{}: {}\n", outcome.name, outcome.sampled));
         }
         if timed.iter().any(|outcome| outcome.floor.is_some()) {
-            text.push_str(
-                "ratio: p50 to that of bare gRPC over mutual TLS between as many processes, measured by turns\n",
-            );
+            let sync = if found.settings.durable { ", and one sync" } else { "" };
+            text.push_str(&format!(
+                "ratio: p50 to that of bare gRPC over mutual TLS between as many processes{sync}, measured by turns\n"
+            ));
         }
         if timed.iter().any(|outcome| outcome.seed_ms.is_some()) {
             text.push_str("seed: what the gRPC seed published; see --seed-figures\n");

@@ -59,7 +59,14 @@ pub async fn run(bench: &Bench, scenario: Scenario, part: &Path) -> Result<Outco
         if let Some(tcp) = &mut tcp {
             bare.add(tcp.talk(count, payload).await?.0);
         }
-        floor.add(mesh.talk(count, payload).await?.0);
+        let mut echoes = mesh.talk(count, payload).await?.0;
+        if settings.durable {
+            let synced = syncs(part, payload)?.0;
+            for (echo, sync) in echoes.iter_mut().zip(synced.iter().cycle()) {
+                *echo += sync;
+            }
+        }
+        floor.add(echoes);
         outcome.samples.add(talk(&mut site, senders, load(count)).await?.0);
     }
     bench.progress.step(&name, "comparing the logs");
@@ -74,9 +81,11 @@ pub async fn run(bench: &Bench, scenario: Scenario, part: &Path) -> Result<Outco
         false => "from the send until all have it in their logs",
     };
     outcome.floor = Some(Floor {
-        name: match members {
-            2 => "bare gRPC echo over mutual TLS",
-            _ => "bare gRPC mesh over mutual TLS",
+        name: match (members, settings.durable) {
+            (2, false) => "bare gRPC echo over mutual TLS",
+            (2, true) => "bare gRPC echo over mutual TLS, and one sync",
+            (_, false) => "bare gRPC mesh over mutual TLS",
+            (_, true) => "bare gRPC mesh over mutual TLS, and one sync",
         },
         samples: floor,
     });
