@@ -42,7 +42,7 @@ use crate::{
     },
     seal::{DeviceJudge, DeviceNotary, SharedNotary},
     state::{self, State},
-    ui::{self, entrance::Entrance},
+    ui::{self, entrance::Entrance, input::Input},
 };
 
 /// How many events wait for the screen. When they are as many, the peer waits for its user.
@@ -132,6 +132,19 @@ impl ChatError {
 /// # Errors
 /// It cannot start, or the disk refuses while it runs.
 pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
+    run_behind(config, ui::run).await
+}
+
+/// Runs a peer behind another front than the screen. The front is started once the registry has let the user in; it is told
+/// [`Event::Ready`] first and [`Event::Bye`] last, and asks for [`Request::Quit`] to end the peer.
+///
+/// # Errors
+/// As [`run`], and where the front fails.
+pub async fn run_behind<F, R>(config: ChatConfig, front: F) -> Result<ui::Ending, ChatError>
+where
+    F: FnOnce(mpsc::Sender<Request>, mpsc::Receiver<Event>, Option<mpsc::Receiver<Input>>, ui::Options) -> R,
+    R: Future<Output = io::Result<ui::Ending>> + Send + 'static,
+{
     allow_open_files();
     let folder = UserFolder::open(&config.data, &config.user)?;
     let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
@@ -205,7 +218,7 @@ pub async fn run(config: ChatConfig) -> Result<ui::Ending, ChatError> {
         history: Some(folder.path().join("input-history")),
         bell: config.bell,
     };
-    let screen = tokio::spawn(ui::run(requests.clone(), shown, door.into_lines(), options));
+    let screen = tokio::spawn(front(requests.clone(), shown, door.into_lines(), options));
     // The logs of rooms that were left stay on the disk, and a room in which nothing was said has none.
     let logged = core.node().talks().keys().filter(|one| state.is_in(one)).cloned();
     let conversations: BTreeSet<_> = logged

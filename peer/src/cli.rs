@@ -1,5 +1,7 @@
 //! What was typed on the command line. What it means, together with the config file, is [`config`](crate::config)'s.
 
+pub mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -15,7 +17,8 @@ use clap_complete::Shell;
   peerchat chat alice                    talk as alice
   peerchat chat bob --join lobby         … and enter a room at once
   peerchat log '#lobby' --user alice     print what alice's machine keeps of a room
-  peerchat verify --user alice           check every log of alice's",
+  peerchat verify --user alice           check every log of alice's
+  peerchat bench                         measure how fast it is on this machine",
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -44,6 +47,16 @@ With --json: one object per entry in canonical order, with the same bytes at eve
 
 Names the first damage and exits with 1 where a log is damaged.")]
     Verify(Verify),
+    /// Measure how fast it is on this machine
+    #[command(after_help = bench::HELP)]
+    Bench(bench::Bench),
+    /// A process of the bench
+    #[command(hide = true)]
+    BenchPart {
+        /// Which.
+        #[command(subcommand)]
+        part: bench::Part,
+    },
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   peerchat completions bash > ~/.local/share/bash-completion/completions/peerchat
@@ -141,8 +154,16 @@ impl Cli {
 /// What a shell needs to complete `peerchat` command lines.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "peerchat", &mut script);
+    clap_complete::generate(shell, &mut visible(), "peerchat", &mut script);
     script
+}
+
+/// The command line without what is nobody's to type.
+fn visible() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let command = clap::Command::new("peerchat").version(env!("CARGO_PKG_VERSION"));
+    command.subcommands(shown)
 }
 
 #[cfg(test)]
@@ -205,14 +226,34 @@ mod tests {
             &["peerchat", "chatt"],
             &["peerchat", "chat", "--jsn"],
             &["peerchat", "log", "#a"],
+            &["peerchat", "bench", "--messages", "0"],
+            &["peerchat", "bench", "--messages", "99999999999"],
+            &["peerchat", "bench", "--members", "1"],
+            &["peerchat", "bench", "--payload", "65537"],
+            &["peerchat", "bench", "--scenario", "par"],
         ] {
             assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2, "{args:?}");
         }
     }
 
     #[test]
+    fn what_is_nobodys_to_type_is_not_completed() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = String::from_utf8(completions(shell)).unwrap();
+            assert!(script.contains("seed-figures") && script.contains("verify"), "{shell}");
+            assert!(
+                !script.contains("bench-part") && !script.contains("bench_part"),
+                "{shell}"
+            );
+        }
+    }
+
+    #[test]
     fn every_command_has_examples() {
-        for command in Cli::command().get_subcommands() {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+        {
             let help = command.get_after_help().expect("has examples").to_string();
             assert!(help.starts_with("Examples:\n"), "{}", command.get_name());
         }

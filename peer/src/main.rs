@@ -6,6 +6,7 @@ use std::{
 };
 
 use peerchat::{
+    bench::{self, BenchError},
     chat::{self, ChatError},
     cli::{self, Cli, Command},
     config, credentials,
@@ -15,6 +16,7 @@ use peerchat::{
     telemetry,
     ui::{self, log_print::Format},
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// Exit code for a command line or config file that makes no sense.
 const USAGE: u8 = 2;
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
             // Every error names its cause itself. Nobody can be told where stderr is closed.
             let _ = writeln!(io::stderr(), "peerchat: {error}");
             let usage = error.is::<config::ConfigError>();
-            ExitCode::from(if usage { USAGE } else { 1 })
+            let bench = error.downcast_ref().map(BenchError::exit_code);
+            ExitCode::from(bench.unwrap_or(if usage { USAGE } else { 1 }))
         }
     }
 }
@@ -39,11 +42,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Chat(typed) => {
             let config = config::chat(typed)?;
             let json = config.json;
-            // One thread: a message passes from socket to log to screen without waking another one.
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(ChatError::System)?;
+            let runtime = runtime()?;
             let end = runtime.block_on(chat::run(config));
             // A thread may still wait for the keyboard.
             runtime.shutdown_background();
@@ -71,6 +70,20 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             inspect::verify(&config, &judge, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(typed) => {
+            let runtime = runtime()?;
+            let end = runtime.block_on(bench::run(typed));
+            // A thread may still read logs that are gone.
+            runtime.shutdown_background();
+            Ok(end?)
+        }
+        Command::BenchPart { part } => {
+            let runtime = runtime()?;
+            let end = runtime.block_on(bench::run_part(part));
+            // A thread may still wait for orders.
+            runtime.shutdown_background();
+            end
+        }
         Command::Completions { shell } => {
             match out.lock().write_all(&cli::completions(shell)) {
                 // Whoever reads may have enough.
@@ -79,4 +92,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// One thread: a message passes from socket to log to screen without waking another one.
+fn runtime() -> Result<Runtime, ChatError> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().map_err(ChatError::System)
 }

@@ -2,7 +2,8 @@
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
 //! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
-//! side of the registry, `introducing` keeps certificates for third parties, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
+//! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `host` a registry in this
+//! process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
@@ -11,6 +12,7 @@ mod expiry;
 mod host;
 mod introducing;
 mod link;
+mod lookups;
 mod parts;
 mod passport;
 mod refusing;
@@ -41,6 +43,7 @@ use crate::{
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
     seal::SharedNotary,
 };
+pub use lookups::{LookupError, Lookups};
 pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 

@@ -23,7 +23,7 @@ struct Part {
 }
 
 /// The parts from the bottom to the top. Only whole words count, so `log` is not found in `logged`.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "node",
         knows: &[],
@@ -95,6 +95,22 @@ const PARTS: [Part; 9] = [
         knows: &["driver::request", "node"],
         never: &["tonic", "prost", "std::net"],
         because: "the screen asks by requests and learns by events, so that a page in a browser can do the same",
+    },
+    Part {
+        name: "bench",
+        knows: &[
+            "chat",
+            "cli",
+            "config",
+            "driver::request",
+            "inspect",
+            "net::Lookups",
+            "node",
+            "ui::Ending",
+            "ui::log_print",
+        ],
+        never: &["rustyline"],
+        because: "the bench drives the product from where a user stands, and reads what he could read",
     },
 ];
 

@@ -10,6 +10,7 @@
 mod accounts;
 mod attack;
 mod bad_history;
+mod bench;
 mod big_room;
 mod causes;
 mod certificates;

@@ -1,0 +1,109 @@
+//! Processes that are joined by bare gRPC streams over mutual TLS, as many as a room has members.
+
+use std::time::{Duration, SystemTime};
+
+use peerchat_identity::DeviceKey;
+use peerchat_registry::authority::Authority;
+
+use super::{FloorOrder, Papers, To, to_hex};
+use crate::{
+    bench::{
+        BenchError,
+        crew::{Crew, Hand},
+        samples::Samples,
+        wire::Report,
+    },
+    node::types::UserName,
+};
+
+/// How long the papers are good for.
+const VALID: Duration = Duration::from_secs(24 * 3_600);
+
+/// The processes.
+pub struct Mesh {
+    ends: Vec<Hand>,
+    senders: usize,
+}
+
+impl Mesh {
+    /// Starts so many, of which the first ones are to send to all others.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start(crew: &Crew, members: usize, senders: usize) -> Result<Self, BenchError> {
+        let authority = Authority::in_memory().map_err(wrong)?;
+        let (mut ends, mut addresses) = (Vec::new(), Vec::new());
+        for number in 0..members {
+            let mut end = crew
+                .start(&format!("end {number} of the bare mesh"), &["floor"])
+                .await?;
+            let key = DeviceKey::generate().map_err(wrong)?;
+            let user = UserName::new(&format!("end{number}")).map_err(wrong)?;
+            let issued = authority.issue(&key.public(), &user, VALID, SystemTime::now());
+            let papers = Papers {
+                key: to_hex(key.pkcs8()),
+                certificate: to_hex(&issued.map_err(wrong)?),
+                authority: to_hex(authority.trust().authority()),
+            };
+            let Report::Ready { listen } = end.ask(&FloorOrder::Serve(papers)).await? else {
+                return Err(end.failed("it does not serve".to_owned()));
+            };
+            addresses.push(To {
+                address: listen,
+                device: to_hex(&key.public()),
+            });
+            ends.push(end);
+        }
+        for (number, end) in ends.iter_mut().enumerate().take(senders) {
+            let mut to = addresses.clone();
+            to.remove(number);
+            match end.ask(&FloorOrder::Dial { to }).await? {
+                Report::Done => {}
+                other => return Err(end.unexpected(&other)),
+            }
+        }
+        Ok(Self { ends, senders })
+    }
+
+    /// Each sender sends so often, all at once.
+    ///
+    /// # Errors
+    /// One of them has ended.
+    pub async fn talk(&mut self, count: u64, payload: usize) -> Result<Samples, BenchError> {
+        let mut samples = Samples::default();
+        for sender in &mut self.ends[..self.senders] {
+            sender.tell(&FloorOrder::Talk { count, payload }).await?;
+        }
+        for sender in &mut self.ends[..self.senders] {
+            samples.add(sender.samples().await?);
+        }
+        Ok(samples)
+    }
+
+    /// The first one sends so many as fast as it goes; answers how long that took.
+    ///
+    /// # Errors
+    /// One of them has ended.
+    pub async fn stream(&mut self, count: u64, payload: usize) -> Result<u64, BenchError> {
+        let sender = &mut self.ends[0];
+        match sender.ask(&FloorOrder::Stream { count, payload }).await? {
+            Report::Streamed { elapsed_ns, .. } => Ok(elapsed_ns),
+            other => Err(sender.unexpected(&other)),
+        }
+    }
+
+    /// Ends all.
+    ///
+    /// # Errors
+    /// One does not end.
+    pub async fn end(self) -> Result<(), BenchError> {
+        for end in self.ends {
+            end.end().await?;
+        }
+        Ok(())
+    }
+}
+
+fn wrong(error: impl std::fmt::Display) -> BenchError {
+    BenchError::Floor(error.to_string())
+}
