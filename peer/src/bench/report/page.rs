@@ -64,7 +64,7 @@ fn tiles(page: &mut String, outcomes: &[Outcome]) {
             ),
             (Some(latency), _) if outcome.name == "open" => (
                 time(latency.p50_ns as f64),
-                format!("open: start with {} entries", outcome.messages),
+                format!("open: start with {} entries", amount(outcome.messages as f64, "")),
             ),
             (Some(latency), _) => (
                 time(latency.p50_ns as f64),
