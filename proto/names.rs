@@ -243,7 +243,11 @@ fn checked(name: &str) -> Result<String, NameError> {
             found: name.chars().count(),
         });
     }
-    let name: String = name.nfc().collect();
+    // ASCII is in normal form. Every entry that comes in has a name in it, and most names are ASCII.
+    let name: String = match name.is_ascii() {
+        true => name.to_owned(),
+        false => name.nfc().collect(),
+    };
     if name.is_empty() {
         return Err(NameError::Empty);
     }
@@ -282,6 +286,9 @@ fn is_invisible(c: char, before: Option<char>) -> bool {
 
 /// Full case folding in normal form C. Folding what is folded changes nothing.
 fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     let mut folded: String = caseless::default_case_fold_str(name).nfc().collect();
     // One round is enough for all but a few characters whose composed form folds again.
     for _ in 0..3 {

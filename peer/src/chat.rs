@@ -48,7 +48,7 @@ use crate::{
 /// How many events wait for the screen. When they are as many, the peer waits for its user.
 const EVENTS_MAX: usize = 4_096;
 /// How many requests wait for the peer.
-const REQUESTS_MAX: usize = 64;
+const REQUESTS_MAX: usize = 256;
 /// How long ending in order may take after a signal.
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
 /// So many open files are enough, and taken by systems that refuse to allow as many as they name.
@@ -257,9 +257,12 @@ where
         orders,
         refusals,
     };
-    let end = Driver::new(core, channels, state, disk, folder.path().to_owned())
-        .run()
-        .await;
+    let driver = Driver::new(core, channels, state, disk, folder.path().to_owned());
+    // A task of its own: the runtime polls the future that it was entered with only after it has asked the system for events.
+    let end = match tokio::spawn(driver.run()).await {
+        Ok(end) => end,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
     // The driver has ended and with it the queues of the links, so that these end too; the registry is told.
     shutdown.cancel();
     net.ended(END_WAIT).await;

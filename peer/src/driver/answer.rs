@@ -18,7 +18,29 @@ use crate::{
 };
 
 impl<D: Disk> Driver<D> {
-    pub(super) async fn request(&mut self, request: Request) -> Result<(), LogError> {
+    /// Does what the user asks. What he says in a row is one step, and one write to the log. Without any request his side has ended
+    /// without a word.
+    pub(super) async fn requests(&mut self, batch: Vec<Request>) -> Result<(), LogError> {
+        if batch.is_empty() {
+            return self.request(Request::Quit).await;
+        }
+        let mut said = Vec::new();
+        for request in batch {
+            match request {
+                Request::Write { conversation, text } => said.push(Input::Write(conversation, text)),
+                other => {
+                    self.feed(std::mem::take(&mut said)).await?;
+                    self.request(other).await?;
+                    if self.quit_at.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.feed(said).await
+    }
+
+    async fn request(&mut self, request: Request) -> Result<(), LogError> {
         match request {
             Request::Join(room) => self.feed([Input::Join(room)]).await?,
             Request::JoinPrivate(invitation) => self.feed([Input::JoinPrivate(invitation)]).await?,

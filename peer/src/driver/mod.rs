@@ -115,7 +115,8 @@ struct Search {
 
 /// Something that one turn of the loop handles.
 enum Turn {
-    Request(Option<Request>),
+    /// None where the user's side has ended.
+    Requests(Vec<Request>),
     Incoming(Vec<Incoming>),
     Synced(Synced),
     Judged(Vec<Input>),
@@ -178,9 +179,7 @@ impl<D: Disk> Driver<D> {
             let turn = self.next_turn().await;
             let begun = Instant::now();
             match turn {
-                Turn::Request(Some(request)) => self.request(request).await?,
-                // The user's side has ended without a word.
-                Turn::Request(None) => self.request(Request::Quit).await?,
+                Turn::Requests(batch) => self.requests(batch).await?,
                 Turn::Incoming(batch) => self.incoming(batch).await?,
                 Turn::Synced((conversation, outcome)) => {
                     let input = self.core.finish_sync(conversation, outcome)?;
@@ -219,7 +218,7 @@ impl<D: Disk> Driver<D> {
     async fn next_turn(&mut self) -> Turn {
         let due = self.next_due();
         let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
-        let mut batch = Vec::new();
+        let (mut requests, mut batch) = (Vec::new(), Vec::new());
         let Self {
             channels,
             synced,
@@ -232,7 +231,7 @@ impl<D: Disk> Driver<D> {
             biased;
             input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
             () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
-            request = channels.requests.recv(), if quit_at.is_none() => Turn::Request(request),
+            _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() => Turn::Requests(requests),
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {

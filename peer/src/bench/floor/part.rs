@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use peerchat_identity::{
     DeviceCertificate, DeviceKey, Trust,
@@ -94,7 +95,7 @@ pub async fn run() -> anyhow::Result<()> {
                     Report::Ready { listen }
                 }
                 FloorOrder::Dial { to } => {
-                    let config = client.clone().ok_or(anyhow::anyhow!("there are no papers"))?;
+                    let config = client.clone().context("there are no papers")?;
                     for to in to {
                         links.push(dial(&to, Arc::clone(&config)).await?);
                     }
@@ -169,10 +170,7 @@ async fn talk(links: &mut [Link], count: u64, payload: usize) -> anyhow::Result<
             link.out.send(message.clone()).await?;
         }
         for link in &mut *links {
-            link.back
-                .message()
-                .await?
-                .ok_or(anyhow::anyhow!("the stream has ended"))?;
+            link.back.message().await?.context("the stream has ended")?;
         }
         ns.push(begun.elapsed().as_nanos() as u64);
     }
@@ -205,7 +203,7 @@ async fn stream(links: &mut Vec<Link>, count: u64, payload: usize) -> anyhow::Re
             let mut come = 0;
             while come < count {
                 let batch = link.back.message().await?;
-                come += batch.ok_or(anyhow::anyhow!("the stream has ended"))?.come;
+                come += batch.context("the stream has ended")?.come;
             }
             Ok::<_, anyhow::Error>(link)
         });
