@@ -7,6 +7,7 @@
 mod alarm;
 mod answer;
 pub mod core;
+mod crowding;
 mod damage;
 mod incoming;
 mod invitations;
@@ -122,6 +123,8 @@ enum Turn {
     Judged(Vec<Input>),
     Signed(Input),
     Due(Due),
+    /// A link that was waited for has room.
+    Room,
     Search,
 }
 
@@ -133,6 +136,8 @@ enum Due {
     Judge,
     KeepPeople,
     Tick,
+    /// A link is waited for no longer.
+    Room,
 }
 
 impl<D: Disk> Driver<D> {
@@ -190,6 +195,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Due(Due::Judge) => self.judge(),
                 Turn::Due(Due::KeepPeople) => self.keep_people().await,
                 Turn::Due(Due::Tick) => self.feed([Input::Tick]).await?,
+                Turn::Room | Turn::Due(Due::Room) => {}
                 Turn::Judged(inputs) => self.judged(inputs).await?,
                 Turn::Signed(input) => self.feed([input]).await?,
                 Turn::Search => self.search().await?,
@@ -216,7 +222,8 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn next_turn(&mut self) -> Turn {
-        let due = self.next_due();
+        let crowded = self.crowded_link();
+        let due = self.next_due(crowded.map(|(_, until)| until));
         let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
         let (mut requests, mut batch) = (Vec::new(), Vec::new());
         let Self {
@@ -224,14 +231,23 @@ impl<D: Disk> Driver<D> {
             synced,
             pace,
             alarm,
+            links,
             ..
         } = self;
+        let crowded = crowded.and_then(|(link, _)| links.get(&link));
+        let room = async {
+            match crowded {
+                Some(link) => link.room(TURN_MAX).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
             input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
             () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
-            _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() => Turn::Requests(requests),
+            _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() && crowded.is_none() => Turn::Requests(requests),
+            () = room => Turn::Room,
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
             Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
@@ -243,7 +259,7 @@ impl<D: Disk> Driver<D> {
     }
 
     /// What is to be done next, and when.
-    fn next_due(&self) -> Option<(Instant, Due)> {
+    fn next_due(&self, room: Option<Instant>) -> Option<(Instant, Due)> {
         let tick = self.core.node().next_due();
         let dues = [
             (self.pace.seal_at, Due::Seal),
@@ -253,6 +269,7 @@ impl<D: Disk> Driver<D> {
             (tick.map(|tick| self.started + Duration::from_millis(tick.0)), Due::Tick),
             (self.quit_at, Due::Tick),
             (self.waiting.next_end(), Due::Tick),
+            (room, Due::Room),
         ];
         let dues = dues.into_iter().filter_map(|(at, what)| Some((at?, what)));
         dues.min_by_key(|(at, _)| *at)

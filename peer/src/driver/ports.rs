@@ -1,8 +1,11 @@
 //! The channels between the driver and the wire.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -135,6 +138,8 @@ pub struct LinkQueue {
     overflowed: Arc<AtomicBool>,
     close: Option<oneshot::Sender<(ByeReason, String)>>,
     closed: CancellationToken,
+    /// Until when the user waits for it to have room; it has none since a while before.
+    pub(super) waited_for_until: Option<Instant>,
 }
 
 /// The receiving end of a link's queue.
@@ -161,6 +166,7 @@ pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
         overflowed: Arc::clone(&overflowed),
         close: Some(close),
         closed: closed.clone(),
+        waited_for_until: None,
     };
     let outlet = LinkOutlet {
         queue: receiver,
@@ -172,6 +178,16 @@ pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
 }
 
 impl LinkQueue {
+    /// Whether so many things more have room. A link that is closed needs none.
+    pub fn has_room(&self, count: usize) -> bool {
+        self.queue.capacity() >= count.min(self.queue.max_capacity()) || self.queue.is_closed()
+    }
+
+    /// Waits until so many things more have room, or the link is closed.
+    pub async fn room(&self, count: usize) {
+        let _at_once = self.queue.reserve_many(count.min(self.queue.max_capacity())).await;
+    }
+
     /// Queues something; false where there is no room, and then the outlet says when there is.
     pub fn send(&self, what: Outgoing) -> bool {
         match self.queue.try_send(what) {
