@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 use tracing::warn;
 
-use crate::{DeviceBytes, DeviceCertificate, certificate};
+use crate::{DeviceBytes, DeviceCertificate, certificate, socket};
 
 /// What connections are bound by.
 #[derive(Debug, Clone, Copy)]
@@ -151,8 +151,7 @@ async fn shake_hands(
     severed: CancellationToken,
     place: OwnedSemaphorePermit,
 ) -> io::Result<Connection> {
-    // Small messages go out at once.
-    stream.set_nodelay(true)?;
+    socket::prepare(&stream)?;
     let handshake = timeout(limits.handshake_timeout, TlsAcceptor::from(config).accept(stream));
     let stream = tokio::select! {
         stream = handshake => stream.map_err(|_| io::ErrorKind::TimedOut)??,

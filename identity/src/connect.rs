@@ -13,7 +13,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use crate::{CertificateError, DeviceCertificate, Fingerprint};
+use crate::{CertificateError, DeviceCertificate, Fingerprint, socket};
 
 /// Connects to `address` (HOST:PORT) and shakes hands with whoever has a certificate for `name`. The caller sets the deadline.
 ///
@@ -26,7 +26,7 @@ pub async fn connect(
     config: Arc<ClientConfig>,
 ) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+    socket::prepare(&stream)?;
     TlsConnector::from(config).connect(name, stream).await
 }
 

@@ -15,6 +15,7 @@ mod device_key;
 mod fingerprint;
 pub mod san;
 pub mod secret_file;
+mod socket;
 pub mod tls;
 mod verifier;
 

@@ -56,8 +56,11 @@ use crate::{
     state::State,
 };
 
-/// How long a stored entry waits at most for others to be synced with it.
-const GROUP_COMMIT: Duration = Duration::from_millis(20);
+/// How long a stored entry waits at least and at most for others to be synced with it. Between them it waits this many times as long
+/// as a sync takes, so that syncing takes no more than a quarter of the time.
+const GROUP_COMMIT_MIN: Duration = Duration::from_millis(1);
+const GROUP_COMMIT_MAX: Duration = Duration::from_millis(20);
+const GROUP_COMMIT_SYNCS: u32 = 3;
 /// How long quitting waits for those who can be reached to store what was said last.
 const QUIT_WAIT: Duration = Duration::from_secs(3);
 /// How many things that came in are handled in one turn, and appended in one write.
@@ -92,6 +95,8 @@ pub struct Driver<D: Disk> {
     /// When what is stored must begin to become durable.
     sync_at: Option<Instant>,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
+    /// How long what is stored waits now before it begins to become durable.
+    commit_wait: Duration,
     pace: Pace,
     alarm: Alarm,
     searches: VecDeque<Search>,
@@ -105,7 +110,8 @@ pub struct Driver<D: Disk> {
     quit_at: Option<Instant>,
 }
 
-type Synced = (Conversation, SyncOutcome);
+/// What came of a sync, and how long it took.
+type Synced = (Conversation, SyncOutcome, Duration);
 
 #[derive(Debug)]
 struct Search {
@@ -150,6 +156,7 @@ impl<D: Disk> Driver<D> {
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
+            commit_wait: GROUP_COMMIT_MAX,
             pace: Pace::new(),
             alarm: Alarm::default(),
             searches: VecDeque::new(),
@@ -186,7 +193,8 @@ impl<D: Disk> Driver<D> {
             match turn {
                 Turn::Requests(batch) => self.requests(batch).await?,
                 Turn::Incoming(batch) => self.incoming(batch).await?,
-                Turn::Synced((conversation, outcome)) => {
+                Turn::Synced((conversation, outcome, took)) => {
+                    self.commit_wait = (took * GROUP_COMMIT_SYNCS).clamp(GROUP_COMMIT_MIN, GROUP_COMMIT_MAX);
                     let input = self.core.finish_sync(conversation, outcome)?;
                     self.feed([input]).await?;
                 }
@@ -313,7 +321,7 @@ impl<D: Disk> Driver<D> {
             acts = self.core.handle(again, now)?;
         }
         if self.sync_at.is_none() && self.core.needs_sync() {
-            self.sync_at = Some(Instant::now() + GROUP_COMMIT);
+            self.sync_at = Some(Instant::now() + self.commit_wait);
         }
         self.plan_seals();
         Ok(())
@@ -383,13 +391,14 @@ impl<D: Disk> Driver<D> {
         for (conversation, task) in self.core.begin_syncs() {
             let done = self.synced.0.clone();
             tokio::task::spawn_blocking(move || {
+                let begun = Instant::now();
                 let outcome = task.run();
                 // The driver has ended where this fails, and closing syncs again.
-                let _ended = done.blocking_send((conversation, outcome));
+                let _ended = done.blocking_send((conversation, outcome, begun.elapsed()));
             });
         }
         if self.core.needs_sync() {
-            self.sync_at = Some(Instant::now() + GROUP_COMMIT);
+            self.sync_at = Some(Instant::now() + self.commit_wait);
         }
     }
 }

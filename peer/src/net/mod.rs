@@ -50,7 +50,7 @@ pub use server::{ServeError, serve};
 /// The deadline of a call that is answered once, and of every part of an answer in parts.
 const CALL_DEADLINE: Duration = Duration::from_millis(CALL_MS_MAX);
 /// How often a silent connection is asked whether the other end is there.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(3);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(12);
 /// How long the other end has to answer that.
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
 /// How much of one stream, and of one connection, may be under way: enough to keep a fast network busy, and the most that a
