@@ -21,7 +21,7 @@ use crate::{
             NameError, RoomName, Seen, Seq, UserName, WallTime,
         },
     },
-    seal::TagKey,
+    seal::{TAG_FIELD_BYTES, TagKey},
 };
 
 /// Makes the entries that disk and wire carry, each with a tag under the device's key.
@@ -70,7 +70,10 @@ fn encoded(draft: &Draft) -> Vec<u8> {
         }),
         tag: Bytes::new(),
     };
-    message.encode_to_vec()
+    // With room for the tag that follows. A vector that can grow takes any message.
+    let mut bytes = Vec::with_capacity(message.encoded_len() + TAG_FIELD_BYTES);
+    let _always = message.encode(&mut bytes);
+    bytes
 }
 
 /// The entry that some bytes say, if they keep every rule that can be checked on an entry alone.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 pub use self::{
     device::{DeviceJudge, DeviceNotary, Introduced, Sign},
     reader::{HistoryReader, Part},
-    tag::TagKey,
+    tag::{TAG_FIELD_BYTES, TagKey},
 };
 use crate::node::{
     sealing::{Introduction, Seal},

@@ -11,6 +11,9 @@ const TAG_BYTES: usize = 16;
 /// How the contract's encoding writes the field `tag` of an entry: its number, that it has bytes, and how many.
 const FIELD: [u8; 2] = [10 << 3 | 2, TAG_BYTES as u8];
 
+/// How many bytes a tag adds to an entry.
+pub const TAG_FIELD_BYTES: usize = FIELD.len() + TAG_BYTES;
+
 /// The key of a device's tags. Only the device knows it, and it is the same as long as the device's key is.
 #[derive(Clone)]
 pub struct TagKey([u8; 32]);
