@@ -58,7 +58,7 @@ use crate::{
 
 /// How long a stored entry waits at least and at most for others to be synced with it. Between them it waits this many times as long
 /// as a sync takes, so that syncing takes no more than a quarter of the time.
-const GROUP_COMMIT_MIN: Duration = Duration::from_millis(1);
+const GROUP_COMMIT_MIN: Duration = Duration::from_millis(5);
 const GROUP_COMMIT_MAX: Duration = Duration::from_millis(20);
 const GROUP_COMMIT_SYNCS: u32 = 3;
 /// How long quitting waits for those who can be reached to store what was said last.
