@@ -18,6 +18,8 @@ mod recent_ids;
 pub mod refusals;
 mod replay;
 pub mod request;
+#[cfg(test)]
+mod seal_tests;
 pub mod serve;
 mod signer;
 #[cfg(test)]

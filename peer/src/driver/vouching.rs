@@ -1,6 +1,9 @@
 //! What is kept beside the logs to prove what is in them, and what is still to be sealed and judged.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+};
 
 use bytes::Bytes;
 
@@ -14,8 +17,8 @@ use crate::{
         Effect, Input, Millis, Now, Step,
         limits::SEAL_EVERY,
         link::Outgoing,
-        sealing::{Introduction, Seal},
-        types::{Author, Conversation, DeviceId, Entry, Seq},
+        sealing::{Introduction, Seal, stretch},
+        types::{self, Author, Conversation, DeviceId, Seq},
     },
     seal::{self, SharedNotary},
 };
@@ -35,8 +38,8 @@ pub(super) struct Vouching<D: Disk> {
     certificates: BTreeMap<DeviceId, Bytes>,
     /// Own authors who have written since their last seal, with the last of what they wrote.
     unsealed: BTreeMap<(Conversation, Author), Seq>,
-    /// Seals that nobody has judged, of each author the last.
-    unjudged: BTreeMap<(Conversation, Author), (Seal, DeviceId)>,
+    /// Seals that nobody has judged, of each author the last of every [`stretch`].
+    unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
     signer: Option<Signer>,
     /// Not before this is an entry handed to the signer again.
     ahead_at: Millis,
@@ -109,7 +112,7 @@ impl<D: Disk> Vouching<D> {
     }
 
     /// Has an own entry sealed at once, unless another one was a moment ago.
-    pub(super) fn seal_ahead(&mut self, entry: &Entry, now: Millis) {
+    pub(super) fn seal_ahead(&mut self, entry: &types::Entry, now: Millis) {
         if let Some(signer) = self.signer.as_ref().filter(|_| self.ahead_at <= now) {
             signer.seal(entry);
             self.ahead_at = now.plus(AHEAD_EVERY_MS);
@@ -117,7 +120,7 @@ impl<D: Disk> Vouching<D> {
     }
 
     /// An own entry was appended.
-    pub(super) fn wrote(&mut self, entry: &Entry) {
+    pub(super) fn wrote(&mut self, entry: &types::Entry) {
         self.unsealed
             .insert((entry.conversation.clone(), entry.author), entry.seq);
     }
@@ -143,7 +146,11 @@ impl<D: Disk> Vouching<D> {
             }
         }
         for (conversation, seal, from) in step.judge.drain(..) {
-            self.unjudged.insert((conversation, seal.author), (seal, from));
+            match self.unjudged.entry((conversation, seal.author, stretch(seal.seq))) {
+                Entry::Occupied(known) if known.get().0.seq >= seal.seq => {}
+                Entry::Occupied(mut known) => drop(known.insert((seal, from))),
+                Entry::Vacant(free) => drop(free.insert((seal, from))),
+            }
         }
         Ok(())
     }
@@ -288,7 +295,7 @@ impl<D: Disk> Core<D> {
         let unjudged = std::mem::take(&mut vouching.unjudged);
         let seals = unjudged
             .into_iter()
-            .map(|((conversation, _), seal)| (conversation, seal));
+            .map(|((conversation, ..), seal)| (conversation, seal));
         Judging {
             notary: vouching.notary.clone(),
             seals: seals.collect(),

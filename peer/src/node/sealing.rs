@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::{
     Millis,
     clock::Frontier,
-    limits::{ANCHOR_EVERY, SEAL_GRACE_MS, UNSERVABLE_MAX},
+    limits::{ANCHOR_EVERY, SEAL_EVERY, SEAL_GRACE_MS, UNSERVABLE_MAX},
     types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq, UserName},
 };
 
@@ -55,6 +55,12 @@ pub struct Introduction {
 /// must let entries wait.
 pub fn is_anchor(before: Seq, seq: Seq) -> bool {
     seq.0.saturating_sub(before.0) >= ANCHOR_EVERY
+}
+
+/// Which of an author's seals are passed on and judged where many come at once: of those with the same number here the last. So they
+/// are few, and still what one covers alone is never much more than [`SEAL_EVERY`].
+pub fn stretch(seq: Seq) -> u64 {
+    seq.0 / SEAL_EVERY
 }
 
 /// What a seal says about what is held.

@@ -1,0 +1,75 @@
+//! What seals bring where they are many, late, out of order or lost.
+
+use std::sync::Arc;
+
+use super::testing::{Peer, reader};
+use crate::{
+    node::{
+        Input,
+        limits::SEAL_EVERY,
+        link::{Frame, LinkId},
+        sealing::Seal,
+        types::{Entry, Heights},
+    },
+    seal::testing::{Pen, room},
+};
+
+/// So many entries, each with its seal.
+fn written(pen: &mut Pen, count: u64) -> Vec<(Arc<Entry>, Seal)> {
+    let mut write = |n| (pen.write(&format!("text {n}"), Vec::new()), pen.seal());
+    (0..count).map(&mut write).collect()
+}
+
+fn sealed(peer: &mut Peer, link: LinkId, seals: &[&Seal]) {
+    let seals = seals.iter().map(|seal| (room(), (*seal).clone())).collect();
+    let frame = Frame {
+        seals,
+        ..Frame::default()
+    };
+    peer.input(Input::Frame(link, frame));
+}
+
+/// The entries and seals of an author that a reader is given in parts, by what they cover.
+fn seals_given(peer: &Peer) -> Vec<u64> {
+    let mut serving = peer.core.serve_history(&reader(2), &room(), &Heights::default());
+    let serving = serving.as_mut().unwrap().as_mut().unwrap();
+    let mut found = Vec::new();
+    loop {
+        let part = peer.core.serve_part(&room(), serving).unwrap();
+        if part.entries.is_empty() {
+            return found;
+        }
+        found.extend(part.seals.iter().map(|seal| seal.seq.0));
+    }
+}
+
+#[test]
+fn seals_that_come_together_are_kept_at_distances_that_a_reader_can_bridge() {
+    let (mut peer, mut bob) = (Peer::new(), Pen::new(1));
+    let link = peer.link(&bob);
+    let written = written(&mut bob, 10 * SEAL_EVERY);
+    for part in written.chunks(256) {
+        peer.frame(link, part.iter().map(|(entry, _)| entry.clone()).collect());
+        sealed(&mut peer, link, &[&part[part.len() - 1].1]);
+    }
+    peer.judge();
+    assert_eq!(peer.given_to(2).len() as u64, 10 * SEAL_EVERY);
+    let given = seals_given(&peer);
+    let steps = given
+        .iter()
+        .zip([0].iter().chain(&given))
+        .map(|(seal, before)| seal - before);
+    assert!(steps.max() < Some(2 * SEAL_EVERY), "{given:?}");
+}
+
+#[test]
+fn an_older_seal_does_not_take_the_place_of_a_newer_one() {
+    let (mut peer, mut bob) = (Peer::new(), Pen::new(1));
+    let link = peer.link(&bob);
+    let written = written(&mut bob, 12);
+    peer.frame(link, written.iter().map(|(entry, _)| entry.clone()).collect());
+    sealed(&mut peer, link, &[&written[11].1]);
+    sealed(&mut peer, link, &[&written[9].1]);
+    peer.judge();
+    assert_eq!(peer.given_to(2).len(), 12);
+}
