@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
-use super::testing::{Peer, reader};
+use super::{
+    core::Act,
+    testing::{Peer, reader},
+};
 use crate::{
     node::{
         Input,
         limits::SEAL_EVERY,
-        link::{Frame, LinkId},
+        link::{Frame, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights},
     },
-    seal::testing::{Pen, room},
+    seal::{
+        self,
+        testing::{HashNotary, Pen, device, room},
+    },
 };
 
 /// So many entries, each with its seal.
@@ -72,4 +78,34 @@ fn an_older_seal_does_not_take_the_place_of_a_newer_one() {
     sealed(&mut peer, link, &[&written[9].1]);
     peer.judge();
     assert_eq!(peer.given_to(2).len(), 12);
+}
+
+#[test]
+fn a_seal_that_a_later_one_has_overtaken_is_not_sent() {
+    let (mut peer, mut bob) = (Peer::new(), Pen::new(1));
+    let link = peer.link(&bob);
+    peer.frame(link, vec![bob.write("here I am", Vec::new())]);
+    let notary = HashNotary::shared(device(9));
+    let mut made = Vec::new();
+    for n in 0..3 {
+        peer.input(Input::Write(room(), format!("text {n}")));
+        let log = peer.core.log(&room()).unwrap();
+        let author = log
+            .heights()
+            .0
+            .into_keys()
+            .find(|author| author.device == device(9))
+            .unwrap();
+        let (seq, id) = log.ids(&author, log.height(&author), log.height(&author)).unwrap()[0];
+        made.push(seal::make(notary.as_ref(), &room(), author, seq, id));
+    }
+    peer.acts.clear();
+    peer.seal();
+    // As another thread does that began before.
+    peer.input(Input::Sealed(room(), vec![made[1].clone()]));
+    let seals = peer.acts.iter().filter_map(|act| match act {
+        Act::Send(_, Outgoing::Seal(_, seal)) => Some(seal.seq.0),
+        _ => None,
+    });
+    assert_eq!(seals.collect::<Vec<_>>(), [3]);
 }

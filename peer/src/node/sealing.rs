@@ -170,9 +170,11 @@ impl Sealing {
         *claimed = seq.max(*claimed);
     }
 
-    /// Such a seal was no good.
-    pub fn disclaim(&mut self, author: &Author) {
-        self.claimed.remove(author);
+    /// Such a seal was judged. Where a later one was not, that is claimed still.
+    pub fn settle(&mut self, author: &Author, seq: Seq) {
+        if self.claimed.get(author).is_some_and(|claimed| *claimed <= seq) {
+            self.claimed.remove(author);
+        }
     }
 
     /// A good seal covers an author's entries up to this one. Returns whether that is news; then [`Sealing::advance`] tells what it

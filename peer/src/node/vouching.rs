@@ -61,11 +61,9 @@ impl Node {
         news
     }
 
-    /// Own entries were sealed: the members are told.
-    pub(super) fn sealed(&mut self, conversation: &Conversation, seals: Vec<Seal>) {
-        for seal in &seals {
-            self.keep_seal(conversation, seal.clone());
-        }
+    /// Own entries were sealed: the members are told, unless a later seal was made meanwhile.
+    pub(super) fn sealed(&mut self, conversation: &Conversation, mut seals: Vec<Seal>) {
+        seals.retain(|seal| self.keep_seal(conversation, seal.clone()));
         let talk = self.talk(conversation);
         let mut devices = std::mem::take(&mut talk.owed_seals);
         devices.extend(talk.members.keys());
@@ -169,12 +167,15 @@ impl Node {
 
     pub(super) fn judged(&mut self, conversation: &Conversation, good: Vec<Seal>, bad: Vec<(Seal, DeviceId)>) {
         let mut is_late = false;
+        for seal in &good {
+            self.talk(conversation).sealing.settle(&seal.author, seal.seq);
+        }
         for seal in good {
             let linked = self.peers.get(&seal.author.device).and_then(Peer::link).is_some();
             is_late |= self.keep_seal(conversation, seal) && !linked;
         }
         for (seal, from) in bad {
-            self.talk(conversation).sealing.disclaim(&seal.author);
+            self.talk(conversation).sealing.settle(&seal.author, seal.seq);
             self.unsettled.insert(conversation.clone());
             self.misbehaved(from, "it sent a seal that its author's key did not make");
         }

@@ -179,3 +179,25 @@ fn what_has_no_seal_for_long_is_overdue() {
     sealing.advance(|_| true);
     assert!(!sealing.is_overdue(late) && sealing.is_settled());
 }
+
+#[test]
+fn what_was_claimed_and_judged_counts_as_far_as_it_is_sealed() {
+    let entries = log(&[(1, false), (1, false), (1, false)]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    let held = Heights([(author(1), Seq(3))].into());
+    let needed = |sealing: &Sealing| {
+        sealing
+            .needed(held.clone(), &DeviceId([9; 32]), |_| true)
+            .of(&author(1))
+    };
+    sealing.claim(author(1), Seq(2));
+    sealing.claim(author(1), Seq(3));
+    sealing.settle(&author(1), Seq(2));
+    assert_eq!(needed(&sealing), Seq(3), "the last one is still to be judged");
+    sealing.seal(&seal_of(&entries[0]));
+    sealing.settle(&author(1), Seq(3));
+    assert_eq!(needed(&sealing), Seq(1));
+}
