@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     core::Act,
-    testing::{Peer, reader},
+    testing::{Peer, identity, part_of, reader},
 };
 use crate::{
     node::{
@@ -15,7 +15,7 @@ use crate::{
         types::{Entry, Heights},
     },
     seal::{
-        self,
+        self, HistoryReader,
         testing::{HashNotary, Pen, device, room},
     },
 };
@@ -108,4 +108,43 @@ fn a_seal_that_a_later_one_has_overtaken_is_not_sent() {
         _ => None,
     });
     assert_eq!(seals.collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_seal_that_makes_way_while_it_is_being_given_is_given_all_the_same() {
+    let (mut peer, mut bob, mut carol) = (Peer::new(), Pen::new(1), Pen::new(3));
+    let (link, hers) = (peer.link(&bob), peer.link(&carol));
+    let his = written(&mut bob, 130);
+    let entries = |of: &[(Arc<Entry>, Seal)]| of.iter().map(|(entry, _)| entry.clone()).collect();
+    for upto in [96, 106] {
+        peer.frame(link, entries(&his[..upto]));
+        sealed(&mut peer, link, &[&his[upto - 1].1]);
+        peer.judge();
+        // The first part ends between the two.
+        if upto == 96 {
+            let between = written(&mut carol, 155);
+            peer.frame(hers, entries(&between));
+            sealed(&mut peer, hers, &[&between[154].1]);
+            peer.judge();
+        }
+    }
+    let (me, notary) = (identity(2), HashNotary::shared(device(2)));
+    let mut serving = peer.core.serve_history(&reader(2), &room(), &Heights::default());
+    let serving = serving.as_mut().unwrap().as_mut().unwrap();
+    let mut read = HistoryReader::new(notary, &me, room(), Heights::default());
+    let mut count = 0;
+    loop {
+        let part = peer.core.serve_part(&room(), serving).unwrap();
+        if part.entries.is_empty() {
+            break;
+        }
+        count += read.take(part_of(part)).unwrap().entries.len();
+        peer.frame(link, entries(&his));
+        for seal in [108, 118, 130] {
+            sealed(&mut peer, link, &[&his[seal - 1].1]);
+            peer.judge();
+        }
+    }
+    read.finish().unwrap();
+    assert_eq!(count, 155 + 106);
 }

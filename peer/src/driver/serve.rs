@@ -20,6 +20,9 @@ pub struct Serving {
     history: History,
     /// Of each author the seal that was given last.
     sealed: BTreeMap<Author, Seq>,
+    /// Of each author the seal up to which it is being given. It is kept here, since beside the log a later one may take its place
+    /// before it is sent.
+    planned: BTreeMap<Author, Seal>,
     introduced: BTreeSet<DeviceId>,
 }
 
@@ -59,6 +62,7 @@ impl<D: Disk> Core<D> {
             reader: reader.device,
             history: log.history(heights, &servable),
             sealed: heights.0.clone(),
+            planned: BTreeMap::new(),
             introduced: BTreeSet::new(),
         }))
     }
@@ -80,20 +84,38 @@ impl<D: Disk> Core<D> {
             reader,
             history,
             sealed,
+            planned,
             introduced,
         } = serving;
-        let cover = |author: &Author, seq| match author.device == *reader {
-            // He knows what he wrote.
-            true => Some(seq),
-            false => seals.covering(author, seq),
+        let mut failed = None;
+        let cover = |author: &Author, seq| {
+            if author.device == *reader {
+                // He knows what he wrote.
+                return Some(seq);
+            }
+            let seal = seals.first_from(author, seq).unwrap_or_else(|error| {
+                failed = Some(error);
+                None
+            })?;
+            let seq = seal.seq;
+            planned.insert(*author, seal);
+            Some(seq)
         };
         let batch = log.read_batch(history, cover)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let mut part = ServedPart {
             entries: batch.entries,
             ..ServedPart::default()
         };
         for (author, last) in batch.last {
-            let Some(seal) = seals.last_upto(&author, last)? else {
+            let planned = match planned.get(&author).is_some_and(|seal| seal.seq <= last) {
+                true => planned.remove(&author),
+                false => None,
+            };
+            let kept = seals.last_upto(&author, last)?;
+            let Some(seal) = planned.into_iter().chain(kept).max_by_key(|seal| seal.seq) else {
                 continue;
             };
             let before = sealed.entry(author).or_default();

@@ -89,14 +89,14 @@ impl<D: Disk> Log<D> {
     pub fn read_batch(
         &self,
         history: &mut History,
-        cover: impl Fn(&Author, Seq) -> Option<Seq>,
+        mut cover: impl FnMut(&Author, Seq) -> Option<Seq>,
     ) -> Result<Batch, LogError> {
         let mut batch = Batch::default();
         let mut bytes = 0;
         let mut window = Window::default();
         let mut last: BTreeMap<u32, u32> = BTreeMap::new();
         while batch.entries.len() < BATCH_ENTRIES_MAX {
-            let Some(position) = self.peek(history, &cover) else {
+            let Some(position) = self.peek(history, &mut cover) else {
                 break;
             };
             let entry = self.frame(position, &mut window, READ_AHEAD_BYTES)?;
@@ -120,7 +120,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// The next position to give.
-    fn peek(&self, history: &mut History, cover: impl Fn(&Author, Seq) -> Option<Seq>) -> Option<Position> {
+    fn peek(&self, history: &mut History, mut cover: impl FnMut(&Author, Seq) -> Option<Seq>) -> Option<Position> {
         if let Some(run) = history.run {
             return self.index.positions(run.author).get(run.next).copied().map(Position);
         }

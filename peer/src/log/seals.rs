@@ -138,9 +138,24 @@ impl<D: Disk> Seals<D> {
 
     /// The seq of an author's first seal at or after an entry.
     pub fn covering(&self, author: &Author, seq: Seq) -> Option<Seq> {
+        self.mark_covering(author, seq).map(|mark| mark.seq)
+    }
+
+    /// An author's first seal at or after an entry.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn first_from(&self, author: &Author, seq: Seq) -> Result<Option<Seal>, LogError> {
+        match self.mark_covering(author, seq) {
+            Some(mark) => self.read_mark(author, mark),
+            None => Ok(None),
+        }
+    }
+
+    fn mark_covering(&self, author: &Author, seq: Seq) -> Option<Mark> {
         let marks = self.marks.get(author)?;
         let at = marks.partition_point(|mark| mark.seq < seq);
-        marks.get(at).map(|mark| mark.seq)
+        marks.get(at).copied()
     }
 
     /// An author's last seal at or before an entry.
