@@ -9,10 +9,12 @@ use super::{
 use crate::{
     node::{
         Input,
-        limits::SEAL_EVERY,
+        event::Code,
+        limits::{SEAL_EVERY, UNSEALED_LIVE_MAX},
         link::{Frame, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights},
+        window::Pulled,
     },
     seal::{
         self, HistoryReader,
@@ -147,4 +149,36 @@ fn a_seal_that_makes_way_while_it_is_being_given_is_given_all_the_same() {
     }
     read.finish().unwrap();
     assert_eq!(count, 155 + 106);
+}
+
+#[test]
+fn one_seal_over_too_many_entries_makes_nothing_unreadable_and_blames_nobody() {
+    let (mut peer, mut mallory, mut bob) = (Peer::new(), Pen::new(1), Pen::new(3));
+    let (link, his) = (peer.link(&mallory), peer.link(&bob));
+    let written_by_mallory = written(&mut mallory, 8_300);
+    for part in written_by_mallory.chunks(256) {
+        peer.frame(link, part.iter().map(|(entry, _)| entry.clone()).collect());
+    }
+    sealed(&mut peer, link, &[&written_by_mallory[8_299].1]);
+    let written_by_bob = written(&mut bob, 1);
+    peer.frame(his, vec![written_by_bob[0].0.clone()]);
+    sealed(&mut peer, his, &[&written_by_bob[0].1]);
+    peer.judge();
+    assert_eq!(peer.given_to(2), [written_by_bob[0].0.clone()]);
+    assert_eq!(peer.core.log(&room()).unwrap().version(), UNSEALED_LIVE_MAX + 1);
+    assert_eq!(peer.notices(Code::PeerMisbehaved), [""; 0]);
+    // What was passed over is pulled, with the seals between.
+    peer.now += 1_000;
+    peer.input(Input::Tick);
+    let pull = peer.pull(1).expect("it is pulled from its author");
+    for part in written_by_mallory.chunks(256) {
+        let pulled = Pulled {
+            entries: part.iter().map(|(entry, _)| entry.clone()).collect(),
+            seals: vec![part[part.len() - 1].1.clone()],
+            introductions: Vec::new(),
+        };
+        peer.input(Input::History(pull, pulled));
+    }
+    peer.input(Input::HistoryEnd(pull, Ok(())));
+    assert_eq!(peer.given_to(2).len(), 8_301);
 }

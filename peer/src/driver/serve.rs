@@ -8,6 +8,7 @@ use super::{core::Core, ports::ServeError};
 use crate::{
     log::{Disk, History, LogError},
     node::{
+        limits::SEAL_SPAN_LONG,
         sealing::Seal,
         types::{Author, Conversation, DeviceId, Heights, Reader, Seq},
     },
@@ -115,15 +116,20 @@ impl<D: Disk> Core<D> {
                 false => None,
             };
             let kept = seals.last_upto(&author, last)?;
-            let Some(seal) = planned.into_iter().chain(kept).max_by_key(|seal| seal.seq) else {
-                continue;
-            };
+            let mut given: Vec<Seal> = planned.into_iter().chain(kept).collect();
+            given.sort_by_key(|seal| seal.seq);
+            let Some(last) = given.pop() else { continue };
             let before = sealed.entry(author).or_default();
-            if seal.seq <= *before {
+            if last.seq <= *before {
                 continue;
             }
-            *before = seal.seq;
-            part.seals.push(seal);
+            let is_long = last.seq.0 - before.0 > SEAL_SPAN_LONG;
+            let first = given
+                .into_iter()
+                .filter(|seal| is_long && seal.seq > *before && seal.seq < last.seq);
+            part.seals.extend(first);
+            *before = last.seq;
+            part.seals.push(last);
             if introduced.insert(author.device) {
                 part.introductions
                     .extend(self.vouching.certificate(&author.device).cloned());

@@ -210,18 +210,26 @@ impl<D: Disk> Core<D> {
     /// As [`Core::handle`].
     pub fn seal(&mut self, now: Now) -> Result<Vec<Act>, LogError> {
         let mut made = 0;
-        let mut inputs = Vec::new();
+        let (mut inputs, mut left) = (Vec::new(), Vec::new());
         while made < SEALS_AT_ONCE
             && let Some(((conversation, author), height)) = self.vouching.unsealed.pop_first()
         {
             let seals = self.seals_for(&conversation, author, SEALS_AT_ONCE - made);
             made += seals.len();
-            if seals.last().is_some_and(|last| last.seq < height) {
-                self.vouching.unsealed.insert((conversation.clone(), author), height);
+            if let Some(last) = seals.last().filter(|last| last.seq < height) {
+                left.push((conversation.clone(), last.clone(), height));
             }
             inputs.push(Input::Sealed(conversation, seals));
         }
-        self.handle(inputs, now)
+        let acts = self.handle(inputs, now)?;
+        for (conversation, last, height) in left {
+            let talk = self.node().talks().get(&conversation);
+            // One that does not take is not made again.
+            if talk.is_some_and(|talk| talk.sealing.sealed(&last.author) >= last.seq) {
+                self.vouching.unsealed.insert((conversation, last.author), height);
+            }
+        }
+        Ok(acts)
     }
 
     /// At most so many seals of what an own author has written since its last one.

@@ -148,9 +148,25 @@ pub const ANCHOR_EVERY: u64 = 16;
 /// The most entries of a burst that one seal covers alone: a further one is made inside it.
 pub const SEAL_EVERY: u64 = 256;
 
-/// The most entries of a conversation that cannot be served yet, since they or their causes have no seal, of which notice is
-/// taken. Later ones are not served before the next start.
+/// The most entries of an author that cannot be served yet. Further ones are not taken before there are fewer. Of most authors it is
+/// some: only what names an entry that nobody ever seals comes here.
 pub const UNSERVABLE_MAX: usize = 65_536;
+
+/// So many entries of an author are taken live without a seal. Further ones are passed over, and come by a pull, with their seals.
+pub const UNSEALED_LIVE_MAX: u64 = 4_096;
+
+/// The most bytes of such entries, with the same decision.
+pub const UNSEALED_LIVE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The most entries of an author that one seal covers alone, so that a reader can let them wait with those of others between them. A
+/// seal that would cover more makes nothing servable, and a history with such a one is refused.
+pub const SEAL_SPAN_MAX: u64 = 6_144;
+
+/// The most bytes of such entries, with the same decision.
+pub const SEAL_SPAN_BYTES_MAX: u64 = 24 * 1024 * 1024;
+
+/// Where the last seal of a part of a history covers more entries than so many alone, the first one is sent and judged as well.
+pub const SEAL_SPAN_LONG: u64 = 1_024;
 
 /// The most entries of a pulled history that wait for a seal. When more come, the pull ends and is made from another member.
 pub const WINDOW_ENTRIES_MAX: usize = 8_192;

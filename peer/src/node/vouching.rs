@@ -24,10 +24,12 @@ impl Node {
         if self.introduced.contains_key(&introduction.device) {
             return;
         }
-        self.introduced.insert(introduction.device, introduction.user.clone());
+        let device = introduction.device;
+        self.introduced.insert(device, introduction.user.clone());
         self.step.introductions.push(introduction);
         let introduced = &self.introduced;
         for (conversation, talk) in &mut self.talks {
+            talk.sealing.introduced(&device);
             if talk.sealing.advance(|device| introduced.contains_key(device)) {
                 self.unsettled.insert(conversation.clone());
             }
@@ -154,7 +156,7 @@ impl Node {
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
-            Fit::Old | Fit::Other(_) => Ok(()),
+            Fit::Old | Fit::Other(_) | Fit::TooFar => Ok(()),
             Fit::New => {
                 if is_own {
                     talk.sealing.claim(seal.author, seal.seq);
