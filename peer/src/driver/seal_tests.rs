@@ -7,13 +7,14 @@ use super::{
     testing::{Peer, identity, part_of, reader},
 };
 use crate::{
+    net::convert,
     node::{
         Input,
         event::Code,
         limits::{SEAL_EVERY, UNSEALED_LIVE_MAX},
         link::{Frame, LinkId, Outgoing},
         sealing::Seal,
-        types::{Entry, Heights},
+        types::{Entry, Heights, Lamport, Seen, Seq},
         window::Pulled,
     },
     seal::{
@@ -181,4 +182,31 @@ fn one_seal_over_too_many_entries_makes_nothing_unreadable_and_blames_nobody() {
     }
     peer.input(Input::HistoryEnd(pull, Ok(())));
     assert_eq!(peer.given_to(2).len(), 8_301);
+}
+
+#[test]
+fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
+    let (mut peer, mut bob, mut carol) = (Peer::new(), Pen::new(1), Pen::new(3));
+    let (link, hers) = (peer.link(&bob), peer.link(&carol));
+    let cause = written(&mut bob, 1).remove(0);
+    let seen = Seen {
+        author: bob.author,
+        seq: Seq(1),
+    };
+    let mut draft = carol.draft("an answer", vec![seen]);
+    draft.lamport = Lamport(2);
+    let answer = convert::encode_entry(draft);
+    carol.last = Some((answer.seq, answer.id));
+    peer.frame(hers, vec![answer.clone()]);
+    let stray = Seal {
+        seq: Seq(1_000),
+        ..carol.seal()
+    };
+    sealed(&mut peer, hers, &[&carol.seal(), &stray]);
+    assert!(peer.core.must_judge());
+    peer.judge();
+    peer.frame(link, vec![cause.0.clone()]);
+    sealed(&mut peer, link, &[&cause.1]);
+    peer.judge();
+    assert_eq!(peer.given_to(2), [cause.0, answer]);
 }

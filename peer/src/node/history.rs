@@ -56,6 +56,7 @@ impl Node {
                 from: Some(from),
                 live: false,
                 since: now.mono,
+                seal: None,
             };
             let mut offered = self.offer(held, free, now);
             if let Some(known) = offered.known.take() {
@@ -270,6 +271,7 @@ impl Node {
                 from: None,
                 live: false,
                 since: now.mono,
+                seal: None,
             };
             let offered = self.talk(conversation).replica.offer(held);
             // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.

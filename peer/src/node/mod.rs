@@ -232,8 +232,7 @@ impl Node {
     pub fn load_tail(&mut self, conversation: &Conversation, part: &[Entry]) {
         if let Some(talk) = self.talks.get_mut(conversation) {
             for entry in part {
-                // No seal waits for an entry before the first input.
-                let _none = talk.sealing.take(entry, Millis::default());
+                talk.sealing.take(entry, Millis::default());
             }
         }
         self.advance(conversation);

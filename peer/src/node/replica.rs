@@ -14,6 +14,7 @@ use super::{
     clock::Frontier,
     holdback::{Full, Held, HoldBack},
     limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, SEEN_MAX},
+    sealing::Seal,
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
     },
@@ -178,6 +179,11 @@ impl Replica {
     /// What is held back.
     pub fn held(&self) -> &HoldBack {
         &self.held
+    }
+
+    /// Keeps a good seal with its entry, if that is held back.
+    pub fn seal_held(&mut self, seal: Seal) {
+        self.held.seal(seal);
     }
 
     /// Drops what is held back and for which `drop` says so.
@@ -391,6 +397,7 @@ impl Held {
             from: Some(from),
             live,
             since,
+            seal: None,
         }
     }
 }

@@ -341,8 +341,7 @@ impl Node {
         let entry = (self.encode.0)(draft);
         let talk = self.talk(conversation);
         talk.replica.write(&entry);
-        // No seal of an own entry can be there before it.
-        let _none = talk.sealing.take(&entry, now.mono);
+        talk.sealing.take(&entry, now.mono);
         let members: Vec<_> = talk.members.keys().copied().collect();
         let talk = &self.talks[conversation];
         let line = self.line(&entry, &talk.replica, talk.replica.version());

@@ -91,8 +91,6 @@ pub struct Sealing {
     sealed: BTreeMap<Author, Seq>,
     /// Up to where seals came that nobody has judged yet.
     claimed: BTreeMap<Author, Seq>,
-    /// Good seals that came before what they are of.
-    early: BTreeMap<Author, Seal>,
     /// What can be served: sealed, by devices with an introduction, and closed under causes.
     servable: Heights,
     /// The entries of that which no other one of them implies.
@@ -124,17 +122,14 @@ impl Sealing {
         }
     }
 
-    /// An entry was taken. Returns its seal where that came before it and covers more than was covered; otherwise one may follow.
-    pub fn take(&mut self, entry: &Entry, now: Millis) -> Option<Seal> {
+    /// An entry was taken. Its seal may follow.
+    pub fn take(&mut self, entry: &Entry, now: Millis) {
         let author = entry.author;
         let lane = self.waiting.entry(author).or_default();
         lane.push(entry, now);
         if lane.len() == 1 && self.sealed(&author) >= entry.seq {
             self.ready.push(author);
         }
-        let is_here = self.early.get(&entry.author).is_some_and(|seal| seal.seq == entry.seq);
-        let seal = is_here.then(|| self.early.remove(&entry.author)).flatten()?;
-        self.seal(&seal).then_some(seal)
     }
 
     /// Whether a further entry of an author that came live or by a pull may be taken, where so much of his was taken of which nothing is
@@ -206,15 +201,6 @@ impl Sealing {
             self.ready.push(seal.author);
         }
         news
-    }
-
-    /// A good seal of an entry that may not have been taken yet, as it waits for its causes. Returns as [`Sealing::seal`].
-    pub fn seal_early(&mut self, seal: Seal, held: Seq) -> bool {
-        if seal.seq <= held {
-            return self.seal(&seal);
-        }
-        self.early.insert(seal.author, seal);
-        false
     }
 
     /// What an author wrote after what is held is no longer waited for.

@@ -52,11 +52,14 @@ impl Node {
             .unwrap_or_default()
     }
 
-    /// Keeps a good seal, if it covers what had none.
+    /// Keeps a good seal, if it covers what had none. One of an entry that is held back stays with that.
     pub(super) fn keep_seal(&mut self, conversation: &Conversation, seal: Seal) -> bool {
         let talk = self.talk(conversation);
-        let held = talk.replica.height(&seal.author);
-        let news = talk.sealing.seal_early(seal.clone(), held);
+        if seal.seq > talk.replica.height(&seal.author) {
+            talk.replica.seal_held(seal);
+            return false;
+        }
+        let news = talk.sealing.seal(&seal);
         if news {
             self.step.seals.push((conversation.clone(), seal));
         }
@@ -156,6 +159,10 @@ impl Node {
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
+            Fit::Old if talk.replica.held().has(&seal) => {
+                self.step.judge.push((conversation, seal, device));
+                Ok(())
+            }
             Fit::Old | Fit::Other(_) | Fit::TooFar => Ok(()),
             Fit::New => {
                 if is_own {

@@ -75,23 +75,13 @@ proptest! {
         plan in prop::collection::vec((0..4u8, any::<bool>()), 1..40),
         seals in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         known in prop::collection::btree_set(0..4u8, 0..5),
-        split in any::<prop::sample::Index>(),
     ) {
         let entries = log(&plan);
         let known: BTreeSet<DeviceId> = known.into_iter().map(|n| DeviceId([n; 32])).collect();
         let mut sealing = Sealing::default();
         let mut sealed: BTreeMap<Author, Seq> = BTreeMap::new();
-        // Some seals come before their entries, and some after.
-        let split = split.index(entries.len());
         let seals: Vec<Seal> = seals.iter().map(|at| seal_of(&entries[at.index(entries.len())])).collect();
-        for entry in &entries[..split] {
-            sealing.take(entry, Millis(0));
-        }
-        for seal in &seals {
-            let held = entries[..split].iter().rfind(|entry| entry.author == seal.author);
-            sealing.seal_early(seal.clone(), held.map(|entry| entry.seq).unwrap_or_default());
-        }
-        for entry in &entries[split..] {
+        for entry in &entries {
             sealing.take(entry, Millis(0));
         }
         for seal in &seals {
