@@ -13,7 +13,7 @@ use crate::{
 /// How long an own entry waits at most for its seal. A single one is sealed at once by another thread, see [`Signer`]; what comes in a
 /// burst after it waits for this.
 const SEAL_WAIT: Duration = Duration::from_millis(5);
-/// How often the seals of others are judged at most.
+/// How long the seals of others wait at most to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(100);
 
 /// What is due when.
@@ -29,7 +29,6 @@ pub(super) struct Pace {
     pub(super) judged: mpsc::Receiver<Vec<Input>>,
     done: mpsc::Sender<Vec<Input>>,
     is_judging: bool,
-    judge_next: Instant,
 }
 
 impl Pace {
@@ -42,7 +41,6 @@ impl Pace {
             judged,
             done,
             is_judging: false,
-            judge_next: Instant::now(),
         }
     }
 
@@ -80,7 +78,8 @@ impl<D: Disk> Driver<D> {
             pace.seal_at = Some(Instant::now() + SEAL_WAIT);
         }
         if must_judge && pace.judge_at.is_none() && !pace.is_judging {
-            pace.judge_at = Some(pace.judge_next);
+            // Together with what comes meanwhile, and not just as the user's answer is sent.
+            pace.judge_at = Some(Instant::now() + JUDGE_EVERY);
         }
     }
 
@@ -101,7 +100,6 @@ impl<D: Disk> Driver<D> {
 
     pub(super) async fn judged(&mut self, inputs: Vec<Input>) -> Result<(), LogError> {
         self.pace.is_judging = false;
-        self.pace.judge_next = Instant::now() + JUDGE_EVERY;
         self.feed(inputs).await
     }
 
