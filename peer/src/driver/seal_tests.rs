@@ -11,8 +11,8 @@ use crate::{
     node::{
         Input,
         event::Code,
-        limits::{SEAL_EVERY, UNSEALED_LIVE_MAX},
-        link::{Frame, LinkId, Outgoing},
+        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, UNSEALED_LIVE_MAX},
+        link::{Frame, HeightsNews, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights, Lamport, Seen, Seq},
         window::Pulled,
@@ -209,4 +209,63 @@ fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
     sealed(&mut peer, link, &[&cause.1]);
     peer.judge();
     assert_eq!(peer.given_to(2), [cause.0, answer]);
+}
+
+#[test]
+fn an_own_author_goes_on_once_what_it_named_can_be_served() {
+    let (mut peer, mut bob) = (Peer::new(), Pen::new(1));
+    let link = peer.link(&bob);
+    peer.input(Input::Write(room(), "hello".into()));
+    for n in 0..5 {
+        peer.frame(link, vec![bob.write(&format!("not sealed yet {n}"), Vec::new())]);
+        peer.input(Input::Write(room(), "too soon".into()));
+        peer.now += 1_000;
+        peer.input(Input::Write(room(), "as another author".into()));
+        peer.seal();
+        sealed(&mut peer, link, &[&bob.seal()]);
+        peer.judge();
+    }
+    let heights = peer.core.log(&room()).unwrap().heights();
+    let own = heights.0.keys().filter(|author| author.device == device(9));
+    assert_eq!(own.count(), 2);
+}
+
+#[test]
+fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_often() {
+    let (mut peer, mut bob, carol) = (Peer::new(), Pen::new(1), Pen::new(3));
+    let (link, hers) = (peer.link(&bob), peer.link(&carol));
+    let told = |peer: &Peer, to| {
+        let is_told = |act: &Act| matches!(act, Act::Send(link, Outgoing::Heights(_)) if *link == to);
+        let count = peer.acts.iter().filter(|act| is_told(act)).count();
+        count
+    };
+    peer.frame(link, vec![bob.write("first", Vec::new())]);
+    // Carol asks while the seal is under way.
+    let heights = vec![HeightsNews {
+        conversation: room(),
+        heights: Heights::default(),
+        reply_wanted: true,
+        left: false,
+    }];
+    peer.input(Input::Frame(
+        hers,
+        Frame {
+            heights,
+            ..Frame::default()
+        },
+    ));
+    peer.acts.clear();
+    for _ in 0..25 {
+        // There is always one more that has no seal.
+        let seal = bob.seal();
+        peer.frame(link, vec![bob.write("more", Vec::new())]);
+        sealed(&mut peer, link, &[&seal]);
+        peer.judge();
+        peer.now += 10;
+        peer.input(Input::Tick);
+    }
+    assert_eq!((told(&peer, link), told(&peer, hers)), (0, 1));
+    peer.now += HEIGHTS_AFTER_LOSS_MS;
+    peer.input(Input::Tick);
+    assert_eq!((told(&peer, link), told(&peer, hers)), (0, 2));
 }

@@ -101,7 +101,7 @@ pub const LAG_GRACE_MS: u64 = 1_000;
 pub const HEIGHTS_EVERY_MS: u64 = 30_000;
 
 /// When a link is lost, heights are told to the others after a random part of this, in milliseconds: the lost peer may have
-/// reached only some.
+/// reached only some. Not more often are those told again who were told what was not all.
 pub const HEIGHTS_AFTER_LOSS_MS: u64 = 300;
 
 /// The first wait before dialling again, in milliseconds; it doubles with every failure.
@@ -190,6 +190,10 @@ pub const BAD_HISTORY_AGAIN_MS: u64 = 60_000;
 /// How long an entry may have no seal before own entries name it no longer as seen, in milliseconds: its author may never come back
 /// to make one, and whatever names it cannot be served either.
 pub const SEAL_GRACE_MS: u64 = 500;
+
+/// So many own authors of a conversation are remembered while the process runs, to be gone on with. Above it the one is forgotten that
+/// has not written for the longest time.
+pub const OWN_AUTHORS_MAX: usize = 16;
 
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of

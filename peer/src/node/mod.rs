@@ -314,7 +314,7 @@ impl Node {
         });
         let talks = self.talks.values().filter_map(|talk| {
             let pulls = pulling::next_due(talk);
-            talk.tell_at.into_iter().chain(pulls).min()
+            talk.tell_at.into_iter().chain(talk.tell_short_at).chain(pulls).min()
         });
         let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
         dials.chain(talks).chain(heights).min()

@@ -191,8 +191,8 @@ impl Node {
         self.serve_more(conversation, is_late);
     }
 
-    /// More may have become servable. It is told to all at once where some of them were told less a moment ago, and soon where its
-    /// author is gone: they may have nobody else to hear it from.
+    /// More may have become servable. It is told to those who were told less a moment ago, and soon to all where its author is gone:
+    /// they may have nobody else to hear it from.
     fn serve_more(&mut self, conversation: &Conversation, is_late: bool) {
         if !self.advance(conversation) {
             return;
@@ -200,14 +200,14 @@ impl Node {
         let soon = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let now = self.now;
         let talk = self.talk(conversation);
-        let at = match (talk.told_short, is_late) {
-            (true, _) => now,
-            (false, true) => soon,
-            (false, false) => return,
-        };
-        talk.told_short = false;
-        talk.tell_at = Some(talk.tell_at.map_or(at, |earlier| earlier.min(at)));
-        self.retime = true;
+        let told_short = !talk.told_short.is_empty();
+        if told_short {
+            talk.tell_short_again(now);
+        }
+        if is_late {
+            talk.tell_at = Some(talk.tell_at.map_or(soon, |earlier| earlier.min(soon)));
+        }
+        self.retime |= told_short || is_late;
     }
 
     /// Goes on with what can be served. Returns whether it is more.
