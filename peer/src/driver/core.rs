@@ -202,12 +202,6 @@ impl<D: Disk> Core<D> {
             }
             effects.extend(step.then);
         }
-        // Signed while they are appended.
-        let me = self.node.me().device;
-        let own = |entry: &&Arc<Entry>| entry.author.device == me;
-        for entry in batches.values().filter_map(|batch| batch.iter().rfind(own)) {
-            self.vouching.seal_ahead(entry, now.mono);
-        }
         for (conversation, author) in std::mem::take(&mut proofs.forked) {
             if let Some(log) = self.logs.get_mut(&conversation) {
                 log.fork(author)?;
@@ -290,7 +284,7 @@ impl<D: Disk> Core<D> {
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::SendSeal(link, conversation, author, seq) => match self.seal_upto(&conversation, &author, seq)? {
-                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, seal)),
+                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, Arc::new(seal))),
                 None => return Ok(()),
             },
             Effect::Compare { entry, live } => return self.compare(&entry, live, acts),

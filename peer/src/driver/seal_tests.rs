@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     core::Act,
+    signer::Signer,
     testing::{Peer, identity, part_of, reader},
 };
 use crate::{
@@ -236,8 +237,7 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
     let (link, hers) = (peer.link(&bob), peer.link(&carol));
     let told = |peer: &Peer, to| {
         let is_told = |act: &Act| matches!(act, Act::Send(link, Outgoing::Heights(_)) if *link == to);
-        let count = peer.acts.iter().filter(|act| is_told(act)).count();
-        count
+        peer.acts.iter().filter(|act| is_told(act)).count()
     };
     peer.frame(link, vec![bob.write("first", Vec::new())]);
     // Carol asks while the seal is under way.
@@ -268,4 +268,21 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
     peer.now += HEIGHTS_AFTER_LOSS_MS;
     peer.input(Input::Tick);
     assert_eq!((told(&peer, link), told(&peer, hers)), (0, 2));
+}
+
+#[test]
+fn another_thread_seals_what_was_said_and_not_before_it_is_asked_to() {
+    let mut peer = Peer::new();
+    let (signer, mut signed) = Signer::start(HashNotary::shared(device(9))).unwrap();
+    peer.core.seal_with(signer);
+    peer.input(Input::Write(room(), "hello".into()));
+    peer.input(Input::Write(room(), "and more".into()));
+    assert!(signed.try_recv().is_err() && peer.core.seal_elsewhere());
+    peer.input(signed.blocking_recv().unwrap());
+    assert!(!peer.core.must_seal());
+    assert_eq!(peer.given_to(2).len(), 2);
+    for n in 0..=SEAL_EVERY {
+        peer.input(Input::Write(room(), format!("text {n}")));
+    }
+    assert!(!peer.core.seal_elsewhere(), "one seal is not enough");
 }

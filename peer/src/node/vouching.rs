@@ -1,6 +1,6 @@
 //! Seals and introductions as they come, and devices that contradict themselves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Node, Now,
@@ -69,6 +69,7 @@ impl Node {
     /// Own entries were sealed: the members are told, unless a later seal was made meanwhile.
     pub(super) fn sealed(&mut self, conversation: &Conversation, mut seals: Vec<Seal>) {
         seals.retain(|seal| self.keep_seal(conversation, seal.clone()));
+        let seals: Vec<_> = seals.into_iter().map(Arc::new).collect();
         let talk = self.talk(conversation);
         let mut devices = std::mem::take(&mut talk.owed_seals);
         devices.extend(talk.members.keys());
@@ -77,7 +78,7 @@ impl Node {
                 continue;
             };
             for seal in &seals {
-                let seal = Outgoing::Seal(conversation.clone(), seal.clone());
+                let seal = Outgoing::Seal(conversation.clone(), Arc::clone(seal));
                 self.effect(Effect::Send(link, seal));
             }
         }
