@@ -113,7 +113,7 @@ impl Node {
             known: _,
         } = offered;
         if overflow {
-            self.talk(conversation).replica.drop_held(|_| true);
+            self.talk(conversation).replica.held_mut().drain(|_| true);
         }
         if overflow || !self.talk(conversation).replica.held().is_empty() {
             self.unsettled.insert(conversation.clone());

@@ -56,7 +56,7 @@ impl Node {
     pub(super) fn keep_seal(&mut self, conversation: &Conversation, seal: Seal) -> bool {
         let talk = self.talk(conversation);
         if seal.seq > talk.replica.height(&seal.author) {
-            talk.replica.seal_held(seal);
+            talk.replica.held_mut().seal(seal);
             return false;
         }
         let news = talk.sealing.seal(&seal);

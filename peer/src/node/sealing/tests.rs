@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     net::convert,
-    node::types::{Body, Conversation, Draft, Lamport, RoomName, WallTime},
+    node::{
+        limits::SEAL_GRACE_MS,
+        types::{Body, Conversation, Draft, Lamport, RoomName, WallTime},
+    },
 };
 
 fn author(n: u8) -> Author {
