@@ -274,6 +274,7 @@ fn verify_one(
             from: None,
             live: false,
             since: Millis::default(),
+            seal: None,
         });
         wrong = offered
             .refused

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
 use peerchat::{
     log::{Log, RealDisk},
@@ -17,7 +18,8 @@ use peerchat::{
         Identity, Input, Millis, Node, Now, PeerAddress,
         link::{Frame, LinkId, LinkUp},
         memberships::Memberships,
-        types::{Author, DeviceId, Heights, Seq, UserName, WallTime},
+        sealing::{Introduction, Seal},
+        types::{Author, DeviceId, Entry, Heights, Seq, UserName, WallTime},
     },
 };
 use writing::{Writer, room};
@@ -91,6 +93,11 @@ fn node(writer: &Writer) -> Node {
             dialed_by_us: false,
         }),
         Input::VersionAnswer(member.device, room(), Heights::default()),
+        Input::Introduced(Introduction {
+            device: writer.device(),
+            user: writer.user(),
+            certificate: Bytes::new(),
+        }),
     ];
     for input in inputs {
         node.handle(input, NOW);
@@ -98,7 +105,18 @@ fn node(writer: &Writer) -> Node {
     node
 }
 
-/// Times `handle` alone, for so many entries that come in frames of `many`.
+/// The seal of an entry, as one that was judged.
+fn sealed(entry: &Entry) -> Input {
+    let seal = Seal {
+        author: entry.author,
+        seq: entry.seq,
+        id: entry.id,
+        signature: [0; 64],
+    };
+    Input::Judged(room(), vec![seal], Vec::new())
+}
+
+/// Times `handle` alone, for so many entries that come in frames of `many`, each with a seal of the last.
 fn handled(entries: u64, many: usize) -> Duration {
     let mut writer = Writer::new(TEXT_BYTES);
     let mut node = node(&writer);
@@ -111,9 +129,11 @@ fn handled(entries: u64, many: usize) -> Duration {
             entries,
             ..Frame::default()
         };
+        let seal = frame.entries.last().map(|entry| sealed(entry)).unwrap();
         let input = Input::Frame(LINK, frame);
         let begun = Instant::now();
         let step = black_box(node.handle(input, NOW));
+        black_box(node.handle(seal, NOW));
         spent += begun.elapsed();
         assert_eq!(step.persist.len(), count, "all are taken");
     }

@@ -17,7 +17,7 @@ use super::{
     vouching::Vouching,
 };
 use crate::{
-    log::{self, Disk, Log, LogError, Opened, Resume},
+    log::{self, Disk, Log, LogError, Opened, Resume, Tail},
     node::{
         DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
         event::{Code, Delivered, Event, Joined, Notice},
@@ -140,13 +140,14 @@ impl<D: Disk> Core<D> {
             ..LoadedLog::default()
         };
         loaded.recently_seen = opened.recently_seen;
+        let mut tail = Tail::default();
         if let Some(log) = self.logs.get(&conversation) {
             loaded.forked.clone_from(log.forked());
             loaded.sealed = self.vouching.sealed(&conversation, log, &self.node.me().device)?;
             // What has no introduction cannot be served either.
             let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
             let proved = proved.filter(|(author, _)| self.vouching.certificate(&author.device).is_some());
-            (loaded.servable, loaded.tail) = log.beyond(&Heights(proved.collect()))?;
+            (loaded.servable, tail) = log.beyond(&Heights(proved.collect()));
         }
         for author in opened.authors {
             loaded.heads_seen.insert(author.author, author.head_seen);
@@ -159,6 +160,15 @@ impl<D: Disk> Core<D> {
             loaded.authors.insert(author.author, held);
         }
         self.node.load(conversation.clone(), loaded);
+        if let Some(log) = self.logs.get(&conversation) {
+            loop {
+                let part = log.read_tail(&mut tail)?;
+                if part.is_empty() {
+                    break;
+                }
+                self.node.load_tail(&conversation, &part);
+            }
+        }
         if !opened.salvaged.is_empty() {
             let entries = opened.salvaged.into_iter().map(Arc::new).collect();
             self.salvaged.push((conversation, entries));
@@ -191,12 +201,6 @@ impl<D: Disk> Core<D> {
                 }
             }
             effects.extend(step.then);
-        }
-        // Signed while they are appended.
-        let me = self.node.me().device;
-        let own = |entry: &&Arc<Entry>| entry.author.device == me;
-        for entry in batches.values().filter_map(|batch| batch.iter().rfind(own)) {
-            self.vouching.seal_ahead(entry, now.mono);
         }
         for (conversation, author) in std::mem::take(&mut proofs.forked) {
             if let Some(log) = self.logs.get_mut(&conversation) {
@@ -280,7 +284,7 @@ impl<D: Disk> Core<D> {
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::SendSeal(link, conversation, author, seq) => match self.seal_upto(&conversation, &author, seq)? {
-                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, seal)),
+                Some(seal) => Act::Send(link, Outgoing::Seal(conversation, Arc::new(seal))),
                 None => return Ok(()),
             },
             Effect::Compare { entry, live } => return self.compare(&entry, live, acts),

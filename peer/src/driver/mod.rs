@@ -19,6 +19,8 @@ mod recent_ids;
 pub mod refusals;
 mod replay;
 pub mod request;
+#[cfg(test)]
+mod seal_tests;
 pub mod serve;
 mod signer;
 #[cfg(test)]
@@ -216,7 +218,7 @@ impl<D: Disk> Driver<D> {
         self.feed([Input::LastWords]).await?;
         // What was said last must not wait for the next start to be proved.
         while self.core.must_seal() {
-            self.seal().await?;
+            self.seal_here().await?;
         }
         self.feed([Input::Quit]).await?;
         self.keep_people().await;
@@ -298,7 +300,7 @@ impl<D: Disk> Driver<D> {
     async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
         let acts = self.core.handle(inputs, self.now())?;
         self.act_on(acts).await?;
-        // What is sealed already goes out with its entry.
+        // What is sealed already goes out with what is sent now.
         while let Some(input) = self.pace.signed.as_mut().and_then(|signed| signed.try_recv().ok()) {
             let acts = self.core.handle([input], self.now())?;
             self.act_on(acts).await?;

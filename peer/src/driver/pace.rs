@@ -10,10 +10,11 @@ use crate::{
     node::Input,
 };
 
-/// How long an own entry waits at most for its seal. A single one is sealed at once by another thread, see [`Signer`]; what comes in a
-/// burst after it waits for this.
-const SEAL_WAIT: Duration = Duration::from_millis(5);
-/// How often the seals of others are judged at most.
+/// So long after an entry was sent its seal is begun: others answer sooner, and nothing is in the way of that.
+const SEAL_AFTER: Duration = Duration::from_millis(2);
+/// How often own entries are sealed at most: those of a burst are sealed together.
+const SEAL_EVERY: Duration = Duration::from_millis(5);
+/// How long the seals of others wait at most to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(100);
 
 /// What is due when.
@@ -21,6 +22,8 @@ const JUDGE_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Pace {
     /// When own entries must be sealed.
     pub(super) seal_at: Option<Instant>,
+    /// Not before this are they sealed again.
+    seal_from: Instant,
     /// What the signer has sealed; none where there is no such thread.
     pub(super) signed: Option<mpsc::Receiver<Input>>,
     /// When the seals of others must be judged; none while they are, or while there are none.
@@ -29,7 +32,6 @@ pub(super) struct Pace {
     pub(super) judged: mpsc::Receiver<Vec<Input>>,
     done: mpsc::Sender<Vec<Input>>,
     is_judging: bool,
-    judge_next: Instant,
 }
 
 impl Pace {
@@ -37,12 +39,12 @@ impl Pace {
         let (done, judged) = mpsc::channel(1);
         Self {
             seal_at: None,
+            seal_from: Instant::now(),
             signed: None,
             judge_at: None,
             judged,
             done,
             is_judging: false,
-            judge_next: Instant::now(),
         }
     }
 
@@ -63,7 +65,7 @@ impl<D: Disk> Driver<D> {
     pub(super) fn start_signer(&mut self) {
         match Signer::start(self.core.notary()) {
             Ok((signer, signed)) => {
-                self.core.seal_ahead_with(signer);
+                self.core.seal_with(signer);
                 self.pace.signed = Some(signed);
             }
             Err(error) => tracing::warn!(%error, "no thread for seals"),
@@ -77,14 +79,27 @@ impl<D: Disk> Driver<D> {
         if !must_seal {
             pace.seal_at = None;
         } else if pace.seal_at.is_none() {
-            pace.seal_at = Some(Instant::now() + SEAL_WAIT);
+            pace.seal_at = Some(pace.seal_from.max(Instant::now() + SEAL_AFTER));
         }
         if must_judge && pace.judge_at.is_none() && !pace.is_judging {
-            pace.judge_at = Some(pace.judge_next);
+            // Together with what comes meanwhile, and not just as the user's answer is sent.
+            pace.judge_at = Some(Instant::now() + JUDGE_EVERY);
         }
     }
 
+    /// Seals own entries, on another thread where that can.
     pub(super) async fn seal(&mut self) -> Result<(), LogError> {
+        self.pace.seal_from = Instant::now() + SEAL_EVERY;
+        if self.core.seal_elsewhere() {
+            // By then it is done, or there is more.
+            self.pace.seal_at = Some(self.pace.seal_from);
+            return Ok(());
+        }
+        self.seal_here().await
+    }
+
+    /// Seals own entries.
+    pub(super) async fn seal_here(&mut self) -> Result<(), LogError> {
         self.pace.seal_at = None;
         let acts = self.core.seal(self.now())?;
         self.act_on(acts).await
@@ -101,7 +116,6 @@ impl<D: Disk> Driver<D> {
 
     pub(super) async fn judged(&mut self, inputs: Vec<Input>) -> Result<(), LogError> {
         self.pace.is_judging = false;
-        self.pace.judge_next = Instant::now() + JUDGE_EVERY;
         self.feed(inputs).await
     }
 

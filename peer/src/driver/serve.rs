@@ -8,6 +8,7 @@ use super::{core::Core, ports::ServeError};
 use crate::{
     log::{Disk, History, LogError},
     node::{
+        limits::SEAL_SPAN_LONG,
         sealing::Seal,
         types::{Author, Conversation, DeviceId, Heights, Reader, Seq},
     },
@@ -20,6 +21,9 @@ pub struct Serving {
     history: History,
     /// Of each author the seal that was given last.
     sealed: BTreeMap<Author, Seq>,
+    /// Of each author the seal up to which it is being given. It is kept here, since beside the log a later one may take its place
+    /// before it is sent.
+    planned: BTreeMap<Author, Seal>,
     introduced: BTreeSet<DeviceId>,
 }
 
@@ -59,6 +63,7 @@ impl<D: Disk> Core<D> {
             reader: reader.device,
             history: log.history(heights, &servable),
             sealed: heights.0.clone(),
+            planned: BTreeMap::new(),
             introduced: BTreeSet::new(),
         }))
     }
@@ -80,28 +85,51 @@ impl<D: Disk> Core<D> {
             reader,
             history,
             sealed,
+            planned,
             introduced,
         } = serving;
-        let cover = |author: &Author, seq| match author.device == *reader {
-            // He knows what he wrote.
-            true => Some(seq),
-            false => seals.covering(author, seq),
+        let mut failed = None;
+        let cover = |author: &Author, seq| {
+            if author.device == *reader {
+                // He knows what he wrote.
+                return Some(seq);
+            }
+            let seal = seals.first_from(author, seq).unwrap_or_else(|error| {
+                failed = Some(error);
+                None
+            })?;
+            let seq = seal.seq;
+            planned.insert(*author, seal);
+            Some(seq)
         };
         let batch = log.read_batch(history, cover)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let mut part = ServedPart {
             entries: batch.entries,
             ..ServedPart::default()
         };
         for (author, last) in batch.last {
-            let Some(seal) = seals.last_upto(&author, last)? else {
-                continue;
+            let planned = match planned.get(&author).is_some_and(|seal| seal.seq <= last) {
+                true => planned.remove(&author),
+                false => None,
             };
+            let kept = seals.last_upto(&author, last)?;
+            let mut given: Vec<Seal> = planned.into_iter().chain(kept).collect();
+            given.sort_by_key(|seal| seal.seq);
+            let Some(last) = given.pop() else { continue };
             let before = sealed.entry(author).or_default();
-            if seal.seq <= *before {
+            if last.seq <= *before {
                 continue;
             }
-            *before = seal.seq;
-            part.seals.push(seal);
+            let is_long = last.seq.0 - before.0 > SEAL_SPAN_LONG;
+            let first = given
+                .into_iter()
+                .filter(|seal| is_long && seal.seq > *before && seal.seq < last.seq);
+            part.seals.extend(first);
+            *before = last.seq;
+            part.seals.push(last);
             if introduced.insert(author.device) {
                 part.introductions
                     .extend(self.vouching.certificate(&author.device).cloned());

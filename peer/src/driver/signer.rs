@@ -1,5 +1,4 @@
-//! A thread that seals what was said just now, while the peer's one thread appends and sends it: so an entry does not wait for its seal,
-//! and the seal follows it at once.
+//! A thread that seals what was said a moment ago: so neither an entry waits for a seal, nor the answer to it.
 
 use std::{
     io,
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::{
     node::{
         Input,
-        types::{Author, Conversation, Entry, EntryId, Seq},
+        types::{Author, Conversation, EntryId, Seq},
     },
     seal::{self, SharedNotary},
 };
@@ -61,13 +60,15 @@ impl Signer {
         Ok((Self { jobs }, sealed))
     }
 
-    /// Has an own entry sealed, if there is room.
-    pub(super) fn seal(&self, entry: &Entry) {
-        let _full = self.jobs.try_send(Job {
-            conversation: entry.conversation.clone(),
-            author: entry.author,
-            seq: entry.seq,
-            id: entry.id,
-        });
+    /// Has an own entry sealed. False if there is no room.
+    pub(super) fn seal(&self, conversation: &Conversation, author: Author, seq: Seq, id: EntryId) -> bool {
+        let conversation = conversation.clone();
+        let job = Job {
+            conversation,
+            author,
+            seq,
+            id,
+        };
+        self.jobs.try_send(job).is_ok()
     }
 }

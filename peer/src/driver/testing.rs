@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     core::{Act, Codec, Core},
     ports::Order,
+    serve::ServedPart,
 };
 use crate::{
     log::{Disk as _, MemoryDisk},
@@ -183,17 +184,21 @@ impl Peer {
             if part.entries.is_empty() {
                 break;
             }
-            let entries = part.entries.into_iter();
-            let entries = entries.map(|bytes| Arc::new(convert::decode_entry(bytes).unwrap()));
-            let part = Part {
-                entries: entries.collect(),
-                seals: part.seals,
-                introductions: part.introductions,
-            };
-            found.extend(reader.take(part).unwrap().entries);
+            found.extend(reader.take(part_of(part)).unwrap().entries);
         }
         reader.finish().unwrap();
         found
+    }
+}
+
+/// What was served, as it is read.
+pub fn part_of(part: ServedPart) -> Part {
+    let entries = part.entries.into_iter();
+    let entries = entries.map(|bytes| Arc::new(convert::decode_entry(bytes).unwrap()));
+    Part {
+        entries: entries.collect(),
+        seals: part.seals,
+        introductions: part.introductions,
     }
 }
 

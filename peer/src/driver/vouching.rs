@@ -1,6 +1,9 @@
 //! What is kept beside the logs to prove what is in them, and what is still to be sealed and judged.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+};
 
 use bytes::Bytes;
 
@@ -11,17 +14,15 @@ use super::{
 use crate::{
     log::{Disk, Introductions, Log, LogError, Seals},
     node::{
-        Effect, Input, Millis, Now, Step,
+        Effect, Input, Now, Step,
         limits::SEAL_EVERY,
         link::Outgoing,
-        sealing::{Introduction, Seal},
-        types::{Author, Conversation, DeviceId, Entry, Seq},
+        sealing::{Introduction, Seal, stretch},
+        types::{self, Author, Conversation, DeviceId, EntryId, Seq},
     },
     seal::{self, SharedNotary},
 };
 
-/// How often an entry is sealed at once, in milliseconds; the others of a burst are sealed together.
-const AHEAD_EVERY_MS: u64 = 5;
 /// How many seals are made in one turn: 50 µs for each.
 const SEALS_AT_ONCE: usize = 64;
 
@@ -33,13 +34,11 @@ pub(super) struct Vouching<D: Disk> {
     seals: BTreeMap<Conversation, Seals<D>>,
     introductions: Introductions<D>,
     certificates: BTreeMap<DeviceId, Bytes>,
-    /// Own authors who have written since their last seal, with the last of what they wrote.
-    unsealed: BTreeMap<(Conversation, Author), Seq>,
-    /// Seals that nobody has judged, of each author the last.
-    unjudged: BTreeMap<(Conversation, Author), (Seal, DeviceId)>,
+    /// Own authors who have written since their last seal, with the last of what they wrote, and its id where it was written in this run.
+    unsealed: BTreeMap<(Conversation, Author), (Seq, Option<EntryId>)>,
+    /// Seals that nobody has judged, of each author the last of every [`stretch`].
+    unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
     signer: Option<Signer>,
-    /// Not before this is an entry handed to the signer again.
-    ahead_at: Millis,
 }
 
 impl<D: Disk> Vouching<D> {
@@ -60,7 +59,6 @@ impl<D: Disk> Vouching<D> {
             unsealed: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             signer: None,
-            ahead_at: Millis::default(),
         };
         Ok((vouching, known))
     }
@@ -102,30 +100,22 @@ impl<D: Disk> Vouching<D> {
         }
         for (author, height) in log.heights().0 {
             if author.device == *me && sealed.get(&author).is_none_or(|seq| *seq < height) {
-                self.unsealed.insert((conversation.clone(), author), height);
+                self.unsealed.insert((conversation.clone(), author), (height, None));
             }
         }
         Ok(sealed)
     }
 
-    /// Has an own entry sealed at once, unless another one was a moment ago.
-    pub(super) fn seal_ahead(&mut self, entry: &Entry, now: Millis) {
-        if let Some(signer) = self.signer.as_ref().filter(|_| self.ahead_at <= now) {
-            signer.seal(entry);
-            self.ahead_at = now.plus(AHEAD_EVERY_MS);
-        }
-    }
-
     /// An own entry was appended.
-    pub(super) fn wrote(&mut self, entry: &Entry) {
+    pub(super) fn wrote(&mut self, entry: &types::Entry) {
         self.unsealed
-            .insert((entry.conversation.clone(), entry.author), entry.seq);
+            .insert((entry.conversation.clone(), entry.author), (entry.seq, Some(entry.id)));
     }
 
     /// Nothing of an author is left to seal, if this is its last entry; the caller knows that of the log.
     fn sealed_own(&mut self, conversation: &Conversation, seal: &Seal) {
         let key = (conversation.clone(), seal.author);
-        if self.unsealed.get(&key).is_some_and(|last| *last <= seal.seq) {
+        if self.unsealed.get(&key).is_some_and(|(last, _)| *last <= seal.seq) {
             self.unsealed.remove(&key);
         }
     }
@@ -143,7 +133,11 @@ impl<D: Disk> Vouching<D> {
             }
         }
         for (conversation, seal, from) in step.judge.drain(..) {
-            self.unjudged.insert((conversation, seal.author), (seal, from));
+            match self.unjudged.entry((conversation, seal.author, stretch(seal.seq))) {
+                Entry::Occupied(known) if known.get().0.seq >= seal.seq => {}
+                Entry::Occupied(mut known) => drop(known.insert((seal, from))),
+                Entry::Vacant(free) => drop(free.insert((seal, from))),
+            }
         }
         Ok(())
     }
@@ -203,18 +197,26 @@ impl<D: Disk> Core<D> {
     /// As [`Core::handle`].
     pub fn seal(&mut self, now: Now) -> Result<Vec<Act>, LogError> {
         let mut made = 0;
-        let mut inputs = Vec::new();
+        let (mut inputs, mut left) = (Vec::new(), Vec::new());
         while made < SEALS_AT_ONCE
-            && let Some(((conversation, author), height)) = self.vouching.unsealed.pop_first()
+            && let Some(((conversation, author), last)) = self.vouching.unsealed.pop_first()
         {
             let seals = self.seals_for(&conversation, author, SEALS_AT_ONCE - made);
             made += seals.len();
-            if seals.last().is_some_and(|last| last.seq < height) {
-                self.vouching.unsealed.insert((conversation.clone(), author), height);
+            if let Some(made) = seals.last().filter(|made| made.seq < last.0) {
+                left.push((conversation.clone(), made.clone(), last));
             }
             inputs.push(Input::Sealed(conversation, seals));
         }
-        self.handle(inputs, now)
+        let acts = self.handle(inputs, now)?;
+        for (conversation, made, last) in left {
+            let talk = self.node().talks().get(&conversation);
+            // One that does not take is not made again.
+            if talk.is_some_and(|talk| talk.sealing.sealed(&made.author) >= made.seq) {
+                self.vouching.unsealed.insert((conversation, made.author), last);
+            }
+        }
+        Ok(acts)
     }
 
     /// At most so many seals of what an own author has written since its last one.
@@ -256,9 +258,27 @@ impl<D: Disk> Core<D> {
         sends.collect()
     }
 
-    /// Has entries sealed on another thread as they are appended.
-    pub(super) fn seal_ahead_with(&mut self, signer: Signer) {
+    /// Has entries sealed on another thread.
+    pub(super) fn seal_with(&mut self, signer: Signer) {
         self.vouching.signer = Some(signer);
+    }
+
+    /// Has the other thread seal what own authors wrote last. False where that is not enough, or there is no such thread: then
+    /// [`Core::seal`] does it.
+    pub(super) fn seal_elsewhere(&self) -> bool {
+        let Vouching { signer, unsealed, .. } = &self.vouching;
+        let hand_over =
+            |signer: &Signer, conversation: &Conversation, author: Author, (seq, id): (Seq, Option<EntryId>)| {
+                let talk = self.node().talks().get(conversation);
+                let sealed = talk.map(|talk| talk.sealing.sealed(&author));
+                let is_near = sealed.is_some_and(|sealed| seq.0.saturating_sub(sealed.0) <= SEAL_EVERY);
+                is_near && id.is_some_and(|id| signer.seal(conversation, author, seq, id))
+            };
+        let mut unsealed = unsealed.iter();
+        let all = |signer: &Signer| {
+            unsealed.all(|((conversation, author), last)| hand_over(signer, conversation, *author, *last))
+        };
+        signer.as_ref().is_some_and(all)
     }
 
     /// With what seals are made and judged.
@@ -288,7 +308,7 @@ impl<D: Disk> Core<D> {
         let unjudged = std::mem::take(&mut vouching.unjudged);
         let seals = unjudged
             .into_iter()
-            .map(|((conversation, _), seal)| (conversation, seal));
+            .map(|((conversation, ..), seal)| (conversation, seal));
         Judging {
             notary: vouching.notary.clone(),
             seals: seals.collect(),

@@ -1,6 +1,6 @@
 //! Giving history to somebody who lacks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use super::{
     reader::{READ_AHEAD_BYTES, Window},
 };
 use crate::node::{
-    limits::{BATCH_ENTRIES_MAX, COVER_WITHIN_BYTES, COVER_WITHIN_ENTRIES, PART_BYTES_MAX, UNSERVABLE_MAX},
+    limits::{BATCH_ENTRIES_MAX, COVER_WITHIN_BYTES, COVER_WITHIN_ENTRIES, PART_BYTES_MAX},
     types::{Author, Entry, Heights, Seq},
 };
 
@@ -23,8 +23,10 @@ pub struct History {
     end: u32,
     /// By the authors' numbers.
     lanes: Vec<Lane>,
-    /// Entries of one author that are sent ahead.
-    run: Option<Run>,
+    /// Authors of whom a seal is known to come soon, and may not have been reached.
+    open: BTreeSet<u32>,
+    /// Entries that are sent ahead, of one author after the other.
+    runs: VecDeque<Run>,
 }
 
 /// Positions of one author's entries.
@@ -43,6 +45,21 @@ struct Run {
     author: AuthorNo,
     next: usize,
     last: usize,
+}
+
+/// The end of a log, as far as it is still to be read. See [`Log::beyond`].
+#[derive(Debug, Default)]
+pub struct Tail {
+    next: u32,
+    end: u32,
+    window: Window,
+}
+
+impl Tail {
+    fn between(next: u32, end: u32) -> Self {
+        let window = Window::default();
+        Self { next, end, window }
+    }
 }
 
 /// A part of a history.
@@ -76,7 +93,8 @@ impl<D: Disk> Log<D> {
             next,
             end,
             lanes,
-            run: None,
+            open: BTreeSet::new(),
+            runs: VecDeque::new(),
         }
     }
 
@@ -89,14 +107,14 @@ impl<D: Disk> Log<D> {
     pub fn read_batch(
         &self,
         history: &mut History,
-        cover: impl Fn(&Author, Seq) -> Option<Seq>,
+        mut cover: impl FnMut(&Author, Seq) -> Option<Seq>,
     ) -> Result<Batch, LogError> {
         let mut batch = Batch::default();
         let mut bytes = 0;
         let mut window = Window::default();
         let mut last: BTreeMap<u32, u32> = BTreeMap::new();
         while batch.entries.len() < BATCH_ENTRIES_MAX {
-            let Some(position) = self.peek(history, &cover) else {
+            let Some(position) = self.peek(history, &mut cover) else {
                 break;
             };
             let entry = self.frame(position, &mut window, READ_AHEAD_BYTES)?;
@@ -106,9 +124,9 @@ impl<D: Disk> Log<D> {
             bytes += entry.len();
             batch.entries.push(entry);
             last.insert(self.index.record(position).author, position.0);
-            match &mut history.run {
+            match history.runs.front_mut() {
                 Some(run) if run.next < run.last => run.next += 1,
-                Some(_) => history.run = None,
+                Some(_) => drop(history.runs.pop_front()),
                 None => history.next += 1,
             }
         }
@@ -120,8 +138,8 @@ impl<D: Disk> Log<D> {
     }
 
     /// The next position to give.
-    fn peek(&self, history: &mut History, cover: impl Fn(&Author, Seq) -> Option<Seq>) -> Option<Position> {
-        if let Some(run) = history.run {
+    fn peek(&self, history: &mut History, mut cover: impl FnMut(&Author, Seq) -> Option<Seq>) -> Option<Position> {
+        if let Some(run) = history.runs.front() {
             return self.index.positions(run.author).get(run.next).copied().map(Position);
         }
         let numbers = self.index.author_numbers();
@@ -146,7 +164,12 @@ impl<D: Disk> Log<D> {
                 history.end = history.end.max(lane.to);
                 if self.is_far(Position(position), Position(positions[last])) {
                     lane.from = lane.covered;
-                    history.run = Some(Run { author, next, last });
+                    self.finish_open(history, position);
+                    history.runs.push_back(Run { author, next, last });
+                    return self.peek(history, cover);
+                }
+                if next < last {
+                    history.open.insert(author.0);
                 }
             }
             return Some(Position(position));
@@ -154,37 +177,58 @@ impl<D: Disk> Log<D> {
         None
     }
 
+    /// Sends ahead what is still to come up to the seals of those who wait for one, so that nothing waits at the reader when a long run
+    /// begins: together they could be more than he may let wait.
+    fn finish_open(&self, history: &mut History, position: u32) {
+        for author in std::mem::take(&mut history.open).into_iter().map(AuthorNo) {
+            let positions = self.index.positions(author);
+            let Some(lane) = history.lanes.get_mut(author.0 as usize) else {
+                continue;
+            };
+            let next = positions.partition_point(|at| *at < position);
+            let end = positions.partition_point(|at| *at < lane.covered);
+            if lane.from < lane.covered && next < end {
+                lane.from = lane.covered;
+                let last = end - 1;
+                history.runs.push_back(Run { author, next, last });
+            }
+        }
+    }
+
     fn is_far(&self, from: Position, to: Position) -> bool {
         let (from_bytes, to_bytes) = (self.index.record(from).offset, self.index.record(to).offset);
         to.0 - from.0 > COVER_WITHIN_ENTRIES || to_bytes - from_bytes > COVER_WITHIN_BYTES
     }
 
-    /// What comes before the first entry beyond `heights` in the log, and the entries from there on; of these at most
-    /// [`UNSERVABLE_MAX`].
-    ///
-    /// # Errors
-    /// The disk refuses, or what is there is damaged.
-    pub fn beyond(&self, heights: &Heights) -> Result<(Heights, Vec<Entry>), LogError> {
+    /// What comes before the first entry beyond `heights` in the log, and the entries from there on, to be read.
+    pub fn beyond(&self, heights: &Heights) -> (Heights, Tail) {
         let first = |number| {
             let have = usize::try_from(heights.of(self.index.author(number)).0).unwrap_or(usize::MAX);
             self.index.positions(number).get(have).copied()
         };
         let numbers = (0..self.index.authors()).map(AuthorNo);
-        let Some(start) = numbers.clone().filter_map(first).min() else {
-            return Ok((self.heights(), Vec::new()));
+        let end = self.index.len();
+        let Some(next) = numbers.clone().filter_map(first).min() else {
+            return (self.heights(), Tail::between(end, end));
         };
         let before = numbers.map(|number| {
-            let count = self.index.positions(number).partition_point(|at| *at < start);
+            let count = self.index.positions(number).partition_point(|at| *at < next);
             (*self.index.author(number), Seq(count as u64))
         });
         let before = Heights(before.filter(|(_, seq)| *seq > Seq(0)).collect());
-        let end = self
-            .index
-            .len()
-            .min(start.saturating_add(u32::try_from(UNSERVABLE_MAX).unwrap_or(u32::MAX)));
-        let mut window = Window::default();
-        let tail = (start..end).map(|position| self.entry(Position(position), &mut window, READ_AHEAD_BYTES));
-        Ok((before, tail.collect::<Result<_, _>>()?))
+        (before, Tail::between(next, end))
+    }
+
+    /// The next entries of a log's end, at most [`BATCH_ENTRIES_MAX`]; none after the last.
+    ///
+    /// # Errors
+    /// The disk refuses, or what is there is damaged.
+    pub fn read_tail(&self, tail: &mut Tail) -> Result<Vec<Entry>, LogError> {
+        let most = u32::try_from(BATCH_ENTRIES_MAX).unwrap_or(u32::MAX);
+        let part = tail.next..tail.end.min(tail.next.saturating_add(most));
+        tail.next = part.end;
+        let read = |position| self.entry(Position(position), &mut tail.window, READ_AHEAD_BYTES);
+        part.map(read).collect()
     }
 }
 
@@ -281,6 +325,38 @@ mod tests {
         assert_eq!(order[3_003], (author(1), 4));
     }
 
+    #[test]
+    fn whoever_waits_for_a_seal_has_it_before_many_entries_are_sent_ahead() {
+        let mut authors = vec![1, 2, 3, 1, 2, 1];
+        authors.extend([2; 3_000]);
+        authors.extend([3; 3_000]);
+        let log = filled(&authors);
+        let cover = |of: &Author, _: Seq| Some(log.height(of));
+        let given = all_of(&log, log.history(&Heights::default(), &log.heights()), cover);
+        let order: Vec<_> = given.iter().map(|entry| entry.author).collect();
+        assert_eq!(order.len(), authors.len());
+        let whole = order.chunk_by(|one, other| one == other);
+        assert_eq!(whole.map(<[_]>::len).collect::<Vec<_>>(), [3, 3_002, 3_001]);
+    }
+
+    #[test]
+    fn the_end_of_a_log_is_read_however_long_it_is() {
+        let mut authors = vec![1; 70_000];
+        authors.push(2);
+        let log = filled(&authors);
+        let (before, mut tail) = log.beyond(&heights([(2, 1)]));
+        assert_eq!(before, Heights::default());
+        let mut read = 0;
+        loop {
+            let part = log.read_tail(&mut tail).unwrap();
+            if part.is_empty() {
+                break;
+            }
+            read += part.len();
+        }
+        assert_eq!(read, authors.len());
+    }
+
     proptest! {
         #[test]
         fn history_gives_just_what_is_lacking_and_may_be_given(
@@ -305,7 +381,9 @@ mod tests {
         ) {
             let log = filled(&authors);
             let held = heights(held);
-            let (before, tail) = log.beyond(&held).unwrap();
+            let (before, mut rest) = log.beyond(&held);
+            let tail = log.read_tail(&mut rest).unwrap();
+            prop_assert_eq!(log.read_tail(&mut rest).unwrap(), []);
             prop_assert_eq!(before.version() as usize + tail.len(), authors.len());
             prop_assert!(before.0.iter().all(|(author, seq)| held.of(author) >= *seq));
             prop_assert!(tail.first().is_none_or(|entry| entry.seq > held.of(&entry.author)));

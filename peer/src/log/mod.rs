@@ -70,7 +70,7 @@ pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
 pub use folders::{NAME_FILE, folder_name, folder_of};
 pub use format::VERSION;
-pub use history::{Batch, History};
+pub use history::{Batch, History, Tail};
 pub use index::LOG_ENTRIES_MAX;
 pub use introductions::{INTRODUCTIONS_FILE, Introductions, read_introductions};
 pub use lock::{DataLock, LockError};

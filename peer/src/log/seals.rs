@@ -14,6 +14,7 @@ use super::{
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header, u32_at, u64_at},
 };
 use crate::node::{
+    limits::SEAL_SPAN_MAX,
     sealing::{Seal, is_anchor},
     types::{Author, DeviceId, EntryId, Seq},
 };
@@ -83,6 +84,12 @@ impl<D: Disk> Seals<D> {
         }
         for marks in seals.marks.values_mut() {
             marks.sort_unstable_by_key(|mark| mark.seq);
+            // Where one covers more alone than a reader may let wait, it is of no use, nor is what comes after it. They come again, with
+            // those between.
+            let before = |at: usize| at.checked_sub(1).map_or(Seq::default(), |at| marks[at].seq);
+            let bad = (0..marks.len()).find(|&at| marks[at].seq.0 - before(at).0 > SEAL_SPAN_MAX);
+            let bad = marks.split_off(bad.unwrap_or(marks.len())).into_iter();
+            seals.free.extend(bad.map(|mark| mark.slot));
         }
         Ok(seals)
     }
@@ -97,9 +104,9 @@ impl<D: Disk> Seals<D> {
             return Ok(());
         }
         // The last one stays for now: where the new one is lost in a crash, it is the best that there is.
-        if let [rest @ .., second, _] = &marks[..] {
+        if let [rest @ .., second, last] = &marks[..] {
             let before = rest.last().map(|mark| mark.seq).unwrap_or_default();
-            if !is_anchor(before, second.seq) {
+            if !is_anchor(before, second.seq, last.seq) {
                 self.free.push(second.slot);
                 let at = rest.len();
                 marks.remove(at);
@@ -138,9 +145,24 @@ impl<D: Disk> Seals<D> {
 
     /// The seq of an author's first seal at or after an entry.
     pub fn covering(&self, author: &Author, seq: Seq) -> Option<Seq> {
+        self.mark_covering(author, seq).map(|mark| mark.seq)
+    }
+
+    /// An author's first seal at or after an entry.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn first_from(&self, author: &Author, seq: Seq) -> Result<Option<Seal>, LogError> {
+        match self.mark_covering(author, seq) {
+            Some(mark) => self.read_mark(author, mark),
+            None => Ok(None),
+        }
+    }
+
+    fn mark_covering(&self, author: &Author, seq: Seq) -> Option<Mark> {
         let marks = self.marks.get(author)?;
         let at = marks.partition_point(|mark| mark.seq < seq);
-        marks.get(at).map(|mark| mark.seq)
+        marks.get(at).copied()
     }
 
     /// An author's last seal at or before an entry.

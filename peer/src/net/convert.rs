@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use self::{
     frames::{ack_to_wire, bye_to_wire, frame_from_wire, heights_news_to_wire, knock_to_wire, membership_to_wire},
-    seals::{live_seal_to_wire, part_from_wire, part_to_wire},
+    seals::{add_live_seal, part_from_wire, part_to_wire},
 };
 use bytes::Bytes;
 use peerchat_proto::v1 as wire;

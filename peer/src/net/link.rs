@@ -80,14 +80,7 @@ impl FrameStream {
                     frame.entries.push(entry.bytes.clone());
                 }
                 Outgoing::Seal(conversation, seal) => {
-                    // A later seal of the same author covers what an earlier one covers.
-                    let seal = convert::live_seal_to_wire(&conversation, &seal);
-                    let same =
-                        |old: &&mut wire::Seal| old.author == seal.author && old.conversation == seal.conversation;
-                    match frame.seals.iter_mut().rev().take(8).find(same) {
-                        Some(old) => *old = seal,
-                        None => frame.seals.push(seal),
-                    }
+                    convert::add_live_seal(&mut frame.seals, &conversation, &seal);
                 }
                 Outgoing::Ack(ack) => {
                     // Acks are cumulative: a later one for the same author says what an earlier one said.

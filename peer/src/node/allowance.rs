@@ -1,4 +1,6 @@
-//! Entries come in as far as their devices' allowances go. See [`flood`].
+//! Entries come in as far as their devices' allowances go, see [`flood`], and as far as they can be proved soon.
+
+use std::collections::BTreeMap;
 
 use super::{
     Node, Now,
@@ -7,6 +9,7 @@ use super::{
     holdback::Held,
     limits::FLOOD_LIVE_MS,
     replica::Offered,
+    sealing::Span,
     talk::Talk,
     types::{Author, DeviceId, Heights},
 };
@@ -18,7 +21,11 @@ impl Node {
         let entry = &held.entry;
         let (author, conversation) = (entry.author, entry.conversation.clone());
         let free = free || entry.seq <= self.talk(&conversation).replica.height(&author);
+        let talk = self.talk(&conversation);
+        // Of what is passed over nothing is held back either.
+        let waits = held.live && entry.seq > talk.replica.height(&author).next();
         let verdict = match free {
+            _ if waits && !talk.sealing.has_room(&author, held.live, Span::default()) => Verdict::Pull,
             true => Verdict::Within,
             false => self.flood.check(&author.device, held.live, now.mono),
         };
@@ -30,13 +37,21 @@ impl Node {
             let Some(talk) = talks.get_mut(&conversation) else {
                 return offered;
             };
+            // What has waited for the first one, and is taken with it.
+            let (mut is_first, mut more) = (true, BTreeMap::<Author, Span>::new());
             offered = talk.replica.offer_within(held, |held, others| {
-                let device = held.entry.author.device;
-                let cost = flood::cost(&held.entry, others);
-                let verdict = match free {
-                    true => Verdict::Within,
-                    false => flood.charge(device, cost, held.live, now.mono),
+                let Held { entry, live, .. } = held;
+                let before = more.get(&entry.author).copied().unwrap_or_default();
+                let cost = flood::cost(entry, others);
+                let verdict = match talk.sealing.has_room(&entry.author, *live, before) {
+                    false => Verdict::Pull,
+                    true if free => Verdict::Within,
+                    true => flood.charge(entry.author.device, cost, *live, now.mono),
                 };
+                if !std::mem::take(&mut is_first) {
+                    let (entries, bytes) = (1, entry.bytes.len() as u64);
+                    more.insert(entry.author, before.and(Span { entries, bytes }));
+                }
                 if verdict != Verdict::Within {
                     passed.push((held.clone(), verdict));
                 }

@@ -39,7 +39,7 @@ pub struct Flood {
 pub enum Verdict {
     /// It may, and is charged.
     Within,
-    /// It came live, and may come by a pull.
+    /// Not now, and by a pull: its device is over its allowance, or too much of its author's has no seal.
     Pull,
     /// It may not.
     Over {

@@ -79,6 +79,7 @@ impl Node {
             from: Some(device),
             live: true,
             since: now.mono,
+            seal: None,
         };
         let mut offered = self.offer(held, false, now);
         if let Some(known) = offered.known.take() {
@@ -112,7 +113,7 @@ impl Node {
             known: _,
         } = offered;
         if overflow {
-            self.talk(conversation).replica.drop_held(|_| true);
+            self.talk(conversation).replica.held_mut().drain(|_| true);
         }
         if overflow || !self.talk(conversation).replica.held().is_empty() {
             self.unsettled.insert(conversation.clone());
@@ -125,9 +126,10 @@ impl Node {
             // One that was begun with nothing but a greeting is not worth it.
             self.effect(Effect::Registry(Ask::Watch(partner)));
         }
-        for (version, held) in (first..=last).zip(entries) {
+        for (version, mut held) in (first..=last).zip(entries) {
             let talk = self.talk(conversation);
-            let seal = talk.sealing.take(&held.entry, now);
+            talk.sealing.take(&held.entry, now);
+            let seal = held.seal.take().filter(|seal| talk.sealing.seal(seal));
             let entering = talk.entering().is_some();
             match &mut talk.quiet {
                 // Once the user is in, what is said now does not wait for the end of a long history.
@@ -140,7 +142,7 @@ impl Node {
             taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
             self.step.persist.push(held.entry);
             is_sealed |= seal.is_some();
-            self.step.seals.extend(seal.map(|seal| (conversation.clone(), seal)));
+            self.step.seals.extend(seal.map(|seal| (conversation.clone(), *seal)));
         }
         if is_sealed {
             self.advance(conversation);

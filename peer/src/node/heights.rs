@@ -70,6 +70,9 @@ impl Node {
     pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
         let device = self.me.device;
         let talk = self.talk(conversation);
+        let held = &talk.replica;
+        talk.own_authors
+            .retain(|author| heights.of(author) <= held.height(author));
         let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
         for author in talk.author.into_iter().chain(resumed) {
             if heights.of(&author) > talk.replica.height(&author) {
@@ -82,6 +85,7 @@ impl Node {
     pub(super) fn forget_told(&mut self, device: DeviceId) {
         for talk in self.talks.values_mut() {
             talk.told.remove(&device);
+            talk.told_short.remove(&device);
         }
     }
 
@@ -140,7 +144,10 @@ impl Node {
         let heights = self.servable_for(conversation, &device);
         let talk = self.talk(conversation);
         talk.told.insert(device, talk.sealing.servable().version());
-        talk.told_short |= !talk.sealing.is_settled();
+        match talk.sealing.is_settled() {
+            true => talk.told_short.remove(&device),
+            false => talk.told_short.insert(device),
+        };
         let authors = talk.replica.authors().iter();
         let acks = authors
             .filter(|(author, _)| author.device == device)

@@ -56,6 +56,7 @@ impl Node {
                 from: Some(from),
                 live: false,
                 since: now.mono,
+                seal: None,
             };
             let mut offered = self.offer(held, free, now);
             if let Some(known) = offered.known.take() {
@@ -227,7 +228,7 @@ impl Node {
             // All that this device can serve is here. What it sent before and still waits for a cause names one that it does not
             // hold, or that its author never sealed; if that is ever servable, this comes again with it.
             let left_over = |held: &Held| held.from == Some(pull.from) && held.since < pull.since;
-            talk.replica.drop_held(left_over);
+            talk.replica.held_mut().drain(left_over);
         }
         let from = self.peers.get(&pull.from).map(|peer| peer.user.clone());
         let talk = self.talk(conversation);
@@ -270,6 +271,7 @@ impl Node {
                 from: None,
                 live: false,
                 since: now.mono,
+                seal: None,
             };
             let offered = self.talk(conversation).replica.offer(held);
             // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.

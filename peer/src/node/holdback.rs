@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     Millis,
     limits::{HOLD_BACK_BYTES_MAX, HOLD_BACK_MAX},
+    sealing::Seal,
     types::{Author, DeviceId, Entry, Seen, Seq},
 };
 
@@ -25,6 +26,8 @@ pub struct Held {
     pub live: bool,
     /// Since when it waits.
     pub since: Millis,
+    /// A good seal of it that came before it could be taken.
+    pub seal: Option<Box<Seal>>,
 }
 
 /// The entries of a conversation that wait for a cause.
@@ -94,6 +97,21 @@ impl HoldBack {
         self.waiting.retain(|_, waiting| !waiting.is_empty());
         for key in keys {
             self.take(key);
+        }
+    }
+
+    /// Whether what a seal is of waits here.
+    pub fn has(&self, seal: &Seal) -> bool {
+        let held = self.held.get(&(seal.author, seal.seq));
+        held.is_some_and(|held| held.entry.id == seal.id)
+    }
+
+    /// Keeps a good seal with its entry, if that waits here.
+    pub fn seal(&mut self, seal: Seal) {
+        if let Some(held) = self.held.get_mut(&(seal.author, seal.seq))
+            && held.entry.id == seal.id
+        {
+            held.seal = Some(Box::new(seal));
         }
     }
 

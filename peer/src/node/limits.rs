@@ -101,7 +101,7 @@ pub const LAG_GRACE_MS: u64 = 1_000;
 pub const HEIGHTS_EVERY_MS: u64 = 30_000;
 
 /// When a link is lost, heights are told to the others after a random part of this, in milliseconds: the lost peer may have
-/// reached only some.
+/// reached only some. Not more often are those told again who were told what was not all.
 pub const HEIGHTS_AFTER_LOSS_MS: u64 = 300;
 
 /// The first wait before dialling again, in milliseconds; it doubles with every failure.
@@ -148,9 +148,25 @@ pub const ANCHOR_EVERY: u64 = 16;
 /// The most entries of a burst that one seal covers alone: a further one is made inside it.
 pub const SEAL_EVERY: u64 = 256;
 
-/// The most entries of a conversation that cannot be served yet, since they or their causes have no seal, of which notice is
-/// taken. Later ones are not served before the next start.
+/// The most entries of an author that cannot be served yet. Further ones are not taken before there are fewer. Of most authors it is
+/// some: only what names an entry that nobody ever seals comes here.
 pub const UNSERVABLE_MAX: usize = 65_536;
+
+/// So many entries of an author are taken live without a seal. Further ones are passed over, and come by a pull, with their seals.
+pub const UNSEALED_LIVE_MAX: u64 = 4_096;
+
+/// The most bytes of such entries, with the same decision.
+pub const UNSEALED_LIVE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The most entries of an author that one seal covers alone, so that a reader can let them wait with those of others between them. A
+/// seal that would cover more makes nothing servable, and a history with such a one is refused.
+pub const SEAL_SPAN_MAX: u64 = 6_144;
+
+/// The most bytes of such entries, with the same decision.
+pub const SEAL_SPAN_BYTES_MAX: u64 = 24 * 1024 * 1024;
+
+/// Where the last seal of a part of a history covers more entries than so many alone, the first one is sent and judged as well.
+pub const SEAL_SPAN_LONG: u64 = 1_024;
 
 /// The most entries of a pulled history that wait for a seal. When more come, the pull ends and is made from another member.
 pub const WINDOW_ENTRIES_MAX: usize = 8_192;
@@ -174,6 +190,10 @@ pub const BAD_HISTORY_AGAIN_MS: u64 = 60_000;
 /// How long an entry may have no seal before own entries name it no longer as seen, in milliseconds: its author may never come back
 /// to make one, and whatever names it cannot be served either.
 pub const SEAL_GRACE_MS: u64 = 500;
+
+/// So many own authors of a conversation are remembered while the process runs, to be gone on with. Above it the one is forgotten that
+/// has not written for the longest time.
+pub const OWN_AUTHORS_MAX: usize = 16;
 
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of

@@ -40,7 +40,7 @@ pub enum Outgoing {
     /// An own entry.
     Entry(Arc<Entry>),
     /// A seal of own entries.
-    Seal(Conversation, Seal),
+    Seal(Conversation, Arc<Seal>),
     /// What we have of the other side's entries.
     Ack(Ack),
     /// What we hold.

@@ -230,16 +230,16 @@ impl Node {
             if now_due {
                 talk.tell_at = None;
             }
+            let told_short = talk.take_told_short(now.mono);
             if pulling::next_due(talk).is_some_and(|at| at <= now.mono) {
                 talk.sync.look_at.take_if(|at| *at <= now.mono);
                 self.unsettled.insert(conversation.clone());
             }
-            if (now_due || every) && talk.takes_part(conversation) {
+            if (now_due || every || !told_short.is_empty()) && talk.takes_part(conversation) {
                 let version = talk.sealing.servable().version();
-                let stale = talk
-                    .members
-                    .keys()
-                    .filter(|device| talk.told.get(device) != Some(&version));
+                let stale = talk.members.keys().filter(|device| {
+                    (now_due || every || told_short.contains(device)) && talk.told.get(device) != Some(&version)
+                });
                 tell.extend(stale.map(|device| (conversation.clone(), *device)));
             }
         }

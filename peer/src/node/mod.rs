@@ -138,10 +138,8 @@ pub struct LoadedLog {
     pub recently_seen: Heights,
     /// Up to where seals cover each author's entries.
     pub sealed: BTreeMap<Author, types::Seq>,
-    /// What the log holds before the first entry without a seal.
+    /// What the log holds before the first entry without a seal; see [`Node::load_tail`].
     pub servable: Heights,
-    /// The entries from there on.
-    pub tail: Vec<Entry>,
     /// The authors who contradict themselves.
     pub forked: BTreeSet<Author>,
     /// The own incarnation that may be gone on with.
@@ -221,14 +219,23 @@ impl Node {
         });
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
         let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
-        let mut sealing = Sealing::load(log.sealed, log.servable, &log.tail);
+        let mut sealing = Sealing::load(log.sealed, log.servable);
         for author in log.forked {
             sealing.excuse(author);
             let _none_waits = replica.fork(author);
         }
-        sealing.advance(|device| self.introduced.contains_key(device));
         self.talks
             .insert(conversation, Talk::new(replica, sealing, self.me.device, log.resume));
+    }
+
+    /// Gives the node, part by part, what a log holds from the first entry without a seal on. Before the first input only.
+    pub fn load_tail(&mut self, conversation: &Conversation, part: &[Entry]) {
+        if let Some(talk) = self.talks.get_mut(conversation) {
+            for entry in part {
+                talk.sealing.take(entry, Millis::default());
+            }
+        }
+        self.advance(conversation);
     }
 
     /// Decides what an input leads to.
@@ -307,7 +314,7 @@ impl Node {
         });
         let talks = self.talks.values().filter_map(|talk| {
             let pulls = pulling::next_due(talk);
-            talk.tell_at.into_iter().chain(pulls).min()
+            talk.tell_at.into_iter().chain(talk.tell_short_at).chain(pulls).min()
         });
         let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
         dials.chain(talks).chain(heights).min()

@@ -255,7 +255,7 @@ impl Node {
         };
         // It gives nothing any more, so what of its own waits for something that it alone may have waits in vain. If another member
         // has that, or it comes back, both come again.
-        talk.replica.drop_held(|held| held.entry.author.device == device);
+        talk.replica.held_mut().drain(|held| held.entry.author.device == device);
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.heights.remove(conversation);
         }

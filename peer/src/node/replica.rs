@@ -4,13 +4,9 @@
 //! closed under causes, and the order of taking is a causal order. Every rule that two peers could judge differently depends only
 //! on the entry and its causes, so all peers take and refuse the same entries.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Millis,
     clock::Frontier,
     holdback::{Full, Held, HoldBack},
     limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, SEEN_MAX},
@@ -180,9 +176,9 @@ impl Replica {
         &self.held
     }
 
-    /// Drops what is held back and for which `drop` says so.
-    pub fn drop_held(&mut self, drop: impl FnMut(&Held) -> bool) {
-        self.held.drain(drop);
+    /// The same, to be changed.
+    pub fn held_mut(&mut self) -> &mut HoldBack {
+        &mut self.held
     }
 
     /// The authors who contradict themselves.
@@ -379,18 +375,5 @@ impl Replica {
             .max()
             .unwrap_or_default();
         Lamport(greatest.0.saturating_add(1))
-    }
-}
-
-/// A time to hold an entry against; only differences mean something.
-impl Held {
-    /// An entry that came from another device.
-    pub fn from_peer(entry: Arc<Entry>, from: DeviceId, live: bool, since: Millis) -> Self {
-        Self {
-            entry,
-            from: Some(from),
-            live,
-            since,
-        }
     }
 }

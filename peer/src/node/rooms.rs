@@ -11,7 +11,7 @@ use super::{
     replica::Replica,
     sealing::Sealing,
     talk::{Entering, Stage, Talk},
-    types::{Author, Body, Conversation, RoomName, UserName},
+    types::{Body, Conversation, RoomName, UserName},
 };
 
 impl Node {
@@ -241,8 +241,9 @@ impl Node {
         talk.stage = Stage::Closed;
         talk.filling = None;
         talk.sync.pull = None;
-        talk.tell_at = None;
+        (talk.tell_at, talk.tell_short_at) = (None, None);
         talk.told.clear();
+        talk.told_short.clear();
         let heights = talk.sealing.servable().clone();
         let named = std::mem::take(&mut talk.named);
         let members = std::mem::take(&mut talk.members);
@@ -312,17 +313,10 @@ impl Node {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         let talk = self.talk(conversation);
-        let (mut author, mut resume) = (talk.author, talk.resume);
-        // What may never be served is named no longer, and an author whose entries named it writes as a new one: nothing else could
+        // What may never be served is named no longer, and an author whose entries named it writes as another one: nothing else could
         // be served either.
         let overdue = talk.sealing.is_overdue(now.mono);
-        if overdue {
-            let goes_on = |author: &Author| !talk.sealing.is_author_overdue(author, now.mono);
-            author = author.filter(goes_on);
-            resume = resume.filter(|&incarnation| goes_on(&Author { device, incarnation }));
-        }
-        let incarnation = resume.unwrap_or(incarnation);
-        let author = author.unwrap_or(Author { device, incarnation });
+        let author = talk.next_author(device, incarnation, now.mono);
         let authors = talk.replica.authors();
         if authors.len() >= AUTHORS_MAX && !authors.contains_key(&author) {
             let title = conversation.label(&user);
@@ -331,7 +325,7 @@ impl Node {
             );
             return self.notice(Code::Refused, message);
         }
-        (talk.author, talk.resume) = (Some(author), None);
+        talk.write_as(author);
         let frontier = if overdue {
             talk.sealing.frontier()
         } else {
@@ -341,8 +335,7 @@ impl Node {
         let entry = (self.encode.0)(draft);
         let talk = self.talk(conversation);
         talk.replica.write(&entry);
-        // No seal of an own entry can be there before it.
-        let _none = talk.sealing.take(&entry, now.mono);
+        talk.sealing.take(&entry, now.mono);
         let members: Vec<_> = talk.members.keys().copied().collect();
         let talk = &self.talks[conversation];
         let line = self.line(&entry, &talk.replica, talk.replica.version());

@@ -7,17 +7,26 @@
 //!
 //! No signature is made or judged here: [`Sealing::seal`] is told of seals that are good.
 
+mod asked;
+mod lane;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::RangeInclusive,
 };
 
 use bytes::Bytes;
 
+pub use self::lane::Span;
+use self::lane::{Lane, Waiting};
 use super::{
     Millis,
     clock::Frontier,
-    limits::{ANCHOR_EVERY, SEAL_GRACE_MS, UNSERVABLE_MAX},
+    limits::{
+        ANCHOR_EVERY, SEAL_EVERY, SEAL_SPAN_BYTES_MAX, SEAL_SPAN_MAX, UNSEALED_LIVE_BYTES_MAX, UNSEALED_LIVE_MAX,
+        UNSERVABLE_MAX,
+    },
     types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq, UserName},
 };
 
@@ -51,10 +60,16 @@ pub struct Introduction {
     pub certificate: Bytes,
 }
 
-/// Whether a seal is kept for good, where `before` is the last one before it that is: between them a reader who is given the history
-/// must let entries wait.
-pub fn is_anchor(before: Seq, seq: Seq) -> bool {
-    seq.0.saturating_sub(before.0) >= ANCHOR_EVERY
+/// Whether a seal is kept for good, where `before` and `after` are those next to it that are: between them a reader who is given the
+/// history must let entries wait.
+pub fn is_anchor(before: Seq, seq: Seq, after: Seq) -> bool {
+    seq.0.saturating_sub(before.0) >= ANCHOR_EVERY || after.0.saturating_sub(before.0) > SEAL_EVERY
+}
+
+/// Which of an author's seals are passed on and judged where many come at once: of those with the same number here the last. So they
+/// are few, and still what one covers alone is never much more than [`SEAL_EVERY`].
+pub fn stretch(seq: Seq) -> u64 {
+    seq.0 / SEAL_EVERY
 }
 
 /// What a seal says about what is held.
@@ -66,16 +81,8 @@ pub enum Fit {
     Old,
     /// It is of another entry than the one that is held with this seq.
     Other(EntryId),
-}
-
-/// An entry that cannot be served yet.
-#[derive(Debug)]
-struct Waiting {
-    author: Author,
-    seq: Seq,
-    id: EntryId,
-    seen: Vec<Seen>,
-    since: Millis,
+    /// It covers more than a reader may let wait: those between must be there.
+    TooFar,
 }
 
 /// What of a conversation is sealed.
@@ -85,77 +92,92 @@ pub struct Sealing {
     sealed: BTreeMap<Author, Seq>,
     /// Up to where seals came that nobody has judged yet.
     claimed: BTreeMap<Author, Seq>,
-    /// Good seals that came before what they are of.
-    early: BTreeMap<Author, Seal>,
     /// What can be served: sealed, by devices with an introduction, and closed under causes.
     servable: Heights,
     /// The entries of that which no other one of them implies.
     frontier: Frontier,
     /// Authors who contradict themselves: what they wrote after what is held may never come here.
     excused: BTreeSet<Author>,
-    /// The others, by their place in the log.
-    waiting: BTreeMap<u64, Waiting>,
-    places: BTreeMap<(Author, Seq), u64>,
-    next: u64,
+    /// The others.
+    waiting: BTreeMap<Author, Lane>,
+    /// Authors of whom the first that waits may be served now, as far as is known.
+    ready: Vec<Author>,
+    /// Cause by cause, the authors of whom the first that waits does so for that.
+    blocked: BTreeSet<(Author, Seq, Author)>,
 }
 
 impl Sealing {
-    /// The state after a log was read back: up to where each author is sealed, what the log holds before the first entry without a
-    /// seal, and the entries from there on.
-    pub fn load(sealed: BTreeMap<Author, Seq>, servable: Heights, tail: &[Entry]) -> Self {
+    /// The state after a log was read back: up to where each author is sealed, and what the log holds before the first entry without
+    /// a seal. The entries from there on are to be taken.
+    pub fn load(sealed: BTreeMap<Author, Seq>, servable: Heights) -> Self {
         // Which of the last entries imply one another is not known. Naming too many of them says nothing wrong.
         let mut frontier = Frontier::default();
         for (author, seq) in &servable.0 {
             frontier.advance(*author, *seq, &[]);
         }
-        let mut sealing = Self {
+        Self {
             sealed,
             servable,
             frontier,
             ..Self::default()
-        };
-        for entry in tail {
-            sealing.take(entry, Millis::default());
         }
-        sealing
     }
 
-    /// An entry was taken. Returns its seal where that came before it and covers more than was covered; otherwise one may follow.
-    ///
-    /// Of more than [`UNSERVABLE_MAX`] no notice is taken: these are not served before the next start.
-    pub fn take(&mut self, entry: &Entry, now: Millis) -> Option<Seal> {
-        if self.waiting.len() >= UNSERVABLE_MAX {
-            return None;
+    /// An entry was taken. Its seal may follow.
+    pub fn take(&mut self, entry: &Entry, now: Millis) {
+        let author = entry.author;
+        let lane = self.waiting.entry(author).or_default();
+        lane.push(entry, now);
+        if lane.len() == 1 && self.sealed(&author) >= entry.seq {
+            self.ready.push(author);
         }
-        let waiting = Waiting {
-            author: entry.author,
-            seq: entry.seq,
-            id: entry.id,
-            seen: entry.seen.clone(),
-            since: now,
-        };
-        self.places.insert((entry.author, entry.seq), self.next);
-        self.waiting.insert(self.next, waiting);
-        self.next += 1;
-        let is_here = self.early.get(&entry.author).is_some_and(|seal| seal.seq == entry.seq);
-        let seal = is_here.then(|| self.early.remove(&entry.author)).flatten()?;
-        self.seal(&seal).then_some(seal)
+    }
+
+    /// Whether a further entry of an author that came live or by a pull may be taken, where so much of his was taken of which nothing is
+    /// known here yet.
+    pub fn has_room(&self, author: &Author, live: bool, more: Span) -> bool {
+        let here = self.waiting.get(author).map(Lane::span).unwrap_or_default().and(more);
+        if here.entries >= UNSERVABLE_MAX as u64 {
+            return false;
+        }
+        if !live || here.is_below(UNSEALED_LIVE_MAX, UNSEALED_LIVE_BYTES_MAX) {
+            return true;
+        }
+        let lane = self.waiting.get(author);
+        let beyond = lane.map(|lane| lane.between(self.covered(author), lane.last()));
+        let unsealed = beyond.unwrap_or_default().and(more);
+        unsealed.is_below(UNSEALED_LIVE_MAX, UNSEALED_LIVE_BYTES_MAX)
     }
 
     /// Whether a seal, which may be good or not, is of something that is held and has none.
     pub fn fits(&self, seal: &Seal) -> Fit {
-        match self.waiting_id(&seal.author, seal.seq) {
-            _ if seal.seq <= self.sealed(&seal.author) => Fit::Old,
-            None => Fit::Old,
-            Some(held) if held != seal.id => Fit::Other(held),
-            Some(_) => Fit::New,
+        self.fits_after(seal, self.covered(&seal.author))
+    }
+
+    /// The same where an author's entries are covered up to this one.
+    fn fits_after(&self, seal: &Seal, covered: Seq) -> Fit {
+        let lane = self.waiting.get(&seal.author);
+        let held = lane.and_then(|lane| Some((lane, lane.at(seal.seq)?)));
+        let Some((lane, held)) = held.filter(|_| seal.seq > self.sealed(&seal.author)) else {
+            return Fit::Old;
+        };
+        let span = lane.between(covered, seal.seq);
+        match span.entries <= SEAL_SPAN_MAX && span.bytes <= SEAL_SPAN_BYTES_MAX {
+            _ if held.id != seal.id => Fit::Other(held.id),
+            true => Fit::New,
+            false => Fit::TooFar,
         }
+    }
+
+    /// Up to where seals cover an author's entries, whether they were judged or not.
+    fn covered(&self, author: &Author) -> Seq {
+        let claimed = self.claimed.get(author).copied().unwrap_or_default();
+        claimed.max(self.sealed(author))
     }
 
     /// The id of an entry that cannot be served yet.
     pub fn waiting_id(&self, author: &Author, seq: Seq) -> Option<EntryId> {
-        let place = self.places.get(&(*author, seq))?;
-        self.waiting.get(place).map(|waiting| waiting.id)
+        self.waiting.get(author)?.at(seq).map(|waiting| waiting.id)
     }
 
     /// A seal came over its author's own link. Nobody has judged it yet.
@@ -164,59 +186,82 @@ impl Sealing {
         *claimed = seq.max(*claimed);
     }
 
-    /// Such a seal was no good.
-    pub fn disclaim(&mut self, author: &Author) {
-        self.claimed.remove(author);
+    /// Such a seal was judged. Where a later one was not, that is claimed still.
+    pub fn settle(&mut self, author: &Author, seq: Seq) {
+        if self.claimed.get(author).is_some_and(|claimed| *claimed <= seq) {
+            self.claimed.remove(author);
+        }
     }
 
     /// A good seal covers an author's entries up to this one. Returns whether that is news; then [`Sealing::advance`] tells what it
     /// leads to.
     pub fn seal(&mut self, seal: &Seal) -> bool {
-        let news = self.fits(seal) == Fit::New;
+        let news = self.fits_after(seal, self.sealed(&seal.author)) == Fit::New;
         if news {
             self.sealed.insert(seal.author, seal.seq);
+            self.ready.push(seal.author);
         }
         news
-    }
-
-    /// A good seal of an entry that may not have been taken yet, as it waits for its causes. Returns as [`Sealing::seal`].
-    pub fn seal_early(&mut self, seal: Seal, held: Seq) -> bool {
-        if seal.seq <= held {
-            return self.seal(&seal);
-        }
-        self.early.insert(seal.author, seal);
-        false
     }
 
     /// What an author wrote after what is held is no longer waited for.
     pub fn excuse(&mut self, author: Author) {
         self.excused.insert(author);
+        self.wake(author, Seq(u64::MAX));
+    }
+
+    /// There is an introduction of a device.
+    pub fn introduced(&mut self, device: &DeviceId) {
+        let authors = self.waiting.range(authors_of(device)).map(|(author, _)| *author);
+        self.ready.extend(authors);
+    }
+
+    /// Those who wait for an author's entries up to this one may go on.
+    fn wake(&mut self, author: Author, upto: Seq) {
+        let first = (author, Seq::default(), FIRST_AUTHOR);
+        while let Some(next) = self.blocked.range(first..).next().copied()
+            && next.0 == author
+            && next.1 <= upto
+        {
+            self.blocked.remove(&next);
+            self.ready.push(next.2);
+        }
     }
 
     /// Goes on as far as seals, introductions and causes allow. Returns whether there is more to serve than before.
     pub fn advance(&mut self, introduced: impl Fn(&DeviceId) -> bool) -> bool {
-        let Self {
-            sealed,
-            servable,
-            frontier,
-            waiting,
-            places,
-            excused,
-            ..
-        } = self;
-        let before = waiting.len();
-        // Log order is causal order, so one walk finds all.
-        waiting.retain(|_, entry| {
-            let covered = sealed.get(&entry.author).is_some_and(|seq| *seq >= entry.seq);
-            if !covered || !introduced(&entry.author.device) || !follows(servable, excused, entry) {
-                return true;
+        let mut more = false;
+        while let Some(author) = self.ready.pop() {
+            // Otherwise it comes again with the introduction.
+            if introduced(&author.device) && self.go_on(author) {
+                more = true;
+                self.wake(author, self.servable.of(&author));
             }
-            servable.0.insert(entry.author, entry.seq);
-            frontier.advance(entry.author, entry.seq, &entry.seen);
-            places.remove(&(entry.author, entry.seq));
-            false
-        });
-        waiting.len() < before
+        }
+        more
+    }
+
+    /// Goes on with what waits of one author.
+    fn go_on(&mut self, author: Author) -> bool {
+        let sealed = self.sealed(&author);
+        let Some(lane) = self.waiting.get_mut(&author) else {
+            return false;
+        };
+        let before = lane.len();
+        while let Some(entry) = lane.front().filter(|entry| entry.seq <= sealed) {
+            if let Some(cause) = missing(&self.servable, &self.excused, entry) {
+                self.blocked.insert((cause.author, cause.seq, author));
+                break;
+            }
+            self.servable.0.insert(author, entry.seq);
+            self.frontier.advance(author, entry.seq, &entry.seen);
+            lane.pop();
+        }
+        let after = lane.len();
+        if after == 0 {
+            self.waiting.remove(&author);
+        }
+        after < before
     }
 
     /// Up to where good seals cover an author's entries.
@@ -233,75 +278,26 @@ impl Sealing {
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
     }
-
-    /// What a device can be given: it needs no seal to know what it wrote itself.
-    pub fn servable_for(&self, reader: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
-        let mut servable = self.servable.clone();
-        if self.waiting.values().all(|entry| entry.author.device != *reader) {
-            return servable;
-        }
-        for entry in self.waiting.values() {
-            let device = &entry.author.device;
-            let known = introduced(device) && self.sealed(&entry.author) >= entry.seq;
-            if (known || device == reader) && follows(&servable, &self.excused, entry) {
-                servable.0.insert(entry.author, entry.seq);
-            }
-        }
-        servable
-    }
-
-    /// The authors of whom something has no seal; some more than once.
-    pub fn unsealed(&self) -> impl Iterator<Item = &Author> {
-        let waiting = self.waiting.values();
-        let unsealed = waiting.filter(|entry| self.sealed(&entry.author) < entry.seq);
-        unsealed.map(|entry| &entry.author)
-    }
-
-    /// Whether something of a device has no seal.
-    pub fn lacks_seals_of(&self, device: &DeviceId) -> bool {
-        self.unsealed().any(|author| author.device == *device)
-    }
-
-    /// Whether everything can be served.
-    pub fn is_settled(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Whether something has had no seal for so long that none may ever come.
-    pub fn is_overdue(&self, now: Millis) -> bool {
-        let oldest = self.waiting.first_key_value();
-        oldest.is_some_and(|(_, entry)| now.since(entry.since) > SEAL_GRACE_MS)
-    }
-
-    /// Whether something of an author has.
-    pub fn is_author_overdue(&self, author: &Author, now: Millis) -> bool {
-        let mut overdue = self
-            .waiting
-            .values()
-            .filter(|entry| now.since(entry.since) > SEAL_GRACE_MS);
-        overdue.any(|entry| entry.author == *author)
-    }
-
-    /// What need not be pulled, of what is held: of others only what has a seal, since the seal must come too.
-    pub fn needed(&self, held: Heights, me: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
-        let mut needed = held;
-        for (author, height) in &mut needed.0 {
-            if author.device == *me {
-                continue;
-            }
-            let claimed = self.claimed.get(author).copied().unwrap_or_default();
-            let covered = claimed.max(self.sealed(author));
-            let known = introduced(&author.device);
-            *height = if known { covered.min(*height) } else { Seq::default() };
-        }
-        needed.0.retain(|_, height| *height > Seq::default());
-        needed
-    }
 }
 
-fn follows(servable: &Heights, excused: &BTreeSet<Author>, entry: &Waiting) -> bool {
-    let is_there = |cause: &Seen| servable.of(&cause.author) >= cause.seq || excused.contains(&cause.author);
-    servable.of(&entry.author).next() == entry.seq && entry.seen.iter().all(is_there)
+/// Less than any other.
+const FIRST_AUTHOR: Author = Author {
+    device: DeviceId([0; 32]),
+    incarnation: 0,
+};
+
+fn authors_of(device: &DeviceId) -> RangeInclusive<Author> {
+    let author = |incarnation| Author {
+        device: *device,
+        incarnation,
+    };
+    author(0)..=author(u64::MAX)
+}
+
+/// The first cause of an entry that cannot be served.
+fn missing<'a>(servable: &Heights, excused: &BTreeSet<Author>, entry: &'a Waiting) -> Option<&'a Seen> {
+    let is_missing = |cause: &&Seen| servable.of(&cause.author) < cause.seq && !excused.contains(&cause.author);
+    entry.seen.iter().find(is_missing)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     Millis,
     delivery::Deliveries,
+    limits::{HEIGHTS_AFTER_LOSS_MS, OWN_AUTHORS_MAX},
     private::Keys,
     replica::Replica,
     sealing::Sealing,
@@ -83,6 +84,8 @@ pub struct Talk {
     pub named: BTreeSet<DeviceId>,
     /// As whom it writes; made at the first entry.
     pub author: Option<Author>,
+    /// As whom it has written in this run, last of all as the last: at most [`OWN_AUTHORS_MAX`].
+    pub own_authors: Vec<Author>,
     /// The incarnation that may be gone on with, as the log was closed in order.
     pub resume: Option<u64>,
     /// Pulling what is missing.
@@ -103,8 +106,12 @@ pub struct Talk {
     pub told: BTreeMap<DeviceId, u64>,
     /// Whoever was there when the user left it, while own entries had no seal.
     pub owed_seals: BTreeSet<DeviceId>,
-    /// Somebody was told heights while there was more that had no seal yet.
-    pub told_short: bool,
+    /// Who was told heights while there was more that had no seal yet.
+    pub told_short: BTreeSet<DeviceId>,
+    /// When they are told again.
+    pub tell_short_at: Option<Millis>,
+    /// Not before this, since some were told again a moment ago.
+    pub tell_short_from: Millis,
     /// When the heights are to be told to all, out of turn.
     pub tell_at: Option<Millis>,
 }
@@ -133,6 +140,7 @@ impl Talk {
             private: None,
             named: BTreeSet::new(),
             author: None,
+            own_authors: Vec::new(),
             resume,
             sync: Sync::default(),
             deliveries,
@@ -142,7 +150,9 @@ impl Talk {
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),
             owed_seals: BTreeSet::new(),
-            told_short: false,
+            told_short: BTreeSet::new(),
+            tell_short_at: None,
+            tell_short_from: Millis::default(),
             tell_at: None,
         }
     }
@@ -151,6 +161,42 @@ impl Talk {
     pub fn takes_part(&self, conversation: &Conversation) -> bool {
         // A direct conversation is always open to its two users: closing it only takes it off the screen.
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
+    }
+
+    /// As whom the device writes what comes next, where a new author would have this incarnation. An author whose entries named what may
+    /// never be served goes on once they can be.
+    pub fn next_author(&self, device: DeviceId, incarnation: u64, now: Millis) -> Author {
+        let resumed = self.resume.map(|incarnation| Author { device, incarnation });
+        let earlier = self.own_authors.iter().rev().copied();
+        let mut known = self.author.into_iter().chain(resumed).chain(earlier);
+        let goes_on = known.find(|author| !self.sealing.is_author_overdue(author, now));
+        goes_on.unwrap_or(Author { device, incarnation })
+    }
+
+    /// The device writes as this author.
+    pub fn write_as(&mut self, author: Author) {
+        (self.author, self.resume) = (Some(author), None);
+        if self.own_authors.last() != Some(&author) {
+            self.own_authors.retain(|own| *own != author);
+            self.own_authors.push(author);
+            let too_many = self.own_authors.len().saturating_sub(OWN_AUTHORS_MAX);
+            self.own_authors.drain(..too_many);
+        }
+    }
+
+    /// These devices were told less than there is now; they are told again, not much more often than all are after a loss.
+    pub fn tell_short_again(&mut self, now: Millis) {
+        let at = now.max(self.tell_short_from);
+        self.tell_short_at.get_or_insert(at);
+    }
+
+    /// Whoever is to be told again now.
+    pub fn take_told_short(&mut self, now: Millis) -> BTreeSet<DeviceId> {
+        if self.tell_short_at.take_if(|at| *at <= now).is_none() {
+            return BTreeSet::new();
+        }
+        self.tell_short_from = now.plus(HEIGHTS_AFTER_LOSS_MS);
+        std::mem::take(&mut self.told_short)
     }
 
     /// Nothing is held of it, and the user is not in it.

@@ -1,6 +1,6 @@
 //! Seals and introductions as they come, and devices that contradict themselves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Node, Now,
@@ -24,10 +24,12 @@ impl Node {
         if self.introduced.contains_key(&introduction.device) {
             return;
         }
-        self.introduced.insert(introduction.device, introduction.user.clone());
+        let device = introduction.device;
+        self.introduced.insert(device, introduction.user.clone());
         self.step.introductions.push(introduction);
         let introduced = &self.introduced;
         for (conversation, talk) in &mut self.talks {
+            talk.sealing.introduced(&device);
             if talk.sealing.advance(|device| introduced.contains_key(device)) {
                 self.unsettled.insert(conversation.clone());
             }
@@ -50,22 +52,24 @@ impl Node {
             .unwrap_or_default()
     }
 
-    /// Keeps a good seal, if it covers what had none.
+    /// Keeps a good seal, if it covers what had none. One of an entry that is held back stays with that.
     pub(super) fn keep_seal(&mut self, conversation: &Conversation, seal: Seal) -> bool {
         let talk = self.talk(conversation);
-        let held = talk.replica.height(&seal.author);
-        let news = talk.sealing.seal_early(seal.clone(), held);
+        if seal.seq > talk.replica.height(&seal.author) {
+            talk.replica.held_mut().seal(seal);
+            return false;
+        }
+        let news = talk.sealing.seal(&seal);
         if news {
             self.step.seals.push((conversation.clone(), seal));
         }
         news
     }
 
-    /// Own entries were sealed: the members are told.
-    pub(super) fn sealed(&mut self, conversation: &Conversation, seals: Vec<Seal>) {
-        for seal in &seals {
-            self.keep_seal(conversation, seal.clone());
-        }
+    /// Own entries were sealed: the members are told, unless a later seal was made meanwhile.
+    pub(super) fn sealed(&mut self, conversation: &Conversation, mut seals: Vec<Seal>) {
+        seals.retain(|seal| self.keep_seal(conversation, seal.clone()));
+        let seals: Vec<_> = seals.into_iter().map(Arc::new).collect();
         let talk = self.talk(conversation);
         let mut devices = std::mem::take(&mut talk.owed_seals);
         devices.extend(talk.members.keys());
@@ -74,7 +78,7 @@ impl Node {
                 continue;
             };
             for seal in &seals {
-                let seal = Outgoing::Seal(conversation.clone(), seal.clone());
+                let seal = Outgoing::Seal(conversation.clone(), Arc::clone(seal));
                 self.effect(Effect::Send(link, seal));
             }
         }
@@ -156,7 +160,11 @@ impl Node {
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
-            Fit::Old | Fit::Other(_) => Ok(()),
+            Fit::Old if talk.replica.held().has(&seal) => {
+                self.step.judge.push((conversation, seal, device));
+                Ok(())
+            }
+            Fit::Old | Fit::Other(_) | Fit::TooFar => Ok(()),
             Fit::New => {
                 if is_own {
                     talk.sealing.claim(seal.author, seal.seq);
@@ -169,20 +177,23 @@ impl Node {
 
     pub(super) fn judged(&mut self, conversation: &Conversation, good: Vec<Seal>, bad: Vec<(Seal, DeviceId)>) {
         let mut is_late = false;
+        for seal in &good {
+            self.talk(conversation).sealing.settle(&seal.author, seal.seq);
+        }
         for seal in good {
             let linked = self.peers.get(&seal.author.device).and_then(Peer::link).is_some();
             is_late |= self.keep_seal(conversation, seal) && !linked;
         }
         for (seal, from) in bad {
-            self.talk(conversation).sealing.disclaim(&seal.author);
+            self.talk(conversation).sealing.settle(&seal.author, seal.seq);
             self.unsettled.insert(conversation.clone());
             self.misbehaved(from, "it sent a seal that its author's key did not make");
         }
         self.serve_more(conversation, is_late);
     }
 
-    /// More may have become servable. It is told to all at once where some of them were told less a moment ago, and soon where its
-    /// author is gone: they may have nobody else to hear it from.
+    /// More may have become servable. It is told to those who were told less a moment ago, and soon to all where its author is gone:
+    /// they may have nobody else to hear it from.
     fn serve_more(&mut self, conversation: &Conversation, is_late: bool) {
         if !self.advance(conversation) {
             return;
@@ -190,14 +201,14 @@ impl Node {
         let soon = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let now = self.now;
         let talk = self.talk(conversation);
-        let at = match (talk.told_short, is_late) {
-            (true, _) => now,
-            (false, true) => soon,
-            (false, false) => return,
-        };
-        talk.told_short = false;
-        talk.tell_at = Some(talk.tell_at.map_or(at, |earlier| earlier.min(at)));
-        self.retime = true;
+        let told_short = !talk.told_short.is_empty();
+        if told_short {
+            talk.tell_short_again(now);
+        }
+        if is_late {
+            talk.tell_at = Some(talk.tell_at.map_or(soon, |earlier| earlier.min(soon)));
+        }
+        self.retime |= told_short || is_late;
     }
 
     /// Goes on with what can be served. Returns whether it is more.

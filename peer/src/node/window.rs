@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    limits::{AUTHORS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX},
+    limits::{AUTHORS_MAX, SEAL_SPAN_BYTES_MAX, SEAL_SPAN_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX},
     sealing::{Introduction, Seal},
     types::{Author, Conversation, DeviceId, Entry, EntryError, EntryId, Heights, Seq, UserName},
 };
@@ -100,8 +100,11 @@ struct Chain {
     covered: Seq,
     /// Up to here they were handed out.
     released: Seq,
-    /// The ids of those that came and are not covered.
-    ids: VecDeque<EntryId>,
+    /// The ids of those that came and are not covered, each with the bytes of all that came up to it.
+    ids: VecDeque<(EntryId, u64)>,
+    /// The bytes of all that came, and of those that are covered.
+    bytes: u64,
+    covered_bytes: u64,
     /// Whom its first entry names, if that came.
     named: Option<UserName>,
 }
@@ -168,6 +171,8 @@ impl Window {
             covered: have,
             released: have,
             ids: VecDeque::new(),
+            bytes: 0,
+            covered_bytes: 0,
             named: None,
         });
         if seq != chain.height.next() {
@@ -178,10 +183,12 @@ impl Window {
         }
         chain.head = Some(entry.id);
         chain.height = seq;
-        chain.ids.push_back(entry.id);
+        chain.bytes += entry.bytes.len() as u64;
+        chain.ids.push_back((entry.id, chain.bytes));
         chain.named = entry.user.clone().or(chain.named.take());
         if known {
             chain.covered = seq;
+            chain.covered_bytes = chain.bytes;
             chain.ids.clear();
         }
         self.bytes += entry.bytes.len();
@@ -204,8 +211,16 @@ impl Window {
         }
         let place = seq.0.checked_sub(chain.covered.0 + 1);
         let place = place.and_then(|place| usize::try_from(place).ok());
-        if place.and_then(|place| chain.ids.get(place)) != Some(&seal.id) {
+        let Some((_, bytes)) = place
+            .and_then(|place| chain.ids.get(place))
+            .filter(|(id, _)| *id == seal.id)
+        else {
             return Err(stray);
+        };
+        let entries = self.beyond(seal);
+        if entries > SEAL_SPAN_MAX || bytes - chain.covered_bytes > SEAL_SPAN_BYTES_MAX {
+            let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+            return Err(BadHistory::TooLong { entries });
         }
         let device = author.device;
         let Some(certified) = self.introduced.get(&device) else {
@@ -221,12 +236,20 @@ impl Window {
         }
     }
 
+    /// How many entries a seal covers that nothing else covers.
+    pub fn beyond(&self, seal: &Seal) -> u64 {
+        let chain = self.chains.get(&seal.author);
+        chain.map_or(0, |chain| seal.seq.0.saturating_sub(chain.covered.0))
+    }
+
     /// A seal that [`Window::claim`] has let pass is good.
     pub fn cover(&mut self, seal: Seal) {
         if let Some(chain) = self.chains.get_mut(&seal.author) {
             let news = seal.seq.0.saturating_sub(chain.covered.0);
             let news = usize::try_from(news).unwrap_or(usize::MAX).min(chain.ids.len());
-            chain.ids.drain(..news);
+            if let Some((_, bytes)) = chain.ids.drain(..news).next_back() {
+                chain.covered_bytes = bytes;
+            }
             chain.covered = seal.seq.max(chain.covered);
             self.seals.push(seal);
         }

@@ -12,7 +12,7 @@ use crate::{
     net::convert,
     node::{
         Identity,
-        limits::WINDOW_ENTRIES_MAX,
+        limits::{SEAL_SPAN_MAX, WINDOW_ENTRIES_MAX},
         sealing::Seal,
         types::{Author, Conversation, Entry, EntryId, Heights, RoomName, Seq, UserName},
         window::BadHistory,
@@ -229,6 +229,46 @@ fn no_more_waits_than_may() {
     let entries = WINDOW_ENTRIES_MAX + 256;
     assert_eq!(bad, BadHistory::TooLong { entries });
     assert_eq!(parts, entries / 256);
+}
+
+/// What a reader makes of so many entries of one author, of which these have seals in the part that they are in.
+fn sealed_at(count: u64, at: &[u64]) -> (Vec<Seal>, Result<(), BadHistory>) {
+    let mut pen = Pen::new(1);
+    let mut parts = vec![Part::default()];
+    parts[0].introductions.push(pen.certificate());
+    for seq in 1..=count {
+        let part = parts.last_mut().unwrap();
+        part.entries.push(pen.write("text", Vec::new()));
+        part.seals.extend(at.contains(&seq).then(|| pen.seal()));
+        if part.entries.len() == 256 {
+            parts.push(Part::default());
+        }
+    }
+    parts.retain(|part| !part.entries.is_empty());
+    let (_, seals, end) = read(parts);
+    (seals, end)
+}
+
+#[test]
+fn one_seal_may_not_cover_more_than_others_let_wait() {
+    let (_, end) = sealed_at(SEAL_SPAN_MAX, &[SEAL_SPAN_MAX]);
+    assert_eq!(end, Ok(()));
+    let (_, end) = sealed_at(SEAL_SPAN_MAX + 1, &[SEAL_SPAN_MAX + 1]);
+    let entries = SEAL_SPAN_MAX as usize + 1;
+    assert_eq!(end, Err(BadHistory::TooLong { entries }));
+}
+
+#[test]
+fn what_a_seal_covers_does_not_grow_from_reader_to_reader() {
+    let seqs = |at: &[u64]| {
+        sealed_at(4_300, at)
+            .0
+            .into_iter()
+            .map(|seal| seal.seq.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(&[4_100, 4_200, 4_300]), [4_100, 4_300]);
+    assert_eq!(seqs(&[3_900, 4_100, 4_200, 4_300]), [3_900, 4_300]);
 }
 
 #[test]

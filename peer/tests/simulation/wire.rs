@@ -225,7 +225,7 @@ impl World {
                 ..Frame::default()
             },
             Outgoing::Seal(conversation, seal) => Frame {
-                seals: vec![(conversation.clone(), seal.clone())],
+                seals: vec![(conversation.clone(), (**seal).clone())],
                 ..Frame::default()
             },
             Outgoing::Ack(ack) => Frame {

@@ -8,7 +8,7 @@ use crate::{
         Fault, MemoryDisk,
         testing::{author, folder},
     },
-    node::limits::ANCHOR_EVERY,
+    node::limits::{ANCHOR_EVERY, SEAL_SPAN_MAX},
 };
 
 fn seal(who: u64, seq: u64) -> Seal {
@@ -150,4 +150,31 @@ fn a_crash_at_any_operation_leaves_seals_that_were_made_and_nothing_else() {
             assert!(opened(&disk).latest().unwrap().contains(&seal(1, 1_000)));
         }
     }
+}
+
+#[test]
+fn a_seal_that_covers_more_than_a_reader_may_let_wait_is_of_no_use() {
+    let disk = MemoryDisk::new(1);
+    let mut seals = opened(&disk);
+    let wide = 100 + SEAL_SPAN_MAX + 1;
+    for seq in [100, wide, wide + 100] {
+        seals.push(&seal(1, seq)).unwrap();
+    }
+    let mut seals = opened(&disk);
+    assert_eq!(seals.latest().unwrap(), [seal(1, 100)]);
+    for seq in [wide - 1, wide] {
+        seals.push(&seal(1, seq)).unwrap();
+    }
+    assert_eq!(opened(&disk).latest().unwrap(), [seal(1, wide)]);
+}
+
+#[test]
+fn what_a_seal_covers_does_not_grow_as_others_make_way() {
+    let disk = MemoryDisk::new(1);
+    let mut seals = opened(&disk);
+    let far = 10 + SEAL_SPAN_MAX;
+    for seq in [5, 10, far, far + 1, far + 2] {
+        seals.push(&seal(1, seq)).unwrap();
+    }
+    assert_eq!(seals.covering(&author(1), Seq(6)), Some(Seq(10)));
 }

@@ -10,16 +10,29 @@ use crate::{
     driver::serve::ServedPart,
     node::{
         limits::{BATCH_ENTRIES_MAX, INTRODUCTION_BYTES_MAX},
-        sealing::Seal,
+        sealing::{Seal, stretch},
         types::{Conversation, EntryError, EntryId, Seq},
     },
     seal::Part,
 };
 
-pub(crate) fn live_seal_to_wire(conversation: &Conversation, seal: &Seal) -> wire::Seal {
-    wire::Seal {
+/// How many of the last seals of a frame are compared with a further one.
+const COMPARED: usize = 8;
+
+/// Adds a seal to those of a frame. A later one of the same author covers what an earlier one covers, so of each [`stretch`] the last one
+/// is sent.
+pub(crate) fn add_live_seal(seals: &mut Vec<wire::Seal>, conversation: &Conversation, seal: &Seal) {
+    let new = wire::Seal {
         conversation: Some(conversation_to_wire(conversation)),
         ..seal_to_wire(seal)
+    };
+    let is_alike = |old: &&mut wire::Seal| {
+        stretch(Seq(old.seq)) == stretch(seal.seq) && old.author == new.author && old.conversation == new.conversation
+    };
+    match seals.iter_mut().rev().take(COMPARED).find(is_alike) {
+        Some(old) if old.seq >= new.seq => {}
+        Some(old) => *old = new,
+        None => seals.push(new),
     }
 }
 
@@ -82,4 +95,40 @@ pub(crate) fn part_from_wire(part: wire::HistoryResponse) -> Result<Part, EntryE
         seals: part.seals.into_iter().map(seal_from_wire).collect::<Result<_, _>>()?,
         introductions: part.introductions,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        node::limits::SEAL_EVERY,
+        seal::testing::{Pen, room},
+    };
+
+    #[test]
+    fn of_many_seals_of_an_author_the_last_one_of_each_stretch_is_sent_and_no_older_one_takes_its_place() {
+        let (mut bob, mut carol) = (Pen::new(1), Pen::new(2));
+        carol.write("hers", Vec::new());
+        let mut seals = Vec::new();
+        let mut made = Vec::new();
+        for n in 1..=3 * SEAL_EVERY {
+            bob.write(&format!("text {n}"), Vec::new());
+            made.push(bob.seal());
+        }
+        add_live_seal(&mut seals, &room(), &carol.seal());
+        for seal in made.iter().chain(&made[..2 * SEAL_EVERY as usize]) {
+            add_live_seal(&mut seals, &room(), seal);
+        }
+        let seqs: Vec<_> = seals.iter().map(|seal| seal.seq).collect();
+        assert_eq!(
+            seqs,
+            [
+                1,
+                SEAL_EVERY - 1,
+                2 * SEAL_EVERY - 1,
+                3 * SEAL_EVERY - 1,
+                3 * SEAL_EVERY
+            ]
+        );
+    }
 }

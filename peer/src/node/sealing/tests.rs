@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     net::convert,
-    node::types::{Body, Conversation, Draft, Lamport, RoomName, WallTime},
+    node::{
+        limits::SEAL_GRACE_MS,
+        types::{Body, Conversation, Draft, Lamport, RoomName, WallTime},
+    },
 };
 
 fn author(n: u8) -> Author {
@@ -75,23 +78,13 @@ proptest! {
         plan in prop::collection::vec((0..4u8, any::<bool>()), 1..40),
         seals in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         known in prop::collection::btree_set(0..4u8, 0..5),
-        split in any::<prop::sample::Index>(),
     ) {
         let entries = log(&plan);
         let known: BTreeSet<DeviceId> = known.into_iter().map(|n| DeviceId([n; 32])).collect();
         let mut sealing = Sealing::default();
         let mut sealed: BTreeMap<Author, Seq> = BTreeMap::new();
-        // Some seals come before their entries, and some after.
-        let split = split.index(entries.len());
         let seals: Vec<Seal> = seals.iter().map(|at| seal_of(&entries[at.index(entries.len())])).collect();
-        for entry in &entries[..split] {
-            sealing.take(entry, Millis(0));
-        }
-        for seal in &seals {
-            let held = entries[..split].iter().rfind(|entry| entry.author == seal.author);
-            sealing.seal_early(seal.clone(), held.map(|entry| entry.seq).unwrap_or_default());
-        }
-        for entry in &entries[split..] {
+        for entry in &entries {
             sealing.take(entry, Millis(0));
         }
         for seal in &seals {
@@ -102,6 +95,23 @@ proptest! {
         sealing.advance(|device| known.contains(device));
         let servable = expected(&entries, &sealed, &known);
         prop_assert_eq!(sealing.servable(), &servable);
+        // Going on after each thing that comes leads to the same.
+        let mut stepwise = Sealing::default();
+        let mut some = known.clone();
+        let last = some.pop_last();
+        for entry in &entries {
+            stepwise.take(entry, Millis(0));
+            stepwise.advance(|device| some.contains(device));
+            for seal in seals.iter().filter(|seal| seal.id == entry.id) {
+                stepwise.seal(seal);
+                stepwise.advance(|device| some.contains(device));
+            }
+        }
+        if let Some(device) = last {
+            stepwise.introduced(&device);
+        }
+        stepwise.advance(|device| known.contains(device));
+        prop_assert_eq!(stepwise.servable(), &servable);
         // Whoever asks for what he wrote himself needs no proof of it.
         for reader in (0..4).map(|n| DeviceId([n; 32])) {
             let mut sealed = sealed.clone();
@@ -124,7 +134,10 @@ proptest! {
         for entry in &entries[..first] {
             before.0.insert(entry.author, entry.seq);
         }
-        let mut loaded = Sealing::load(sealed, before, &entries[first..]);
+        let mut loaded = Sealing::load(sealed, before);
+        for entry in &entries[first..] {
+            loaded.take(entry, Millis(0));
+        }
         loaded.advance(|device| known.contains(device));
         prop_assert_eq!(loaded.servable(), &servable);
     }
@@ -178,4 +191,97 @@ fn what_has_no_seal_for_long_is_overdue() {
     sealing.seal(&seal_of(&entries[0]));
     sealing.advance(|_| true);
     assert!(!sealing.is_overdue(late) && sealing.is_settled());
+}
+
+#[test]
+fn what_was_claimed_and_judged_counts_as_far_as_it_is_sealed() {
+    let entries = log(&[(1, false), (1, false), (1, false)]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    let held = Heights([(author(1), Seq(3))].into());
+    let needed = |sealing: &Sealing| {
+        sealing
+            .needed(held.clone(), &DeviceId([9; 32]), |_| true)
+            .of(&author(1))
+    };
+    sealing.claim(author(1), Seq(2));
+    sealing.claim(author(1), Seq(3));
+    sealing.settle(&author(1), Seq(2));
+    assert_eq!(needed(&sealing), Seq(3), "the last one is still to be judged");
+    sealing.seal(&seal_of(&entries[0]));
+    sealing.settle(&author(1), Seq(3));
+    assert_eq!(needed(&sealing), Seq(1));
+}
+
+#[test]
+fn entries_without_a_seal_keep_nobody_elses_from_being_served() {
+    let mut plan = vec![(1, false); 70_000];
+    plan.extend([(2, false), (2, false)]);
+    let entries = log_of_many(&plan);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    let last = &entries[plan.len() - 1];
+    assert!(sealing.seal(&seal_of(last)) && sealing.advance(|_| true));
+    assert_eq!(sealing.servable(), &Heights([(author(2), Seq(2))].into()));
+    assert!(!sealing.has_room(&author(1), false, Span::default()));
+    assert!(sealing.has_room(&author(2), true, Span::default()));
+}
+
+/// As [`log`], where nobody sees anything, in less time.
+fn log_of_many(plan: &[(u8, bool)]) -> Vec<Entry> {
+    let template = log(&[(1, false)]).remove(0);
+    let mut last: BTreeMap<u8, Seq> = BTreeMap::new();
+    let entry = |(who, _): &(u8, bool)| {
+        let seq = last.entry(*who).or_default();
+        *seq = seq.next();
+        let mut entry = template.clone();
+        (entry.draft.author, entry.draft.seq) = (author(*who), *seq);
+        entry.id.0[..8].copy_from_slice(&seq.0.to_be_bytes());
+        entry
+    };
+    plan.iter().map(entry).collect()
+}
+
+#[test]
+fn a_seal_that_covers_more_than_a_reader_may_let_wait_covers_nothing() {
+    let entries = log_of_many(&vec![(1, false); 9_000]);
+    let mut sealing = Sealing::default();
+    for entry in &entries {
+        sealing.take(entry, Millis(0));
+    }
+    let seal = |seq: u64| seal_of(&entries[seq as usize - 1]);
+    assert_eq!(sealing.fits(&seal(SEAL_SPAN_MAX + 1)), Fit::TooFar);
+    assert!(!sealing.seal(&seal(SEAL_SPAN_MAX + 1)));
+    assert!(sealing.seal(&seal(3_000)) && sealing.seal(&seal(9_000)));
+    sealing.advance(|_| true);
+    assert_eq!(sealing.servable().of(&author(1)), Seq(9_000));
+}
+
+#[test]
+fn what_comes_live_without_a_seal_has_a_limit_in_entries_and_in_bytes() {
+    let mut entries = log_of_many(&vec![(1, false); UNSEALED_LIVE_MAX as usize + 1]);
+    for long in [false, true] {
+        let mut sealing = Sealing::default();
+        let bytes = if long { 64 * 1024 } else { 1 };
+        let most = UNSEALED_LIVE_MAX.min(UNSEALED_LIVE_BYTES_MAX / bytes) as usize;
+        let text = Bytes::from(vec![0; bytes as usize]);
+        for entry in &mut entries[..most] {
+            assert!(sealing.has_room(&author(1), true, Span::default()));
+            entry.bytes = text.clone();
+            sealing.take(entry, Millis(0));
+        }
+        assert!(!sealing.has_room(&author(1), true, Span::default()));
+        assert!(
+            sealing.has_room(&author(1), false, Span::default()),
+            "it comes by a pull"
+        );
+        sealing.claim(author(1), Seq(1));
+        assert!(sealing.has_room(&author(1), true, Span::default()));
+        let (entries, bytes) = (1, bytes);
+        assert!(!sealing.has_room(&author(1), true, Span { entries, bytes }));
+    }
 }
