@@ -199,9 +199,7 @@ impl<D: Disk> Core<D> {
             self.vouching.seal_ahead(entry, now.mono);
         }
         for (conversation, author) in std::mem::take(&mut proofs.forked) {
-            if let Some(log) = self.logs.get_mut(&conversation) {
-                log.fork(author)?;
-            }
+            self.log_of(&conversation)?.fork(author)?;
         }
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
@@ -217,14 +215,17 @@ impl<D: Disk> Core<D> {
         Ok(acts)
     }
 
+    /// The log of a conversation, made where there is none yet.
+    fn log_of(&mut self, conversation: &Conversation) -> Result<&mut Log<D>, LogError> {
+        if !self.logs.contains_key(conversation) {
+            self.open_log(conversation)?;
+        }
+        Ok(self.logs.get_mut(conversation).expect("it was opened just now"))
+    }
+
     fn append(&mut self, conversation: Conversation, batch: &[Arc<Entry>]) -> Result<(), LogError> {
-        if !self.logs.contains_key(&conversation) {
-            self.open_log(&conversation)?;
-        }
         let me = self.node.me().device;
-        if let Some(log) = self.logs.get_mut(&conversation) {
-            log.append(batch)?;
-        }
+        self.log_of(&conversation)?.append(batch)?;
         for entry in batch.iter().filter(|entry| entry.author.device == me) {
             self.recent_ids.entry(conversation.clone()).or_default().push(entry);
             self.vouching.wrote(entry);

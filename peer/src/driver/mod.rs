@@ -8,6 +8,8 @@ mod alarm;
 mod answer;
 pub mod core;
 mod damage;
+#[cfg(test)]
+mod fork_tests;
 mod incoming;
 mod invitations;
 mod pace;

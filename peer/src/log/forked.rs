@@ -7,21 +7,23 @@ use super::{
     Log, LogError,
     disk::{Disk, IoError},
 };
-use crate::node::types::{Author, DeviceId};
+use crate::node::{
+    limits::FORKED_MAX,
+    types::{Author, DeviceId},
+};
 
 const FILE: &str = "forked";
-/// The most that are kept of one conversation. What names entries of a further one waits for these, as everywhere else.
-const FORKED_MAX: usize = 1_024;
 /// Device and incarnation in hexadecimal digits, a space between them, and a line end.
 const LINE_BYTES: usize = 64 + 1 + 16 + 1;
 
 impl<D: Disk> Log<D> {
-    /// An author contradicts himself: from now on entries are taken that name what he wrote after what is here.
+    /// An author contradicts himself: from now on entries are taken that name what he wrote after what is here. That there are not
+    /// more than [`FORKED_MAX`] is for the caller to see to, who must not take what the log refuses.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn fork(&mut self, author: Author) -> Result<(), LogError> {
-        if self.index.forked.len() >= FORKED_MAX || !self.index.forked.insert(author) {
+        if !self.index.forked.insert(author) {
             return Ok(());
         }
         let mut text = String::new();

@@ -91,23 +91,41 @@ impl Node {
                 self.fork(&conversation, held.entry.author, taken, now);
             }
         }
-        match self.take_offered(&conversation, offered, taken) {
-            None => Ok(()),
-            Some(why) => Err(why),
-        }
+        let refused = std::mem::take(&mut offered.refused);
+        self.take_offered(&conversation, offered, taken);
+        self.blame(&conversation, refused, Some(device))
     }
 
-    /// Appends what was taken and shows it; returns why something was refused.
-    pub(super) fn take_offered(
+    /// Blames for what was refused whoever pushed it as his own, now or while it waited for its causes. What came in a history is its
+    /// author's, and whoever served that may have been told the same lie.
+    ///
+    /// # Errors
+    /// Why, where it is the device that is just being heard.
+    pub(super) fn blame(
         &mut self,
         conversation: &Conversation,
-        offered: Offered,
-        taken: &mut Taken,
-    ) -> Option<String> {
+        refused: Vec<(Held, Refusal)>,
+        heard: Option<DeviceId>,
+    ) -> Result<(), String> {
+        let title = conversation.label(&self.me.user);
+        let mut result = Ok(());
+        for (held, why) in refused.into_iter().filter(|(held, _)| held.live) {
+            let why = format!("in {title}: {why}");
+            match held.from {
+                from if from == heard => result = result.and(Err(why)),
+                Some(from) => self.misbehaved(from, &why),
+                None => {}
+            }
+        }
+        result
+    }
+
+    /// Appends what was taken and shows it.
+    pub(super) fn take_offered(&mut self, conversation: &Conversation, offered: Offered, taken: &mut Taken) {
         let Offered {
             taken: entries,
-            refused,
             overflow,
+            refused: _,
             passed: _,
             known: _,
         } = offered;
@@ -145,8 +163,6 @@ impl Node {
         if is_sealed {
             self.advance(conversation);
         }
-        let why = refused.first().map(|(_, why)| why.to_string());
-        why.map(|why| format!("in {}: {why}", conversation.label(&self.me.user)))
     }
 
     /// Acks what was taken to the devices that wrote it.

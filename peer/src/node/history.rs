@@ -46,7 +46,7 @@ impl Node {
         }
         let mut taken = BTreeMap::new();
         let (mut count, mut passed) = (0, 0);
-        let mut bad = None;
+        let mut bad = false;
         for entry in entries {
             if self.talk(&conversation).replica.forked().contains(&entry.author) {
                 continue;
@@ -64,7 +64,11 @@ impl Node {
             let forks = Self::leave_forks(&mut offered.refused);
             count += offered.taken.len() as u64;
             passed += offered.passed;
-            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
+            let refused = std::mem::take(&mut offered.refused);
+            bad |= refused.iter().any(|(held, _)| !held.live);
+            self.take_offered(&conversation, offered, &mut taken);
+            // Nobody is heard but the server, who is not to blame.
+            let _nobody = self.blame(&conversation, refused, None);
             for entry in forks {
                 let author = entry.author;
                 self.effect(Effect::Compare { entry, live: false });
@@ -77,14 +81,11 @@ impl Node {
         }
         self.advance(&conversation);
         self.send_acks(taken);
-        if let Some(why) = &bad {
-            self.misbehaved(from, why);
-        }
         let talk = self.talk(&conversation);
         let Some(pull) = &mut talk.sync.pull else { return };
         pull.taken += count;
         pull.sealed |= sealed;
-        pull.bad |= bad.is_some();
+        pull.bad |= bad;
         pull.passed += passed;
         pull.partial |= passed > 0;
         if pull.passed >= FLOOD_PASSED_MAX {
@@ -116,8 +117,9 @@ impl Node {
     /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
     /// from what is held of that author. What is held stays, and no more is wanted of him here.
     fn leave_forks(refused: &mut Vec<(Held, Refusal)>) -> Vec<Arc<Entry>> {
-        let is_fork =
-            |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
+        let is_fork = |(held, why): &mut (Held, Refusal)| {
+            !held.live && matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. })
+        };
         let forks = refused.extract_if(.., is_fork);
         forks.map(|(held, _)| held.entry).collect()
     }
@@ -271,9 +273,11 @@ impl Node {
                 live: false,
                 since: now.mono,
             };
-            let offered = self.talk(conversation).replica.offer(held);
+            let mut offered = self.talk(conversation).replica.offer(held);
             // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
-            let _refused = self.take_offered(conversation, offered, &mut taken);
+            let refused = std::mem::take(&mut offered.refused);
+            self.take_offered(conversation, offered, &mut taken);
+            let _nobody = self.blame(conversation, refused, None);
         }
         self.send_acks(taken);
     }

@@ -72,6 +72,10 @@ pub const AUTHORS_MAX: usize = 65_536;
 /// author contradicts himself. What is missing may depend on anything; still nobody can push the time to its end.
 pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
 
+/// The most authors of a conversation who are known to contradict themselves. What names entries of a further one that are not here waits
+/// for these, as for anybody's; there cannot be so many without as many floods, see [`FLOOD_AUTHOR_BYTES`].
+pub const FORKED_MAX: usize = 1_024;
+
 /// The most conversations of which one link may tell heights. More are ignored.
 pub const CONVERSATIONS_MAX: usize = 4_096;
 

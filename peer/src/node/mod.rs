@@ -45,6 +45,8 @@ pub mod event;
 pub mod flood;
 #[cfg(test)]
 mod flood_tests;
+#[cfg(test)]
+mod fork_tests;
 mod frames;
 mod heights;
 mod history;
@@ -223,8 +225,9 @@ impl Node {
         let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
         let mut sealing = Sealing::load(log.sealed, log.servable, &log.tail);
         for author in log.forked {
-            sealing.excuse(author);
-            let _none_waits = replica.fork(author);
+            if replica.fork(author).is_some() {
+                sealing.excuse(author);
+            }
         }
         sealing.advance(|device| self.introduced.contains_key(device));
         self.talks

@@ -13,7 +13,7 @@ use super::{
     Millis,
     clock::Frontier,
     holdback::{Full, Held, HoldBack},
-    limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, SEEN_MAX},
+    limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, FORKED_MAX, SEEN_MAX},
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
     },
@@ -191,10 +191,11 @@ impl Replica {
     }
 
     /// An author contradicts himself. What others have seen of his that is not here is waited for no longer: it may not follow from
-    /// what is here, and then it never comes. Returns what waited for it, to be offered again.
-    pub fn fork(&mut self, author: Author) -> Vec<Held> {
-        self.forked.insert(author);
-        self.held.release_all_of(&author)
+    /// what is here, and then it never comes. Returns what waited for it, to be offered again; none where this is known, or where there
+    /// are [`FORKED_MAX`] such authors.
+    pub fn fork(&mut self, author: Author) -> Option<Vec<Held>> {
+        let news = self.forked.len() < FORKED_MAX && self.forked.insert(author);
+        news.then(|| self.held.release_all_of(&author))
     }
 
     /// Offers an entry that came from wire or disk.

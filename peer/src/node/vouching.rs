@@ -220,14 +220,18 @@ impl Node {
 
     /// An author contradicts himself, and what others write must not wait for what he has not shown here.
     pub(super) fn fork(&mut self, conversation: &Conversation, author: Author, taken: &mut Taken, now: Now) {
-        self.step.forked.push((conversation.clone(), author));
         let talk = self.talk(conversation);
+        let Some(released) = talk.replica.fork(author) else {
+            return;
+        };
         talk.sealing.excuse(author);
-        for held in talk.replica.fork(author) {
+        self.step.forked.push((conversation.clone(), author));
+        for held in released {
             let free = self.talk(conversation).is_free(now.mono);
-            let offered = self.offer(held, free, now);
-            // Whoever sent it is judged when he sends it again, if it must be refused.
-            let _refused = self.take_offered(conversation, offered, taken);
+            let mut offered = self.offer(held, free, now);
+            let refused = std::mem::take(&mut offered.refused);
+            self.take_offered(conversation, offered, taken);
+            let _nobody = self.blame(conversation, refused, None);
         }
         self.advance(conversation);
     }
