@@ -290,16 +290,15 @@ impl Node {
         let Some(talk) = self.talks.get(conversation) else {
             return (mine, false);
         };
-        if talk.is_free(now.mono) || self.flood.next_end(now.mono).is_none() {
-            return (mine, false);
+        let mut over: BTreeSet<Author> = BTreeSet::new();
+        if !talk.is_free(now.mono) && self.flood.next_end(now.mono).is_some() {
+            let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
+            let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
+            over.extend(known.copied().filter(|author| self.is_unwanted(talk, author, now)));
         }
-        let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
-        let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
-        let over: Vec<Author> = known
-            .copied()
-            .filter(|author| self.is_unwanted(talk, author, now))
-            .collect();
         let partial = !over.is_empty();
+        // What one who contradicts himself wrote elsewhere does not follow from what is here.
+        over.extend(talk.replica.forked());
         for author in over {
             // What has no room among the heights comes, and is passed over.
             if mine.0.len() < AUTHORS_MAX || mine.0.contains_key(&author) {
