@@ -180,7 +180,7 @@ impl Peer {
         let mut found = Vec::new();
         loop {
             let part = self.core.serve_part(&room(), &mut history).unwrap();
-            if part.entries.is_empty() {
+            if part.is_empty() {
                 break;
             }
             let entries = part.entries.into_iter();
@@ -189,6 +189,7 @@ impl Peer {
                 entries: entries.collect(),
                 seals: part.seals,
                 introductions: part.introductions,
+                contradictions: part.contradictions,
             };
             found.extend(reader.take(part).unwrap().entries);
         }

@@ -41,8 +41,11 @@ impl<D: Disk> Log<D> {
     }
 }
 
-/// Reads who they are. A line that is none names nobody.
-pub(super) fn read<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>, IoError> {
+/// The authors who contradict themselves, by what is in a log's folder. A line that is none names nobody.
+///
+/// # Errors
+/// The disk refuses.
+pub fn read_forked<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>, IoError> {
     let bytes = disk.read_small(&folder.join(FILE), FORKED_MAX * LINE_BYTES)?;
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     Ok(text.lines().filter_map(author).take(FORKED_MAX).collect())
@@ -50,6 +53,11 @@ pub(super) fn read<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>,
 
 fn author(line: &str) -> Option<Author> {
     let (device, incarnation) = line.split_once(' ')?;
+    author_of(device, incarnation)
+}
+
+/// The author whose device and incarnation these hexadecimal digits are.
+pub(super) fn author_of(device: &str, incarnation: &str) -> Option<Author> {
     let digits = device.is_ascii() && device.len() == 64;
     let mut id = [0; 32];
     for (at, byte) in id.iter_mut().enumerate().filter(|_| digits) {

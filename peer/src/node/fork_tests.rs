@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    LoadedLog,
+    LoadedLog, Millis,
     event::{Code, Event},
-    replica::AuthorLog,
+    holdback::Held,
+    limits::{FORKED_MAX, FORKED_UNKNOWN_MAX},
+    replica::{AuthorLog, Replica},
     testing::{Alice, Other},
-    types::{Entry, EntryId, Heights, Lamport, Seen, Seq},
+    types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
 };
 
 const BOB: Other = Other(1, "bob");
@@ -92,5 +94,31 @@ fn nothing_is_asked_for_of_one_who_contradicts_himself() {
     heights.raise(BOB.holds(1));
     alice.answer(CAROL, heights);
     let pull = alice.last_pull();
-    assert_eq!(pull.heights, Heights([(mallory.author, Seq(u64::MAX))].into()));
+    // Of the entries; what proves it is welcome.
+    assert_eq!(pull.heights, Heights([(mallory.author, Seq(u64::MAX - 1))].into()));
+}
+
+#[test]
+fn there_are_so_many_who_contradict_themselves_and_no_more() {
+    let mut replica = Replica::new(super::testing::room());
+    let author = |n: usize| Author {
+        device: DeviceId([(n / FORKED_UNKNOWN_MAX) as u8; 32]),
+        incarnation: n as u64,
+    };
+    let forked = (0..FORKED_MAX).filter(|n| replica.fork(author(*n)).is_some()).count();
+    assert_eq!(forked, FORKED_MAX);
+    assert!(replica.fork(BOB.author(1)).is_none());
+    assert_eq!(replica.forked().len(), FORKED_MAX);
+    // A device makes up as many as it likes.
+    let mut replica = Replica::new(super::testing::room());
+    let forked = (0..100).filter(|n| replica.fork(MALLORY.author(*n)).is_some()).count();
+    assert_eq!(forked, FORKED_UNKNOWN_MAX);
+    let known = MALLORY.first(1_000);
+    alice_takes(&mut replica, &known);
+    assert!(replica.fork(known.author).is_some());
+}
+
+fn alice_takes(replica: &mut Replica, entry: &Arc<Entry>) {
+    let held = Held::from_peer(Arc::clone(entry), MALLORY.device(), false, Millis::default());
+    assert_eq!(replica.offer(held).taken.len(), 1);
 }

@@ -7,8 +7,10 @@ use super::{
     delivery::{Acked, NewlyAcked},
     event::Event,
     holdback::Held,
+    io::Compare,
     link::{Ack, Frame, LinkId, Outgoing, Peer},
-    replica::{Offered, Refusal},
+    refusal::Refusal,
+    replica::Offered,
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
 };
 
@@ -82,13 +84,15 @@ impl Node {
         };
         let mut offered = self.offer(held, false, now);
         if let Some(known) = offered.known.take() {
-            self.known_entry(&conversation, known);
+            self.known_live(&conversation, known.entry);
         }
         for (held, why) in &offered.refused {
             if let Refusal::Fork { .. } = why {
-                let entry = Arc::clone(&held.entry);
-                self.effect(Effect::Compare { entry, live: false });
-                self.fork(&conversation, held.entry.author, taken, now);
+                self.compare(Compare {
+                    entries: vec![Arc::clone(&held.entry)],
+                    seal: None,
+                    is_refused: held.live,
+                });
             }
         }
         let refused = std::mem::take(&mut offered.refused);

@@ -1,16 +1,14 @@
-//! Seals and introductions as they come, and devices that contradict themselves.
+//! Seals and introductions as they come.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Effect, Node, Now,
-    frames::Taken,
-    holdback::Held,
+    Effect, Node,
     knocks::is_private,
     limits::HEIGHTS_AFTER_LOSS_MS,
     link::{HeightsNews, Outgoing, Peer},
     sealing::{Fit, Introduction, Seal},
-    types::{Author, Conversation, DeviceId, Heights, Seq},
+    types::{Author, Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -207,41 +205,5 @@ impl Node {
             return false;
         };
         talk.sealing.advance(|device| introduced.contains_key(device))
-    }
-
-    /// An entry came of which the author and seq are held. If it is another one, its author contradicts itself.
-    pub(super) fn known_entry(&mut self, conversation: &Conversation, known: Held) {
-        let Held { entry, live, .. } = known;
-        let held = self.talk(conversation).sealing.waiting_id(&entry.author, entry.seq);
-        if held != Some(entry.id) {
-            self.effect(Effect::Compare { entry, live });
-        }
-    }
-
-    /// An author contradicts himself, and what others write must not wait for what he has not shown here.
-    pub(super) fn fork(&mut self, conversation: &Conversation, author: Author, taken: &mut Taken, now: Now) {
-        let talk = self.talk(conversation);
-        let Some(released) = talk.replica.fork(author) else {
-            return;
-        };
-        talk.sealing.excuse(author);
-        self.step.forked.push((conversation.clone(), author));
-        for held in released {
-            let free = self.talk(conversation).is_free(now.mono);
-            let mut offered = self.offer(held, free, now);
-            let refused = std::mem::take(&mut offered.refused);
-            self.take_offered(conversation, offered, taken);
-            let _nobody = self.blame(conversation, refused, None);
-        }
-        self.advance(conversation);
-    }
-
-    /// A device has said two things over its own link.
-    pub(super) fn forked(&mut self, conversation: &Conversation, author: Author, seq: Seq, now: Now) {
-        let mut taken = Taken::default();
-        self.fork(conversation, author, &mut taken, now);
-        self.send_acks(taken);
-        let why = format!("it wrote two different entries with seq {} as {author}", seq.0);
-        self.misbehaved(author.device, &why);
     }
 }
