@@ -20,7 +20,8 @@ use crate::{
         door::Called,
         event::Line,
         holdback::Held,
-        replica::{Refusal, Replica},
+        refusal::Refusal,
+        replica::Replica,
         types::{Author, Conversation, DeviceId, Entry, EntryId, Heights, UserName},
     },
     seal::Judge,
@@ -258,6 +259,8 @@ fn verify_one(
     };
     let mut proofs = proofs.map_err(unreadable)?;
     let mut replica = Replica::new(shelved.conversation.clone());
+    let forked = log::read_forked(&RealDisk, &shelved.folder);
+    replica.load_forked(forked.map_err(|error| unreadable(error.into()))?);
     let mut wrong = None;
     let read = log::verify(&RealDisk, &shelved.folder, decode_entry, |entry, offset| {
         if wrong.is_some() {

@@ -2,6 +2,7 @@
 //!
 //! No clock, no network and no threads, so that the simulation drives the same code as the program, on a disk that it can crash.
 
+mod delivered;
 mod syncing;
 
 use std::{
@@ -13,14 +14,15 @@ use std::{
 use super::{
     damage::{damage_notice, waiting_notice},
     ports::Order,
+    proof::Told,
     recent_ids::RecentIds,
     vouching::Vouching,
 };
 use crate::{
     log::{self, Disk, Log, LogError, Opened, Resume, Tail},
     node::{
-        DeliveryNews, Effect, Identity, Input, LoadedLog, Node, Now, Step,
-        event::{Code, Delivered, Event, Joined, Notice},
+        Effect, Identity, Input, LoadedLog, Node, Now, Step,
+        event::{Code, Event, Joined, Notice},
         limits::REPLAY_LAST,
         link::{ByeReason, LinkId, Outgoing},
         memberships::Memberships,
@@ -76,6 +78,7 @@ pub struct Core<D: Disk> {
     pub(super) vouching: Vouching<D>,
     /// What was found behind damage, for the node's first step.
     salvaged: Vec<(Conversation, Vec<Arc<Entry>>)>,
+    pub(super) told: Told,
 }
 
 impl<D: Disk> Core<D> {
@@ -106,6 +109,7 @@ impl<D: Disk> Core<D> {
             unsynced: BTreeSet::new(),
             vouching,
             salvaged: Vec::new(),
+            told: Told::default(),
         };
         let mut notices = Vec::new();
         let user = core.node.me().user.clone();
@@ -143,6 +147,7 @@ impl<D: Disk> Core<D> {
         let mut tail = Tail::default();
         if let Some(log) = self.logs.get(&conversation) {
             loaded.forked.clone_from(log.forked());
+            loaded.proved = log.contradictions()?;
             loaded.sealed = self.vouching.sealed(&conversation, log, &self.node.me().device)?;
             // What has no introduction cannot be served either.
             let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
@@ -192,6 +197,7 @@ impl<D: Disk> Core<D> {
             proofs.seals.append(&mut step.seals);
             proofs.judge.append(&mut step.judge);
             proofs.forked.append(&mut step.forked);
+            proofs.contradictions.append(&mut step.contradictions);
             for entry in step.persist {
                 match batches.get_mut(&entry.conversation) {
                     Some(batch) => batch.push(entry),
@@ -203,15 +209,20 @@ impl<D: Disk> Core<D> {
             effects.extend(step.then);
         }
         for (conversation, author) in std::mem::take(&mut proofs.forked) {
-            if let Some(log) = self.logs.get_mut(&conversation) {
-                log.fork(author)?;
-            }
+            self.log_of(&conversation)?.fork(author)?;
+        }
+        let contradictions = std::mem::take(&mut proofs.contradictions);
+        for (conversation, proof) in &contradictions {
+            self.log_of(conversation)?.keep_contradiction(proof)?;
         }
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
         }
         self.vouching.keep(&mut proofs)?;
         let mut acts = Vec::with_capacity(effects.len());
+        for (conversation, proof) in &contradictions {
+            self.tell_proof(conversation, proof, &mut acts);
+        }
         for effect in effects {
             // What cannot be read is no reason to end: the user is told, and the next start repairs it.
             if let Err(error) = self.act(effect, &mut acts) {
@@ -221,14 +232,17 @@ impl<D: Disk> Core<D> {
         Ok(acts)
     }
 
+    /// The log of a conversation, made where there is none yet.
+    fn log_of(&mut self, conversation: &Conversation) -> Result<&mut Log<D>, LogError> {
+        if !self.logs.contains_key(conversation) {
+            self.open_log(conversation)?;
+        }
+        Ok(self.logs.get_mut(conversation).expect("it was opened just now"))
+    }
+
     fn append(&mut self, conversation: Conversation, batch: &[Arc<Entry>]) -> Result<(), LogError> {
-        if !self.logs.contains_key(&conversation) {
-            self.open_log(&conversation)?;
-        }
         let me = self.node.me().device;
-        if let Some(log) = self.logs.get_mut(&conversation) {
-            log.append(batch)?;
-        }
+        self.log_of(&conversation)?.append(batch)?;
         for entry in batch.iter().filter(|entry| entry.author.device == me) {
             self.recent_ids.entry(conversation.clone()).or_default().push(entry);
             self.vouching.wrote(entry);
@@ -237,7 +251,7 @@ impl<D: Disk> Core<D> {
         Ok(())
     }
 
-    fn act(&self, effect: Effect, acts: &mut Vec<Act>) -> Result<(), LogError> {
+    fn act(&mut self, effect: Effect, acts: &mut Vec<Act>) -> Result<(), LogError> {
         acts.push(match effect {
             Effect::Dial(device, address) => Act::Order(Order::Dial(device, address)),
             Effect::AskVersion(device, address, conversation) => {
@@ -287,7 +301,7 @@ impl<D: Disk> Core<D> {
                 Some(seal) => Act::Send(link, Outgoing::Seal(conversation, Arc::new(seal))),
                 None => return Ok(()),
             },
-            Effect::Compare { entry, live } => return self.compare(&entry, live, acts),
+            Effect::Compare(compare) => return self.compare(&compare, acts),
             Effect::KeepInvitation(invitation) => match self.keep_invitation(&invitation) {
                 Some(notice) => Act::Tell(Event::Notice(notice)),
                 None => return Ok(()),
@@ -296,47 +310,6 @@ impl<D: Disk> Core<D> {
             Effect::People(deed) => Act::People(deed),
             Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),
         });
-        Ok(())
-    }
-
-    fn delivered(&self, news: &DeliveryNews, acts: &mut Vec<Act>) -> Result<(), LogError> {
-        let DeliveryNews {
-            conversation,
-            author,
-            from,
-            upto,
-            ..
-        } = news;
-        // Acks mostly come for the last entries.
-        let recent = self
-            .recent_ids
-            .get(conversation)
-            .and_then(|recent| recent.range(author, *from, *upto));
-        let ids = match (recent, self.logs.get(conversation)) {
-            (Some(ids), _) => ids,
-            (None, Some(log)) => log.ids(author, *from, *upto)?,
-            (None, None) => Vec::new(),
-        };
-        let delivered = |(seq, id)| {
-            let DeliveryNews {
-                conversation,
-                to,
-                durable,
-                have,
-                of,
-                ..
-            } = news.clone();
-            Act::Tell(Event::Delivered(Delivered {
-                conversation,
-                id,
-                seq,
-                to,
-                durable,
-                have,
-                of,
-            }))
-        };
-        acts.extend(ids.into_iter().map(delivered));
         Ok(())
     }
 

@@ -9,6 +9,8 @@ mod answer;
 pub mod core;
 mod crowding;
 mod damage;
+#[cfg(test)]
+mod fork_tests;
 mod incoming;
 mod invitations;
 mod pace;
@@ -27,6 +29,7 @@ mod signer;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod turn;
 pub mod vouching;
 mod waiting;
 
@@ -45,6 +48,7 @@ use self::{
     ports::{Incoming, LinkQueue, Order},
     refusals::Refusals,
     request::Request,
+    turn::{Due, Turn},
     waiting::WaitingCalls,
 };
 use crate::{
@@ -120,32 +124,6 @@ struct Search {
     conversation: Conversation,
     text: String,
     scan: Scan,
-}
-
-/// Something that one turn of the loop handles.
-enum Turn {
-    /// None where the user's side has ended.
-    Requests(Vec<Request>),
-    Incoming(Vec<Incoming>),
-    Synced(Synced),
-    Judged(Vec<Input>),
-    Signed(Input),
-    Due(Due),
-    /// A link that was waited for has room.
-    Room,
-    Search,
-}
-
-/// Something that is to be done at a time.
-#[derive(Debug, Clone, Copy)]
-enum Due {
-    Sync,
-    Seal,
-    Judge,
-    KeepPeople,
-    Tick,
-    /// A link is waited for no longer.
-    Room,
 }
 
 impl<D: Disk> Driver<D> {
@@ -229,60 +207,6 @@ impl<D: Disk> Driver<D> {
     fn may_end(&self) -> bool {
         self.quit_at
             .is_some_and(|at| Instant::now() >= at || self.core.node().owes_nothing())
-    }
-
-    async fn next_turn(&mut self) -> Turn {
-        let crowded = self.crowded_link();
-        let due = self.next_due(crowded.map(|(_, until)| until));
-        let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
-        let (mut requests, mut batch) = (Vec::new(), Vec::new());
-        let Self {
-            channels,
-            synced,
-            pace,
-            alarm,
-            links,
-            ..
-        } = self;
-        let crowded = crowded.and_then(|(link, _)| links.get(&link));
-        let room = async {
-            match crowded {
-                Some(link) => link.room(TURN_MAX).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // The user comes first, but for what is due: his prompt answers while a history comes in.
-            biased;
-            input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
-            () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
-            _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() && crowded.is_none() => Turn::Requests(requests),
-            () = room => Turn::Room,
-            Some(synced) = synced.1.recv() => Turn::Synced(synced),
-            Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
-            count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
-                debug_assert!(count > 0, "the wire outlives the driver");
-                Turn::Incoming(batch)
-            }
-            () = tokio::task::yield_now(), if searching => Turn::Search,
-        }
-    }
-
-    /// What is to be done next, and when.
-    fn next_due(&self, room: Option<Instant>) -> Option<(Instant, Due)> {
-        let tick = self.core.node().next_due();
-        let dues = [
-            (self.pace.seal_at, Due::Seal),
-            (self.sync_at, Due::Sync),
-            (self.pace.judge_at, Due::Judge),
-            (self.people.keep_at, Due::KeepPeople),
-            (tick.map(|tick| self.started + Duration::from_millis(tick.0)), Due::Tick),
-            (self.quit_at, Due::Tick),
-            (self.waiting.next_end(), Due::Tick),
-            (room, Due::Room),
-        ];
-        let dues = dues.into_iter().filter_map(|(at, what)| Some((at?, what)));
-        dues.min_by_key(|(at, _)| *at)
     }
 
     fn now(&self) -> Now {

@@ -177,7 +177,7 @@ fn one_seal_over_too_many_entries_makes_nothing_unreadable_and_blames_nobody() {
         let pulled = Pulled {
             entries: part.iter().map(|(entry, _)| entry.clone()).collect(),
             seals: vec![part[part.len() - 1].1.clone()],
-            introductions: Vec::new(),
+            ..Pulled::default()
         };
         peer.input(Input::History(pull, pulled));
     }

@@ -1,16 +1,20 @@
 //! What other peers are given of the logs: what is proved to them, and the proofs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use super::{core::Core, ports::ServeError};
 use crate::{
-    log::{Disk, History, LogError},
+    log::{Disk, History, Log, LogError},
     node::{
-        limits::SEAL_SPAN_LONG,
+        contradiction::Contradiction,
+        limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX, SEAL_SPAN_LONG},
         sealing::Seal,
-        types::{Author, Conversation, DeviceId, Heights, Reader, Seq},
+        types::{Author, Conversation, DeviceId, Entry, Heights, Reader, Seq},
     },
 };
 
@@ -25,9 +29,13 @@ pub struct Serving {
     /// before it is sent.
     planned: BTreeMap<Author, Seal>,
     introduced: BTreeSet<DeviceId>,
+    /// Authors whose contradictions are to be proved first.
+    contradicting: BTreeSet<Author>,
+    /// What is left of such a proof.
+    proof: Option<Contradiction>,
 }
 
-/// A part of it; at its end there are no entries.
+/// A part of it; at its end there is nothing in it.
 #[derive(Debug, Default)]
 pub struct ServedPart {
     /// Encoded entries.
@@ -36,6 +44,15 @@ pub struct ServedPart {
     pub seals: Vec<Seal>,
     /// The certificates of those who made the seals.
     pub introductions: Vec<Bytes>,
+    /// Pieces of proofs that authors contradict themselves.
+    pub contradictions: Vec<Contradiction>,
+}
+
+impl ServedPart {
+    /// There is no more.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.contradictions.is_empty()
+    }
 }
 
 impl<D: Disk> Core<D> {
@@ -59,12 +76,17 @@ impl<D: Disk> Core<D> {
         heights: &Heights,
     ) -> Result<Option<Serving>, ServeError> {
         let servable = self.serve_version(reader, conversation)?;
+        let talk = self.node().talks().get(conversation);
+        let excused = talk.into_iter().flat_map(|talk| talk.sealing.excused());
+        let contradicting = excused.filter(|author| heights.of(author) < Seq(u64::MAX)).copied();
         Ok(self.log(conversation).map(|log| Serving {
             reader: reader.device,
             history: log.history(heights, &servable),
             sealed: heights.0.clone(),
             planned: BTreeMap::new(),
             introduced: BTreeSet::new(),
+            contradicting: contradicting.collect(),
+            proof: None,
         }))
     }
 
@@ -81,12 +103,16 @@ impl<D: Disk> Core<D> {
         let (Some(log), Some(seals)) = (self.log(conversation), self.vouching.seals(conversation)) else {
             return Ok(ServedPart::default());
         };
+        if let Some(part) = self.next_piece(log, serving)? {
+            return Ok(part);
+        }
         let Serving {
             reader,
             history,
             sealed,
             planned,
             introduced,
+            ..
         } = serving;
         let mut failed = None;
         let cover = |author: &Author, seq| {
@@ -136,6 +162,41 @@ impl<D: Disk> Core<D> {
             }
         }
         Ok(part)
+    }
+
+    /// The next piece of what proves that authors contradict themselves.
+    fn next_piece(&self, log: &Log<D>, serving: &mut Serving) -> Result<Option<ServedPart>, LogError> {
+        let mut part = ServedPart::default();
+        while serving.proof.is_none()
+            && let Some(author) = serving.contradicting.pop_first()
+        {
+            // Without knowing whose it is nobody believes it.
+            if let Some(certificate) = self.vouching.certificate(&author.device) {
+                serving.proof = log.contradiction(&author)?;
+                let is_new = serving.proof.is_some() && serving.introduced.insert(author.device);
+                part.introductions.extend(is_new.then(|| certificate.clone()));
+            }
+        }
+        let Some(mut proof) = serving.proof.take() else {
+            return Ok(None);
+        };
+        let mut bytes = 0;
+        let fits = |entry: &&Arc<Entry>| {
+            bytes += entry.bytes.len();
+            bytes <= PART_BYTES_MAX
+        };
+        let fitting = proof.entries.iter().take(BATCH_ENTRIES_MAX).take_while(fits).count();
+        let rest = proof.entries.split_off(fitting.max(1).min(proof.entries.len()));
+        if !rest.is_empty() {
+            let (seal, other) = (proof.seal.clone(), proof.other.clone());
+            serving.proof = Some(Contradiction {
+                seal,
+                other,
+                entries: rest,
+            });
+        }
+        part.contradictions.push(proof);
+        Ok(Some(part))
     }
 
     /// # Errors

@@ -181,7 +181,7 @@ impl Peer {
         let mut found = Vec::new();
         loop {
             let part = self.core.serve_part(&room(), &mut history).unwrap();
-            if part.entries.is_empty() {
+            if part.is_empty() {
                 break;
             }
             found.extend(reader.take(part_of(part)).unwrap().entries);
@@ -199,6 +199,7 @@ pub fn part_of(part: ServedPart) -> Part {
         entries: entries.collect(),
         seals: part.seals,
         introductions: part.introductions,
+        contradictions: part.contradictions,
     }
 }
 

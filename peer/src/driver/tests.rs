@@ -165,6 +165,7 @@ fn a_fork_in_a_history_is_its_authors_and_everything_else_is_taken() {
         entries: vec![two, hers],
         seals: vec![twin.seal(), carol.seal()],
         introductions: vec![seal::introduction(carol.certificate(), notary.as_ref()).unwrap()],
+        ..Pulled::default()
     };
     peer.input(Input::History(pull, pulled));
     peer.acts.clear();
@@ -208,6 +209,7 @@ fn who_serves_a_bad_history_is_told_and_left_and_another_one_is_asked() {
         entries: vec![one.clone()],
         seals: vec![bob.seal()],
         introductions: vec![seal::introduction(bob.certificate(), notary.as_ref()).unwrap()],
+        ..Pulled::default()
     };
     peer.input(Input::History(pull, pulled));
     peer.input(Input::HistoryEnd(pull, Ok(())));

@@ -7,21 +7,23 @@ use super::{
     Log, LogError,
     disk::{Disk, IoError},
 };
-use crate::node::types::{Author, DeviceId};
+use crate::node::{
+    limits::FORKED_MAX,
+    types::{Author, DeviceId},
+};
 
 const FILE: &str = "forked";
-/// The most that are kept of one conversation. What names entries of a further one waits for these, as everywhere else.
-const FORKED_MAX: usize = 1_024;
 /// Device and incarnation in hexadecimal digits, a space between them, and a line end.
 const LINE_BYTES: usize = 64 + 1 + 16 + 1;
 
 impl<D: Disk> Log<D> {
-    /// An author contradicts himself: from now on entries are taken that name what he wrote after what is here.
+    /// An author contradicts himself: from now on entries are taken that name what he wrote after what is here. That there are not
+    /// more than [`FORKED_MAX`] is for the caller to see to, who must not take what the log refuses.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn fork(&mut self, author: Author) -> Result<(), LogError> {
-        if self.index.forked.len() >= FORKED_MAX || !self.index.forked.insert(author) {
+        if !self.index.forked.insert(author) {
             return Ok(());
         }
         let mut text = String::new();
@@ -39,8 +41,11 @@ impl<D: Disk> Log<D> {
     }
 }
 
-/// Reads who they are. A line that is none names nobody.
-pub(super) fn read<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>, IoError> {
+/// The authors who contradict themselves, by what is in a log's folder. A line that is none names nobody.
+///
+/// # Errors
+/// The disk refuses.
+pub fn read_forked<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>, IoError> {
     let bytes = disk.read_small(&folder.join(FILE), FORKED_MAX * LINE_BYTES)?;
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     Ok(text.lines().filter_map(author).take(FORKED_MAX).collect())
@@ -48,6 +53,11 @@ pub(super) fn read<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>,
 
 fn author(line: &str) -> Option<Author> {
     let (device, incarnation) = line.split_once(' ')?;
+    author_of(device, incarnation)
+}
+
+/// The author whose device and incarnation these hexadecimal digits are.
+pub(super) fn author_of(device: &str, incarnation: &str) -> Option<Author> {
     let digits = device.is_ascii() && device.len() == 64;
     let mut id = [0; 32];
     for (at, byte) in id.iter_mut().enumerate().filter(|_| digits) {

@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Seals,
     /// Whose the authors' devices are.
     Introductions,
+    /// What proves that one of them contradicts himself.
+    Contradiction,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::Index => b"PEERIDX\n",
             Self::Seals => b"PEERSEL\n",
             Self::Introductions => b"PEERINT\n",
+            Self::Contradiction => b"PEERCON\n",
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn read_introductions<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<Bytes>
 }
 
 /// What the whole frames hold, and where they end.
-fn frames(bytes: &Bytes, life: Life) -> (Vec<Bytes>, usize) {
+pub(super) fn frames(bytes: &Bytes, life: Life) -> (Vec<Bytes>, usize) {
     let mut found = Vec::new();
     let mut at = HEADER_BYTES;
     while let Some(frame) = bytes.get(at..).and_then(|rest| decode_frame(life, rest)) {

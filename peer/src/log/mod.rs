@@ -27,6 +27,7 @@
 //! `disk` is all that is known of a disk; `real` and `memory` are two of them. `format`, `order`, `search` and `folders` are
 //! pure. `recovery` makes a [`Log`] of whatever the disk holds, `writer` and `reader` are what can be done with it.
 
+mod contradictions;
 mod disk;
 mod error;
 mod folders;
@@ -69,6 +70,7 @@ use std::path::{Path, PathBuf};
 pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
 pub use folders::{NAME_FILE, folder_name, folder_of};
+pub use forked::read_forked;
 pub use format::VERSION;
 pub use history::{Batch, History, Tail};
 pub use index::LOG_ENTRIES_MAX;

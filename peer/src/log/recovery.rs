@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Damage, DamageKind, LOG_FILE, Log, LogError, Position,
     disk::{Disk, DiskFile, IoError, folder_of},
-    forked,
+    forked::read_forked,
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header},
     index_file::{self, IndexFile},
     opened::Opened,
@@ -41,7 +41,7 @@ fn try_open<D: Disk>(
     let mut opened = Opened::default();
     let on_disk = index_file::open(&disk, folder)?;
     let known = on_disk.as_ref().map_or(0, |index| index.records);
-    let forked = forked::read(&disk, folder)?;
+    let forked = read_forked(&disk, folder)?;
     let mut opening = Opening::find(disk, folder, on_disk.as_ref(), &mut opened)?;
     let believed = on_disk.as_ref().filter(|_| believe_index);
     if !opening.is_new {

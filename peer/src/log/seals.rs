@@ -23,7 +23,7 @@ use crate::node::{
 pub const SEALS_FILE: &str = "seals";
 
 /// Device, incarnation, seq, id, signature.
-const CONTENT_BYTES: usize = 32 + 8 + 8 + 32 + 64;
+pub(super) const CONTENT_BYTES: usize = 32 + 8 + 8 + 32 + 64;
 /// With the check sum.
 const SLOT_BYTES: usize = CONTENT_BYTES + 4;
 /// How many slots are read at once.
@@ -279,14 +279,33 @@ fn offset(slot: u64) -> u64 {
 
 fn encode(life: Life, seal: &Seal) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
-    slot[..32].copy_from_slice(&seal.author.device.0);
-    slot[32..40].copy_from_slice(&seal.author.incarnation.to_le_bytes());
-    slot[40..48].copy_from_slice(&seal.seq.0.to_le_bytes());
-    slot[48..80].copy_from_slice(&seal.id.0);
-    slot[80..CONTENT_BYTES].copy_from_slice(&seal.signature);
+    slot[..CONTENT_BYTES].copy_from_slice(&content(seal));
     let sum = sum(life, &slot[..CONTENT_BYTES]);
     slot[CONTENT_BYTES..].copy_from_slice(&sum.to_le_bytes());
     slot
+}
+
+/// The bytes of a seal.
+pub(super) fn content(seal: &Seal) -> [u8; CONTENT_BYTES] {
+    let mut bytes = [0; CONTENT_BYTES];
+    bytes[..32].copy_from_slice(&seal.author.device.0);
+    bytes[32..40].copy_from_slice(&seal.author.incarnation.to_le_bytes());
+    bytes[40..48].copy_from_slice(&seal.seq.0.to_le_bytes());
+    bytes[48..80].copy_from_slice(&seal.id.0);
+    bytes[80..].copy_from_slice(&seal.signature);
+    bytes
+}
+
+/// The seal of which these are the bytes.
+pub(super) fn seal_of(content: &[u8]) -> Option<Seal> {
+    let device = DeviceId(content.get(..32)?.try_into().ok()?);
+    let incarnation = u64_at(content, 32)?;
+    Some(Seal {
+        author: Author { device, incarnation },
+        seq: Seq(u64_at(content, 40)?),
+        id: EntryId(content.get(48..80)?.try_into().ok()?),
+        signature: content.get(80..)?.try_into().ok()?,
+    })
 }
 
 fn decode(life: Life, slot: &[u8]) -> Slot {
@@ -296,14 +315,7 @@ fn decode(life: Life, slot: &[u8]) -> Slot {
     let seal = || {
         let content = slot.get(..CONTENT_BYTES)?;
         (sum(life, content) == u32_at(slot, CONTENT_BYTES)?).then_some(())?;
-        let device = DeviceId(content.get(..32)?.try_into().ok()?);
-        let incarnation = u64_at(content, 32)?;
-        Some(Box::new(Seal {
-            author: Author { device, incarnation },
-            seq: Seq(u64_at(content, 40)?),
-            id: EntryId(content.get(48..80)?.try_into().ok()?),
-            signature: content.get(80..)?.try_into().ok()?,
-        }))
+        seal_of(content).map(Box::new)
     };
     seal().map_or(Slot::Bad, Slot::Seal)
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Damage, DamageKind, LOG_FILE, LogError, Position, Rule,
     disk::{Disk, DiskFile},
-    forked,
+    forked::read_forked,
     format::{HEADER_BYTES, Header, Kind, VERSION, decode_header},
     index::Index,
     index_file::{self, Records},
@@ -68,7 +68,7 @@ pub fn verify<D: Disk>(
     let mut torn = 0;
     let mut frames = Frames::new(&file, life, bytes);
     let mut chains = Chains::default();
-    chains.index.forked = forked::read(disk, folder)?;
+    chains.index.forked = read_forked(disk, folder)?;
     while let Some(found) = frames.next()? {
         let (offset, entry) = match found {
             Found::Frame { offset, entry } => (offset, entry),
@@ -112,7 +112,12 @@ impl Chains {
         Coming::new(&self.index)
             .add(&entry.draft, entry.bytes.len())
             .map_err(out_of_place)?;
-        let seen = entry.seen.iter().map(|seen| self.lamport(&seen.author, seen.seq));
+        // What one who contradicts himself showed this author may be another entry than the one that is here.
+        let seen = entry
+            .seen
+            .iter()
+            .filter(|seen| !self.index.forked.contains(&seen.author));
+        let seen = seen.map(|seen| self.lamport(&seen.author, seen.seq));
         if let Some(previous) = seen.max().filter(|seen| *seen >= entry.lamport) {
             let found = entry.lamport;
             return Err(out_of_place(Rule::LamportGrows { previous, found }));

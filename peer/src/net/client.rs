@@ -190,7 +190,7 @@ async fn pull_parts(net: &Net, device: DeviceId, address: &str, wanted: Wanted) 
         let pulled;
         (reader, pulled) = tokio::task::spawn_blocking(judged).await?;
         let pulled = pulled?;
-        if !pulled.entries.is_empty() || !pulled.introductions.is_empty() {
+        if !pulled.is_empty() {
             net.tell(Input::History(wanted.pull, pulled)).await;
         }
     }

@@ -206,7 +206,7 @@ impl Chat {
                 reply,
             };
             match self.ask(incoming, answer).await {
-                Ok((part, Some(next))) if !part.entries.is_empty() => {
+                Ok((part, Some(next))) if !part.is_empty() => {
                     wanted = Wanted::Next(next);
                     let Some(on) = parts.send(convert::part_to_wire(part)).await else {
                         return;

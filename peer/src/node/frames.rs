@@ -7,8 +7,10 @@ use super::{
     delivery::{Acked, NewlyAcked},
     event::Event,
     holdback::Held,
+    io::Compare,
     link::{Ack, Frame, LinkId, Outgoing, Peer},
-    replica::{Offered, Refusal},
+    refusal::Refusal,
+    replica::Offered,
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
 };
 
@@ -83,32 +85,52 @@ impl Node {
         };
         let mut offered = self.offer(held, false, now);
         if let Some(known) = offered.known.take() {
-            self.known_entry(&conversation, known);
+            self.known_live(&conversation, known.entry);
         }
         for (held, why) in &offered.refused {
             if let Refusal::Fork { .. } = why {
-                let entry = Arc::clone(&held.entry);
-                self.effect(Effect::Compare { entry, live: false });
-                self.fork(&conversation, held.entry.author, taken, now);
+                self.compare(Compare {
+                    entries: vec![Arc::clone(&held.entry)],
+                    seal: None,
+                    is_refused: held.live,
+                });
             }
         }
-        match self.take_offered(&conversation, offered, taken) {
-            None => Ok(()),
-            Some(why) => Err(why),
-        }
+        let refused = std::mem::take(&mut offered.refused);
+        self.take_offered(&conversation, offered, taken);
+        self.blame(&conversation, refused, Some(device))
     }
 
-    /// Appends what was taken and shows it; returns why something was refused.
-    pub(super) fn take_offered(
+    /// Blames for what was refused whoever pushed it as his own, now or while it waited for its causes. What came in a history is its
+    /// author's, and whoever served that may have been told the same lie.
+    ///
+    /// # Errors
+    /// Why, where it is the device that is just being heard.
+    pub(super) fn blame(
         &mut self,
         conversation: &Conversation,
-        offered: Offered,
-        taken: &mut Taken,
-    ) -> Option<String> {
+        refused: Vec<(Held, Refusal)>,
+        heard: Option<DeviceId>,
+    ) -> Result<(), String> {
+        let title = conversation.label(&self.me.user);
+        let mut result = Ok(());
+        for (held, why) in refused.into_iter().filter(|(held, _)| held.live) {
+            let why = format!("in {title}: {why}");
+            match held.from {
+                from if from == heard => result = result.and(Err(why)),
+                Some(from) => self.misbehaved(from, &why),
+                None => {}
+            }
+        }
+        result
+    }
+
+    /// Appends what was taken and shows it.
+    pub(super) fn take_offered(&mut self, conversation: &Conversation, offered: Offered, taken: &mut Taken) {
         let Offered {
             taken: entries,
-            refused,
             overflow,
+            refused: _,
             passed: _,
             known: _,
         } = offered;
@@ -147,8 +169,6 @@ impl Node {
         if is_sealed {
             self.advance(conversation);
         }
-        let why = refused.first().map(|(_, why)| why.to_string());
-        why.map(|why| format!("in {}: {why}", conversation.label(&self.me.user)))
     }
 
     /// Acks what was taken to the devices that wrote it.

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Effect, Node, Now,
     event::{Code, Event},
+    found::Found,
     holdback::Held,
+    io::Compare,
     limits::{
         BAD_HISTORY_AGAIN_MS, FLOOD_PASSED_MAX, JOIN_RETRIES_MAX, JOIN_RETRY_MS, PULL_AGAIN_MS, PULL_MS_MAX,
         PULL_SLOW_MS_MAX, PULL_WINDOW_BYTES, PULL_WINDOW_ENTRIES, PULL_WINDOW_MS,
     },
-    replica::Refusal,
+    refusal::Refusal,
     sync::{PullEnd, PullId},
     types::{Conversation, DeviceId, Entry},
     window::{BadHistory, PullFailure, Pulled},
@@ -34,9 +36,11 @@ impl Node {
             entries,
             seals,
             introductions,
+            contradictions,
+            proof_bytes,
         } = pulled;
         pull.came += entries.len();
-        pull.came_bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
+        pull.came_bytes += proof_bytes + entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
         if !std::mem::replace(&mut pull.began, true) {
             pull.judge_at = now.mono.plus(PULL_WINDOW_MS);
             self.retime = true;
@@ -45,10 +49,15 @@ impl Node {
             self.introduce(introduction);
         }
         let mut taken = BTreeMap::new();
+        for proof in contradictions {
+            self.prove(&conversation, proof, &mut taken, now);
+        }
+        let mut found = self.take_found(&conversation);
         let (mut count, mut passed) = (0, 0);
-        let mut bad = None;
+        let mut bad = false;
         for entry in entries {
-            if self.talk(&conversation).replica.forked().contains(&entry.author) {
+            if found.is_left(&entry.author) {
+                found.add(entry);
                 continue;
             }
             let held = Held {
@@ -60,38 +69,52 @@ impl Node {
             };
             let mut offered = self.offer(held, free, now);
             if let Some(known) = offered.known.take() {
-                self.known_entry(&conversation, known);
+                found.add(known.entry);
             }
-            let forks = Self::leave_forks(&mut offered.refused);
+            let mut refused = std::mem::take(&mut offered.refused);
+            for entry in Self::leave_forks(&mut refused) {
+                found.leave(entry.author);
+                found.add(entry);
+            }
+            offered.taken.iter().for_each(|held| found.follows(&held.entry.author));
+            bad |= refused.iter().any(|(held, _)| !held.live);
             count += offered.taken.len() as u64;
             passed += offered.passed;
-            bad = self.take_offered(&conversation, offered, &mut taken).or(bad);
-            for entry in forks {
-                let author = entry.author;
-                self.effect(Effect::Compare { entry, live: false });
-                self.fork(&conversation, author, &mut taken, now);
-            }
+            self.take_offered(&conversation, offered, &mut taken);
+            // Nobody is heard but the server, who is not to blame.
+            let _nobody = self.blame(&conversation, refused, None);
         }
         let mut sealed = false;
         for seal in seals {
+            if let Some(entries) = found.sealed(&seal) {
+                self.compare(Compare {
+                    entries,
+                    seal: Some(seal.clone()),
+                    is_refused: false,
+                });
+            }
             sealed |= self.keep_seal(&conversation, seal);
         }
         self.advance(&conversation);
         self.send_acks(taken);
-        if let Some(why) = &bad {
-            self.misbehaved(from, why);
-        }
         let talk = self.talk(&conversation);
         let Some(pull) = &mut talk.sync.pull else { return };
+        pull.found = found;
         pull.taken += count;
         pull.sealed |= sealed;
-        pull.bad |= bad.is_some();
+        pull.bad |= bad;
         pull.passed += passed;
         pull.partial |= passed > 0;
         if pull.passed >= FLOOD_PASSED_MAX {
             return self.stop_pull(&conversation, PullEnd::Flooded, now);
         }
         self.tell_progress(conversation, from);
+    }
+
+    /// What the pull has brought that is held already, to be gone on with.
+    fn take_found(&mut self, conversation: &Conversation) -> Found {
+        let pull = self.talk(conversation).sync.pull.as_mut();
+        pull.map(|pull| std::mem::take(&mut pull.found)).unwrap_or_default()
     }
 
     fn tell_progress(&mut self, conversation: Conversation, from: DeviceId) {
@@ -117,8 +140,9 @@ impl Node {
     /// Takes out of what was refused that for which its author is to blame, and not who serves it: it is sealed, and does not follow
     /// from what is held of that author. What is held stays, and no more is wanted of him here.
     fn leave_forks(refused: &mut Vec<(Held, Refusal)>) -> Vec<Arc<Entry>> {
-        let is_fork =
-            |(_, why): &mut (Held, Refusal)| matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. });
+        let is_fork = |(held, why): &mut (Held, Refusal)| {
+            !held.live && matches!(why, Refusal::Fork { .. } | Refusal::BrokenChain { .. })
+        };
         let forks = refused.extract_if(.., is_fork);
         forks.map(|(held, _)| held.entry).collect()
     }
@@ -273,9 +297,11 @@ impl Node {
                 since: now.mono,
                 seal: None,
             };
-            let offered = self.talk(conversation).replica.offer(held);
+            let mut offered = self.talk(conversation).replica.offer(held);
             // What breaks a rule was damaged in a way that its check sum does not show; it is left behind.
-            let _refused = self.take_offered(conversation, offered, &mut taken);
+            let refused = std::mem::take(&mut offered.refused);
+            self.take_offered(conversation, offered, &mut taken);
+            let _nobody = self.blame(conversation, refused, None);
         }
         self.send_acks(taken);
     }

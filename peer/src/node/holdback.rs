@@ -72,32 +72,33 @@ impl HoldBack {
         released.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
-    /// The entries that waited for anything of an author.
-    pub fn release_all_of(&mut self, author: &Author) -> Vec<Held> {
-        let all = (*author, Seq::default())..=(*author, Seq(u64::MAX));
-        let causes: Vec<Seq> = self.waiting.range(all).map(|((_, seq), _)| *seq).collect();
-        let released = causes.into_iter().flat_map(|seq| self.release(*author, seq));
-        released.collect()
+    /// Takes out the entries that name anything of an author.
+    pub fn release_all_that_name(&mut self, author: &Author) -> Vec<Held> {
+        let names = |held: &Held| held.entry.seen.iter().any(|cause| cause.author == *author);
+        self.take_all(names)
+    }
+
+    /// What waits.
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.held.values()
     }
 
     /// Drops every entry for which `drop` says so.
-    pub fn drain(&mut self, mut drop: impl FnMut(&Held) -> bool) {
-        let keys: Vec<_> = self
-            .held
-            .iter()
-            .filter(|(_, held)| drop(held))
-            .map(|(key, _)| *key)
-            .collect();
+    pub fn drain(&mut self, drop: impl FnMut(&Held) -> bool) {
+        self.take_all(drop);
+    }
+
+    fn take_all(&mut self, mut take: impl FnMut(&Held) -> bool) -> Vec<Held> {
+        let taken = self.held.iter().filter(|(_, held)| take(held));
+        let keys: Vec<_> = taken.map(|(key, _)| *key).collect();
         if keys.is_empty() {
-            return;
+            return Vec::new();
         }
         for waiting in self.waiting.values_mut() {
             waiting.retain(|key| keys.binary_search(key).is_err());
         }
         self.waiting.retain(|_, waiting| !waiting.is_empty());
-        for key in keys {
-            self.take(key);
-        }
+        keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
     /// Whether what a seal is of waits here.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    contradiction::{Contradiction, Forked},
     event::{Event, Notice, ReplayReason},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
     memberships::Memberships,
@@ -120,9 +121,8 @@ pub enum Input {
     Sealed(Conversation, Vec<Seal>),
     /// Of seals that came over links, these are good, and these, with whoever sent them, are not.
     Judged(Conversation, Vec<Seal>, Vec<(Seal, DeviceId)>),
-    /// An entry that had been there under the same author and seq is another one, as [`Effect::Compare`] has shown; it came over
-    /// the author's own link.
-    Forked(Conversation, Author, Seq),
+    /// An author contradicts himself, as [`Effect::Compare`] has shown.
+    Forked(Conversation, Author, Forked),
     /// The disk was synced: entries of these authors are durable up to these seqs.
     Durable(Conversation, Vec<(Author, Seq)>),
     /// Entries that were found behind damage in an own log.
@@ -163,14 +163,9 @@ pub enum Effect {
     },
     /// Send over a link the last seal of an own author up to an entry.
     SendSeal(LinkId, Conversation, Author, Seq),
-    /// Compare an entry that came with the one that is in the log under its author and seq. If it is another one, keep both as a
-    /// proof and tell the user; where it came over its author's own link, answer with `Forked`.
-    Compare {
-        /// What came.
-        entry: Arc<Entry>,
-        /// Over its author's own link.
-        live: bool,
-    },
+    /// Compare what came of an author with what is in the log. If it is something else, keep both, tell the user, and answer with
+    /// `Forked`.
+    Compare(Compare),
     /// Stop a pull: nothing that it still brings is wanted. Not answered.
     StopPull(PullId),
     /// Tell the user.
@@ -201,6 +196,17 @@ pub enum Effect {
     People(Deed),
     /// Remember for the next start in which rooms the user is.
     RememberRooms(Memberships),
+}
+
+/// Entries of one author, in order and at least one, that may contradict what is held.
+#[derive(Debug)]
+pub struct Compare {
+    /// What came.
+    pub entries: Vec<Arc<Entry>>,
+    /// The good seal of the last of them; none where it came over its author's own link.
+    pub seal: Option<Seal>,
+    /// It was refused, and whoever sent it is blamed already.
+    pub is_refused: bool,
 }
 
 /// A question to the registry. It names private rooms as the registry does; so do its answers.
@@ -246,6 +252,8 @@ pub struct Step {
     pub introductions: Vec<Introduction>,
     /// Authors who contradict themselves, to be noted before anything is appended.
     pub forked: Vec<(Conversation, Author)>,
+    /// What proves that, to be kept before anything is appended.
+    pub contradictions: Vec<(Conversation, Arc<Contradiction>)>,
     /// Good seals to keep beside the logs, after the entries have been appended.
     pub seals: Vec<(Conversation, Seal)>,
     /// Seals to judge, with whoever sent them. Answered by `Judged`.

@@ -72,6 +72,21 @@ pub const AUTHORS_MAX: usize = 65_536;
 /// author contradicts himself. What is missing may depend on anything; still nobody can push the time to its end.
 pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
 
+/// The most authors of a conversation who are known to contradict themselves. What names entries of a further one that are not here waits
+/// for these, as for anybody's; there cannot be so many without as many floods, see [`FLOOD_AUTHOR_BYTES`].
+pub const FORKED_MAX: usize = 1_024;
+
+/// The most authors of one device of which nothing is held and who are known to contradict themselves: more than any has by accident. A
+/// device could make up as many as it likes.
+pub const FORKED_UNKNOWN_MAX: usize = 16;
+
+/// The most entries of a proof that an author contradicts himself: as many as a reader lets wait for a seal, so that of all that can be
+/// served it can be proved. What would need a longer one is not told to others.
+pub const CONTRADICTION_ENTRIES_MAX: usize = WINDOW_ENTRIES_MAX;
+
+/// The most bytes of such a proof, with the same decision. Its author's device is charged with them.
+pub const CONTRADICTION_BYTES_MAX: usize = WINDOW_BYTES_MAX;
+
 /// The most conversations of which one link may tell heights. More are ignored.
 pub const CONVERSATIONS_MAX: usize = 4_096;
 

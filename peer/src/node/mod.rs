@@ -30,6 +30,7 @@
 //! | `flood`, `allowance` | how much of a device's entries is taken |
 //! | `sealing`, `window` | what third parties can be given, and what is taken of what they give |
 //! | `vouching` | seals and introductions as they come |
+//! | `contradiction`, `found`, `forks` | devices that contradict themselves |
 //!
 //! [`Node::handle`] takes one [`Input`] and returns a [`Step`]: entries to append to the log, and effects that happen after that.
 
@@ -39,17 +40,22 @@ mod access_tests;
 pub mod account;
 mod allowance;
 pub mod clock;
+pub mod contradiction;
 pub mod delivery;
 pub mod door;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
 mod flood_tests;
+#[cfg(test)]
+mod fork_tests;
+mod forks;
+pub mod found;
 mod frames;
 mod heights;
 mod history;
 pub mod holdback;
-mod io;
+pub mod io;
 mod knocks;
 pub mod limits;
 pub mod link;
@@ -65,6 +71,7 @@ pub mod people;
 mod presence;
 pub mod private;
 mod pulling;
+pub mod refusal;
 pub mod replica;
 mod rooms;
 pub mod sealing;
@@ -142,6 +149,8 @@ pub struct LoadedLog {
     pub servable: Heights,
     /// The authors who contradict themselves.
     pub forked: BTreeSet<Author>,
+    /// Those of them of whom there is proof.
+    pub proved: BTreeSet<Author>,
     /// The own incarnation that may be gone on with.
     pub resume: Option<u64>,
 }
@@ -220,10 +229,10 @@ impl Node {
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
         let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
         let mut sealing = Sealing::load(log.sealed, log.servable);
-        for author in log.forked {
-            sealing.excuse(author);
-            let _none_waits = replica.fork(author);
+        for author in log.forked.intersection(&log.proved) {
+            sealing.excuse(*author);
         }
+        replica.load_forked(log.forked);
         self.talks
             .insert(conversation, Talk::new(replica, sealing, self.me.device, log.resume));
     }
@@ -291,7 +300,7 @@ impl Node {
             Input::Introduced(introduction) => self.introduce(introduction),
             Input::Sealed(conversation, seals) => self.sealed(&conversation, seals),
             Input::Judged(conversation, good, bad) => self.judged(&conversation, good, bad),
-            Input::Forked(conversation, author, seq) => self.forked(&conversation, author, seq, now),
+            Input::Forked(conversation, author, how) => self.forked(&conversation, author, how, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),
             Input::Salvaged(conversation, entries) => self.salvaged(&conversation, entries, now),
             Input::Stalled => self.stalled(now),

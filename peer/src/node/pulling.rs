@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Effect, Millis, Node, Now,
+    found::Found,
     limits::{
         AUTHORS_MAX, FILLING_FREE_MS, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST,
     },
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
-    types::{Author, Conversation, DeviceId, Heights, Seq},
+    types::{Author, Conversation, DeviceId, Heights, Seen, Seq},
 };
 
 /// When a conversation must be looked at again.
@@ -265,6 +266,7 @@ impl Node {
             came: 0,
             came_bytes: 0,
             passed: 0,
+            found: Found::default(),
             partial,
         });
         self.pulls.insert(id, conversation.clone());
@@ -290,21 +292,32 @@ impl Node {
         let Some(talk) = self.talks.get(conversation) else {
             return (mine, false);
         };
-        if talk.is_free(now.mono) || self.flood.next_end(now.mono).is_none() {
-            return (mine, false);
+        let mut over: BTreeSet<Author> = BTreeSet::new();
+        if !talk.is_free(now.mono) && self.flood.next_end(now.mono).is_some() {
+            let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
+            let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
+            over.extend(known.copied().filter(|author| self.is_unwanted(talk, author, now)));
         }
-        let theirs = self.peers.get(&device).and_then(|peer| peer.heights.get(conversation));
-        let known = mine.0.keys().chain(theirs.iter().flat_map(|heights| heights.0.keys()));
-        let over: Vec<Author> = known
-            .copied()
-            .filter(|author| self.is_unwanted(talk, author, now))
-            .collect();
         let partial = !over.is_empty();
-        for author in over {
+        let over = over.into_iter().map(|author| (author, Seq(u64::MAX)));
+        // What one who contradicts himself wrote elsewhere does not follow from what is here, and the proof of it is wanted once.
+        let proved = |author: &Author| talk.sealing.is_excused(author);
+        let forked = talk.replica.forked().iter();
+        let forked = forked.map(|author| (*author, Seq(if proved(author) { u64::MAX } else { u64::MAX - 1 })));
+        for (author, seq) in forked.chain(over) {
             // What has no room among the heights comes, and is passed over.
             if mine.0.len() < AUTHORS_MAX || mine.0.contains_key(&author) {
-                mine.0.insert(author, Seq(u64::MAX));
+                mine.0.insert(author, seq);
             }
+        }
+        // What this device was shown under the same numbers is to come as well, to be compared.
+        for Seen { author, seq } in talk.replica.doubted(device) {
+            let before = Seq(seq.0 - 1);
+            let ask = mine
+                .0
+                .get_mut(&author)
+                .filter(|have| have.0 < u64::MAX - 1 && **have > before);
+            ask.into_iter().for_each(|have| *have = before);
         }
         (mine, partial)
     }

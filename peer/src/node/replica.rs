@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     clock::Frontier,
     holdback::{Full, Held, HoldBack},
-    limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, SEEN_MAX},
+    limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX, SEEN_MAX},
+    refusal::Refusal,
     types::{
         Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
     },
@@ -31,59 +32,6 @@ impl AuthorLog {
     pub fn height(&self) -> Seq {
         Seq(self.lamports.len() as u64)
     }
-}
-
-/// An entry that breaks a rule, which its author knew.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Two different entries of one author have the same seq.
-    #[error("{author} wrote two different entries with seq {seq}: {held} is held, {found} came", seq = .seq.0)]
-    Fork {
-        /// The author.
-        author: Author,
-        /// The seq.
-        seq: Seq,
-        /// The id of the entry that is held, and stays.
-        held: EntryId,
-        /// The id of the one that came later.
-        found: EntryId,
-    },
-    /// The entry does not name its author's previous entry.
-    #[error("entry {seq} of {author} does not follow from entry {before} that is held", seq = .seq.0, before = .seq.0 - 1)]
-    BrokenChain {
-        /// The author.
-        author: Author,
-        /// The seq of the entry.
-        seq: Seq,
-    },
-    /// Its Lamport time is not 1 + the greatest of its causes.
-    #[error("entry {seq} of {author} has Lamport time {found}; its causes make it {expected}", seq = .seq.0, found = .found.0, expected = .expected.0)]
-    WrongLamport {
-        /// The author.
-        author: Author,
-        /// The seq of the entry.
-        seq: Seq,
-        /// What the causes make it.
-        expected: Lamport,
-        /// What it says.
-        found: Lamport,
-    },
-    /// The device belongs to another user.
-    #[error("device {device} writes as {found}, but it is {held}'s")]
-    OtherUser {
-        /// The device.
-        device: DeviceId,
-        /// Whose it is known to be.
-        held: UserName,
-        /// Whose it says it is.
-        found: UserName,
-    },
-    /// Somebody else writes into the direct conversation of two users.
-    #[error("{0} is not one of the two in this direct conversation")]
-    NotInConversation(UserName),
-    /// More than [`AUTHORS_MAX`] authors.
-    #[error("the conversation has {AUTHORS_MAX} authors, which is the limit")]
-    TooManyAuthors,
 }
 
 /// What became of an entry that was offered.
@@ -187,10 +135,31 @@ impl Replica {
     }
 
     /// An author contradicts himself. What others have seen of his that is not here is waited for no longer: it may not follow from
-    /// what is here, and then it never comes. Returns what waited for it, to be offered again.
-    pub fn fork(&mut self, author: Author) -> Vec<Held> {
-        self.forked.insert(author);
-        self.held.release_all_of(&author)
+    /// what is here, and then it never comes. Returns what waited for it, to be offered again; none where this is known, or where there
+    /// are [`FORKED_MAX`] such authors, or [`FORKED_UNKNOWN_MAX`] of this device and nothing is held of this one.
+    pub fn fork(&mut self, author: Author) -> Option<Vec<Held>> {
+        let of_device = self
+            .forked
+            .iter()
+            .filter(|forked| forked.device == author.device)
+            .count();
+        let is_known = self.authors.contains_key(&author) || of_device < FORKED_UNKNOWN_MAX;
+        let news = self.forked.len() < FORKED_MAX && is_known && self.forked.insert(author);
+        news.then(|| self.held.release_all_that_name(&author))
+    }
+
+    /// Before any entry is offered: the authors who contradict themselves, as they were kept.
+    pub fn load_forked(&mut self, forked: BTreeSet<Author>) {
+        self.forked = forked;
+    }
+
+    /// What those entries name that came from a device and wait though all of that is here: their Lamport times do not follow from it, so
+    /// their authors may have been told something else under the same numbers.
+    pub fn doubted(&self, from: DeviceId) -> BTreeSet<Seen> {
+        let is_next = |held: &&Held| held.entry.seq == self.height(&held.entry.author).next();
+        let waiting = self.held.iter().filter(|held| held.from == Some(from)).filter(is_next);
+        let causes = waiting.filter(|held| self.missing(&held.entry).is_none());
+        causes.flat_map(|held| held.entry.seen.iter().copied()).collect()
     }
 
     /// Offers an entry that came from wire or disk.
@@ -281,14 +250,26 @@ impl Replica {
                 seq: Seq(seq.0 - 1),
             });
         }
-        let waits = |cause: &&Seen| self.is_missing(cause) && !self.forked.contains(&cause.author);
-        if let Some(cause) = entry.seen.iter().find(waits) {
-            return Verdict::Waits(*cause);
+        if let Some(cause) = self.missing(entry) {
+            return Verdict::Waits(cause);
         }
         match self.check_next(entry, log) {
             Ok(()) => Verdict::Next,
+            Err(why @ Refusal::WrongLamport { .. }) => {
+                // It is another entry that its author was shown under this number, perhaps. If so, that is still to come out.
+                let mut doubtful = entry.seen.iter().filter(|cause| !self.forked.contains(&cause.author));
+                doubtful
+                    .next()
+                    .map_or(Verdict::Refused(why), |cause| Verdict::Waits(*cause))
+            }
             Err(why) => Verdict::Refused(why),
         }
+    }
+
+    /// The first cause of an entry that is not here and may come.
+    fn missing(&self, entry: &Entry) -> Option<Seen> {
+        let waits = |cause: &&Seen| self.height(&cause.author) < cause.seq && !self.forked.contains(&cause.author);
+        entry.seen.iter().find(waits).copied()
     }
 
     /// The rules for an entry whose causes are all there.
@@ -297,13 +278,15 @@ impl Replica {
         if entry.previous != log.map(|log| log.head) {
             return Err(Refusal::BrokenChain { author, seq });
         }
-        let expected = self.lamport_after(author, &entry.seen);
-        // What is missing for ever may be later than all that is here.
-        let beyond = match entry.seen.iter().any(|cause| self.is_missing(cause)) {
-            true => FORKED_LAMPORTS_MAX,
-            false => 0,
-        };
-        if entry.lamport < expected || entry.lamport.0 - expected.0 > beyond {
+        let latest = self.lamport_after(author, &entry.seen);
+        let (mut expected, mut beyond) = (latest, 0);
+        if entry.seen.iter().any(|cause| self.forked.contains(&cause.author)) {
+            // What this author was shown of them may be earlier or later than what is here.
+            let others = entry.seen.iter().filter(|cause| !self.forked.contains(&cause.author));
+            expected = self.lamport_after(author, others);
+            beyond = FORKED_LAMPORTS_MAX;
+        }
+        if entry.lamport < expected || entry.lamport.0.saturating_sub(latest.0) > beyond {
             return Err(Refusal::WrongLamport {
                 author,
                 seq,
@@ -315,10 +298,6 @@ impl Replica {
             self.check_author(author, user)?;
         }
         Ok(())
-    }
-
-    fn is_missing(&self, cause: &Seen) -> bool {
-        self.height(&cause.author) < cause.seq
     }
 
     fn check_author(&self, author: Author, user: &UserName) -> Result<(), Refusal> {
@@ -366,10 +345,10 @@ impl Replica {
         log.and_then(|log| log.lamports.get(index)).copied().unwrap_or_default()
     }
 
-    fn lamport_after(&self, author: Author, seen: &[Seen]) -> Lamport {
+    fn lamport_after<'a>(&self, author: Author, seen: impl IntoIterator<Item = &'a Seen>) -> Lamport {
         let own = self.authors.get(&author).and_then(|log| log.lamports.last()).copied();
         let greatest = seen
-            .iter()
+            .into_iter()
             .map(|cause| self.lamport(cause))
             .chain(own)
             .max()

@@ -96,7 +96,7 @@ pub struct Sealing {
     servable: Heights,
     /// The entries of that which no other one of them implies.
     frontier: Frontier,
-    /// Authors who contradict themselves: what they wrote after what is held may never come here.
+    /// Authors who are proved to contradict themselves: what they wrote after what is held may never come here.
     excused: BTreeSet<Author>,
     /// The others.
     waiting: BTreeMap<Author, Lane>,
@@ -226,6 +226,16 @@ impl Sealing {
             self.blocked.remove(&next);
             self.ready.push(next.2);
         }
+    }
+
+    /// Whether that is so.
+    pub fn is_excused(&self, author: &Author) -> bool {
+        self.excused.contains(author)
+    }
+
+    /// The authors of whom it is.
+    pub fn excused(&self) -> &BTreeSet<Author> {
+        &self.excused
     }
 
     /// Goes on as far as seals, introductions and causes allow. Returns whether there is more to serve than before.

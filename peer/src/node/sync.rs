@@ -4,6 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Millis,
+    found::Found,
     types::{Author, DeviceId, Heights, Seq},
 };
 
@@ -40,6 +41,8 @@ pub struct Pull {
     pub came_bytes: usize,
     /// How many entries were passed over, since their device is over its allowance.
     pub passed: u64,
+    /// What it has brought that is held already, or something else under the same seqs.
+    pub found: Found,
     /// Not all was wanted or taken that the member holds.
     pub partial: bool,
 }

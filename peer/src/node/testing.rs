@@ -288,7 +288,7 @@ impl Alice {
             let part = window::Pulled {
                 entries: part.to_vec(),
                 seals: seals(part),
-                introductions: Vec::new(),
+                ..window::Pulled::default()
             };
             self.input(Input::History(pull.id, part));
         }

@@ -1,16 +1,14 @@
-//! Seals and introductions as they come, and devices that contradict themselves.
+//! Seals and introductions as they come.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Effect, Node, Now,
-    frames::Taken,
-    holdback::Held,
+    Effect, Node,
     knocks::is_private,
     limits::HEIGHTS_AFTER_LOSS_MS,
     link::{HeightsNews, Outgoing, Peer},
     sealing::{Fit, Introduction, Seal},
-    types::{Author, Conversation, DeviceId, Heights, Seq},
+    types::{Author, Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -218,37 +216,5 @@ impl Node {
             return false;
         };
         talk.sealing.advance(|device| introduced.contains_key(device))
-    }
-
-    /// An entry came of which the author and seq are held. If it is another one, its author contradicts itself.
-    pub(super) fn known_entry(&mut self, conversation: &Conversation, known: Held) {
-        let Held { entry, live, .. } = known;
-        let held = self.talk(conversation).sealing.waiting_id(&entry.author, entry.seq);
-        if held != Some(entry.id) {
-            self.effect(Effect::Compare { entry, live });
-        }
-    }
-
-    /// An author contradicts himself, and what others write must not wait for what he has not shown here.
-    pub(super) fn fork(&mut self, conversation: &Conversation, author: Author, taken: &mut Taken, now: Now) {
-        self.step.forked.push((conversation.clone(), author));
-        let talk = self.talk(conversation);
-        talk.sealing.excuse(author);
-        for held in talk.replica.fork(author) {
-            let free = self.talk(conversation).is_free(now.mono);
-            let offered = self.offer(held, free, now);
-            // Whoever sent it is judged when he sends it again, if it must be refused.
-            let _refused = self.take_offered(conversation, offered, taken);
-        }
-        self.advance(conversation);
-    }
-
-    /// A device has said two things over its own link.
-    pub(super) fn forked(&mut self, conversation: &Conversation, author: Author, seq: Seq, now: Now) {
-        let mut taken = Taken::default();
-        self.fork(conversation, author, &mut taken, now);
-        self.send_acks(taken);
-        let why = format!("it wrote two different entries with seq {} as {author}", seq.0);
-        self.misbehaved(author.device, &why);
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    contradiction::Contradiction,
     limits::{AUTHORS_MAX, SEAL_SPAN_BYTES_MAX, SEAL_SPAN_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX},
     sealing::{Introduction, Seal},
     types::{Author, Conversation, DeviceId, Entry, EntryError, EntryId, Heights, Seq, UserName},
@@ -43,6 +44,9 @@ pub enum BadHistory {
     /// An introduction is not the registry's.
     #[error("it introduces a device that the registry did not certify: {0}")]
     FalseIntroduction(String),
+    /// It claims that an author contradicts himself.
+    #[error("it claims without proof that {0} contradicts himself")]
+    FalseContradiction(Author),
     /// Nothing says whose device an author is.
     #[error("it does not introduce device {0}")]
     NotIntroduced(DeviceId),
@@ -79,6 +83,20 @@ pub struct Pulled {
     pub seals: Vec<Seal>,
     /// Good introductions of those who made the seals.
     pub introductions: Vec<Introduction>,
+    /// Good proofs that authors contradict themselves.
+    pub contradictions: Vec<Arc<Contradiction>>,
+    /// How many bytes of such proofs have come, whole or not.
+    pub proof_bytes: usize,
+}
+
+impl Pulled {
+    /// Nothing came that says anything yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+            && self.introductions.is_empty()
+            && self.proof_bytes == 0
+            && self.contradictions.is_empty()
+    }
 }
 
 /// Why a pull has ended before its end.
@@ -149,6 +167,13 @@ impl Window {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// The registry has not certified whose a device is.
+    pub fn check_introduced(&self, device: DeviceId) -> Result<(), BadHistory> {
+        let introduced = self.introduced.contains_key(&device);
+        introduced.then_some(()).ok_or(BadHistory::NotIntroduced(device))
     }
 
     /// An entry came. Where it is `known` to be its author's without a seal, it covers what comes before it as a seal does.

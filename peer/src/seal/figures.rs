@@ -81,6 +81,7 @@ fn a_bulk_pull() {
                 entries: decoded(entries),
                 seals: vec![seal.clone()],
                 introductions: (nth == 0).then_some(introduction).into_iter().collect(),
+                ..Part::default()
             };
             count += window.take(part).unwrap().entries.len();
         }

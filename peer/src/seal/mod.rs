@@ -21,6 +21,7 @@ pub use self::{
     tag::{TAG_FIELD_BYTES, TagKey},
 };
 use crate::node::{
+    contradiction::Contradiction,
     sealing::{Introduction, Seal},
     types::{Author, Conversation, DeviceId, Entry, EntryId, Seq, UserName},
 };
@@ -77,6 +78,12 @@ pub fn make(notary: &dyn Notary, conversation: &Conversation, author: Author, se
 pub fn is_good(judge: &dyn Judge, conversation: &Conversation, seal: &Seal) -> bool {
     let message = message(conversation, &seal.author, seal.seq, &seal.id);
     judge.is_signed(&seal.author.device, &message, &seal.signature)
+}
+
+/// Whether an author contradicts himself, as this claims.
+pub fn is_proved(judge: &dyn Judge, conversation: &Conversation, proof: &Contradiction) -> bool {
+    let is_good = |seal| is_good(judge, conversation, seal);
+    proof.holds(conversation) && is_good(&proof.seal) && is_good(&proof.other)
 }
 
 /// Whether the own device wrote an entry, by its tag.

@@ -1,13 +1,17 @@
 //! Judging a history that a third party serves.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
-use super::{SharedNotary, introduction, is_good, is_own};
+use super::{SharedNotary, introduction, is_good, is_own, is_proved};
 use crate::node::{
     Identity,
-    limits::SEAL_SPAN_LONG,
+    contradiction::Contradiction,
+    limits::{FORKED_MAX, SEAL_SPAN_LONG},
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights},
     window::{BadHistory, Pulled, Window},
@@ -22,6 +26,8 @@ pub struct Part {
     pub seals: Vec<Seal>,
     /// Introductions of those who made the seals of this and later parts.
     pub introductions: Vec<Bytes>,
+    /// Pieces of proofs that authors contradict themselves.
+    pub contradictions: Vec<Contradiction>,
 }
 
 /// Reads one history.
@@ -31,6 +37,10 @@ pub struct HistoryReader {
     me: DeviceId,
     conversation: Conversation,
     window: Window,
+    /// A proof of which pieces are still to come.
+    begun: Option<Contradiction>,
+    /// Of whom there is one.
+    proved: BTreeSet<Author>,
 }
 
 impl HistoryReader {
@@ -44,6 +54,8 @@ impl HistoryReader {
             me: me.device,
             conversation,
             window,
+            begun: None,
+            proved: BTreeSet::new(),
         }
     }
 
@@ -53,7 +65,7 @@ impl HistoryReader {
     /// # Errors
     /// The history cannot be genuine, or cannot be shown to be: nothing more of it may be taken.
     pub fn take(&mut self, part: Part) -> Result<Pulled, BadHistory> {
-        if part.entries.is_empty() {
+        if part.entries.is_empty() && part.contradictions.is_empty() {
             return Err(BadHistory::EmptyPart);
         }
         let mut introductions = Vec::new();
@@ -62,6 +74,11 @@ impl HistoryReader {
             let introduction = introduction.map_err(BadHistory::FalseIntroduction)?;
             self.window.introduce(introduction.device, introduction.user.clone())?;
             introductions.push(introduction);
+        }
+        let proof_bytes = part.contradictions.iter().map(Contradiction::bytes).sum();
+        let mut contradictions = Vec::new();
+        for piece in part.contradictions {
+            contradictions.extend(self.add_piece(piece)?.map(Arc::new));
         }
         for entry in part.entries {
             let known = is_own(self.notary.as_ref(), &self.me, &entry);
@@ -81,6 +98,8 @@ impl HistoryReader {
             entries,
             seals,
             introductions,
+            contradictions,
+            proof_bytes,
         })
     }
 
@@ -102,11 +121,41 @@ impl HistoryReader {
         found.into_iter()
     }
 
+    /// A piece of a proof came. Hands out what is whole now, and good.
+    fn add_piece(&mut self, piece: Contradiction) -> Result<Option<Contradiction>, BadHistory> {
+        let author = piece.author();
+        let bad = BadHistory::FalseContradiction(author);
+        let proof = match self.begun.take() {
+            Some(mut begun) if begun.seal == piece.seal && begun.other == piece.other && !piece.entries.is_empty() => {
+                begun.entries.extend(piece.entries);
+                begun
+            }
+            None if self.proved.len() < FORKED_MAX && self.proved.insert(author) => piece,
+            _ => return Err(bad),
+        };
+        self.window.check_introduced(author.device)?;
+        let is_whole = proof.entries.len() as u64 >= proof.needs();
+        if proof.is_too_long() {
+            return Err(bad);
+        }
+        if !is_whole {
+            self.begun = Some(proof);
+            return Ok(None);
+        }
+        match is_proved(self.notary.as_ref(), &self.conversation, &proof) {
+            true => Ok(Some(proof)),
+            false => Err(bad),
+        }
+    }
+
     /// The history has ended in order.
     ///
     /// # Errors
-    /// Its last entries have no seal.
+    /// Its last entries have no seal, or a proof is not whole.
     pub fn finish(&self) -> Result<(), BadHistory> {
+        if let Some(begun) = &self.begun {
+            return Err(BadHistory::FalseContradiction(begun.author()));
+        }
         self.window.finish()
     }
 }

@@ -281,6 +281,7 @@ fn a_name_that_the_registry_did_not_certify_is_refused() {
         entries: vec![entry.clone()],
         seals: vec![pen.seal()],
         introductions,
+        ..Part::default()
     };
     assert!(matches!(
         reader().take(part(vec![honest])),

@@ -51,7 +51,7 @@ pub fn sealed(key: &DeviceKey, entry: &Entry) -> HistoryResponse {
     HistoryResponse {
         entries: vec![encoded(entry)],
         seals: vec![seal(key, entry)],
-        introductions: Vec::new(),
+        ..HistoryResponse::default()
     }
 }
 

@@ -49,6 +49,12 @@ impl World {
         if self.peace {
             return;
         }
+        // What it tells and what it holds are two things already.
+        if let Fault::Kill(who) | Fault::PowerLoss(who) | Fault::DiskFull(who) | Fault::Wipe(who) = fault
+            && self.is_janus(who)
+        {
+            return;
+        }
         match fault {
             Fault::Start(who) => self.start(who),
             Fault::Kill(who) => {

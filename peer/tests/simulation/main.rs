@@ -11,6 +11,7 @@
 
 mod checks;
 mod faults;
+mod janus;
 mod notary;
 mod peer;
 mod pulls;

@@ -349,6 +349,7 @@ impl World {
                 }
                 None
             }
+            Act::Refused(Some((_, device)), _) if self.is_janus_device(&device) => None,
             Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
             // What is remembered of people is not simulated: nobody is refused for it.
             Act::People(_) => None,

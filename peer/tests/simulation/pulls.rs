@@ -100,7 +100,7 @@ impl World {
             Some(history) => core.serve_part(&serving.conversation, history).unwrap(),
             None => ServedPart::default(),
         };
-        if part.entries.is_empty() {
+        if part.is_empty() {
             // Nobody serves what he cannot prove.
             assert_eq!(serving.judge.finish(), Ok(()));
             return self.end_pull(reader, reader_life, pull, true);
@@ -113,6 +113,7 @@ impl World {
                 .collect(),
             seals: part.seals,
             introductions: part.introductions,
+            contradictions: part.contradictions,
         };
         let pulled = serving.judge.take(part).unwrap();
         self.after(

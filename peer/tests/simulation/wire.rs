@@ -219,7 +219,17 @@ impl World {
             self.totals.lost += 1;
             return None;
         }
+        let other = self.wire.ends.get(&(who, link))?.other;
+        let two_faced = self.two_faced(who, other, &what);
         let frame = || match &what {
+            _ if two_faced.is_some() => {
+                let (entries, seals) = two_faced.clone().unwrap_or_default();
+                Frame {
+                    entries,
+                    seals,
+                    ..Frame::default()
+                }
+            }
             Outgoing::Entry(entry) => Frame {
                 entries: vec![entry.clone()],
                 ..Frame::default()

@@ -7,7 +7,7 @@ use peerchat::node::{
     types::{Conversation, RoomName, UserName},
 };
 
-use crate::{faults::Fault, peer::SimPeer, registry::SimRegistry, wire::Wire};
+use crate::{faults::Fault, janus::Janus, peer::SimPeer, registry::SimRegistry, wire::Wire};
 
 /// For so long, in milliseconds, everything goes wrong.
 const TROUBLE_MS: u64 = 60_000;
@@ -88,6 +88,7 @@ pub struct Totals {
     pub knocks: u64,
     pub second_devices: u64,
     pub followed: u64,
+    pub forks: u64,
 }
 
 impl Totals {
@@ -110,6 +111,7 @@ impl Totals {
             knocks: self.knocks + other.knocks,
             second_devices: self.second_devices + other.second_devices,
             followed: self.followed + other.followed,
+            forks: self.forks + other.forks,
         }
     }
 
@@ -135,6 +137,7 @@ impl Totals {
             knocks,
             second_devices,
             followed,
+            forks,
             ..
         } = self;
         let all = [
@@ -157,6 +160,7 @@ impl Totals {
             knocks,
             second_devices,
             followed,
+            forks,
         ];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),
@@ -178,6 +182,8 @@ pub struct World {
     /// The invitation to a private room that all but the last user have, in some worlds; second devices have it from the first ones.
     /// Whoever runs the registry puts the last user in.
     pub private: Option<Invitation>,
+    /// A device that contradicts itself, in some worlds.
+    pub janus: Option<Janus>,
     /// Nothing goes wrong any more.
     pub peace: bool,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -208,6 +214,7 @@ impl World {
             },
             users,
             private: None,
+            janus: seed.is_multiple_of(3).then(|| Janus::new(2)),
             peace: false,
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     driver::serve::ServedPart,
     node::{
+        contradiction::Contradiction,
         limits::{BATCH_ENTRIES_MAX, INTRODUCTION_BYTES_MAX},
         sealing::{Seal, stretch},
         types::{Conversation, EntryError, EntryId, Seq},
@@ -63,8 +64,26 @@ fn seal_from_wire(seal: wire::Seal) -> Result<Seal, EntryError> {
     })
 }
 
+fn contradiction_to_wire(piece: &Contradiction) -> wire::Contradiction {
+    wire::Contradiction {
+        seal: Some(seal_to_wire(&piece.seal)),
+        other: Some(seal_to_wire(&piece.other)),
+        entries: piece.entries.iter().map(|entry| entry.bytes.clone()).collect(),
+    }
+}
+
+fn contradiction_from_wire(piece: wire::Contradiction) -> Result<Contradiction, EntryError> {
+    let seal = |field, seal: Option<wire::Seal>| seal_from_wire(seal.ok_or(EntryError::Missing(field))?);
+    Ok(Contradiction {
+        seal: seal("contradiction's seal", piece.seal)?,
+        other: seal("contradiction's other seal", piece.other)?,
+        entries: entries_from_wire(piece.entries)?,
+    })
+}
+
 pub(crate) fn part_to_wire(part: ServedPart) -> wire::HistoryResponse {
     wire::HistoryResponse {
+        contradictions: part.contradictions.iter().map(contradiction_to_wire).collect(),
         entries: part.entries,
         seals: part.seals.iter().map(seal_to_wire).collect(),
         introductions: part.introductions,
@@ -74,7 +93,11 @@ pub(crate) fn part_to_wire(part: ServedPart) -> wire::HistoryResponse {
 /// # Errors
 /// The part is over a limit, or something in it breaks a rule.
 pub(crate) fn part_from_wire(part: wire::HistoryResponse) -> Result<Part, EntryError> {
-    for (what, found) in [("seals", part.seals.len()), ("introductions", part.introductions.len())] {
+    for (what, found) in [
+        ("seals", part.seals.len()),
+        ("introductions", part.introductions.len()),
+        ("contradictions", part.contradictions.len()),
+    ] {
         if found > BATCH_ENTRIES_MAX {
             return Err(invalid(what, &format!("at most {BATCH_ENTRIES_MAX}"), found));
         }
@@ -94,6 +117,11 @@ pub(crate) fn part_from_wire(part: wire::HistoryResponse) -> Result<Part, EntryE
         entries: entries_from_wire(part.entries)?,
         seals: part.seals.into_iter().map(seal_from_wire).collect::<Result<_, _>>()?,
         introductions: part.introductions,
+        contradictions: part
+            .contradictions
+            .into_iter()
+            .map(contradiction_from_wire)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -1,0 +1,132 @@
+//! The files `contradiction-…` beside a log: of each author who is proved to contradict himself, the proof.
+//!
+//! Each is written once, as a whole. One that is damaged is a lost proof, which comes again from whoever else has it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Log, LogError,
+    disk::Disk,
+    forked::author_of,
+    format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, Life, decode_header, encode_frame, encode_header},
+    introductions::frames,
+    seals::{CONTENT_BYTES, content, seal_of},
+};
+use crate::node::{
+    contradiction::Contradiction,
+    limits::{CONTRADICTION_BYTES_MAX, CONTRADICTION_ENTRIES_MAX, FORKED_MAX},
+    types::{Author, Decode},
+};
+
+const PREFIX: &str = "contradiction-";
+
+const FILE_BYTES_MAX: usize = HEADER_BYTES
+    + 2 * (FRAME_HEAD_BYTES + CONTENT_BYTES)
+    + CONTRADICTION_ENTRIES_MAX * FRAME_HEAD_BYTES
+    + CONTRADICTION_BYTES_MAX;
+
+impl<D: Disk> Log<D> {
+    /// Keeps what proves that an author contradicts himself, durably.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_contradiction(&self, proof: &Contradiction) -> Result<(), LogError> {
+        let life = Life(self.disk.random());
+        let mut bytes = encode_header(Kind::Contradiction, life).to_vec();
+        for seal in [&proof.seal, &proof.other] {
+            encode_frame(life, &content(seal), &mut bytes);
+        }
+        for entry in &proof.entries {
+            encode_frame(life, &entry.bytes, &mut bytes);
+        }
+        Ok(self.disk.replace(&self.folder.join(name(&proof.author())), &bytes)?)
+    }
+
+    /// What proves that an author contradicts himself; none where there is nothing, or where it is damaged.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn contradiction(&self, author: &Author) -> Result<Option<Contradiction>, LogError> {
+        let bytes = self.disk.read_small(&self.folder.join(name(author)), FILE_BYTES_MAX)?;
+        let proof = bytes.and_then(|bytes| decode(&bytes.into(), self.decode));
+        Ok(proof.filter(|proof| proof.author() == *author))
+    }
+
+    /// The authors of whom there is such a proof.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn contradictions(&self) -> Result<BTreeSet<Author>, LogError> {
+        let names = self.disk.list(&self.folder)?;
+        let authors = names.iter().filter_map(|name| {
+            let (device, incarnation) = name.strip_prefix(PREFIX)?.split_once('-')?;
+            author_of(device, incarnation)
+        });
+        Ok(authors.take(FORKED_MAX).collect())
+    }
+}
+
+fn name(Author { device, incarnation }: &Author) -> String {
+    format!("{PREFIX}{device}-{incarnation:016x}")
+}
+
+fn decode(bytes: &Bytes, entry: Decode) -> Option<Contradiction> {
+    let (Header::Good(life) | Header::Half(life)) = decode_header(Kind::Contradiction, bytes) else {
+        return None;
+    };
+    let (found, end) = frames(bytes, life);
+    let [seal, other, entries @ ..] = &found[..] else {
+        return None;
+    };
+    let entries = entries.iter().map(|bytes| entry(bytes.clone()).ok().map(Arc::new));
+    let proof = Contradiction {
+        seal: seal_of(seal)?,
+        other: seal_of(other)?,
+        entries: entries.collect::<Option<_>>()?,
+    };
+    (end == bytes.len() && proof.entries.len() as u64 == proof.needs()).then_some(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        log::{
+            MemoryDisk,
+            testing::{author, decode, entry, folder},
+        },
+        node::{
+            sealing::Seal,
+            types::{EntryId, Seq},
+        },
+    };
+
+    #[test]
+    fn a_proof_is_there_again_and_one_that_is_damaged_is_none() {
+        let disk = MemoryDisk::new(1);
+        let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
+        let seal = |seq, id| Seal {
+            author: author(1),
+            seq: Seq(seq),
+            id: EntryId([id; 32]),
+            signature: [7; 64],
+        };
+        let proof = Contradiction {
+            seal: seal(2, 1),
+            other: seal(4, 2),
+            entries: vec![entry(1, 3, 3), entry(1, 4, 4)],
+        };
+        log.keep_contradiction(&proof).unwrap();
+        assert_eq!(log.contradictions().unwrap(), [author(1)].into());
+        let found = log.contradiction(&author(1)).unwrap().expect("it is there");
+        assert_eq!(format!("{found:?}"), format!("{proof:?}"));
+        assert_eq!(log.contradiction(&author(2)).unwrap(), None);
+        let path = folder().join(name(&author(1)));
+        disk.tamper(&path, |bytes| bytes[300] ^= 1);
+        assert_eq!(log.contradiction(&author(1)).unwrap(), None);
+        disk.tamper(&path, |bytes| bytes.truncate(100));
+        assert_eq!(log.contradiction(&author(1)).unwrap(), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! Devices that contradict themselves, and who is blamed for what.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    LoadedLog, Millis,
+    event::{Code, Event},
+    holdback::Held,
+    limits::{FORKED_MAX, FORKED_UNKNOWN_MAX},
+    replica::{AuthorLog, Replica},
+    testing::{Alice, Other},
+    types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
+};
+
+const BOB: Other = Other(1, "bob");
+const CAROL: Other = Other(2, "carol");
+const MALLORY: Other = Other(3, "mallory");
+
+impl Alice {
+    /// Who is told to have broken the protocol.
+    fn blamed(&self) -> Vec<String> {
+        let blamed = |event: &Event| match event {
+            Event::Notice(notice) if notice.code == Code::PeerMisbehaved => {
+                notice.message.split(' ').next().map(String::from)
+            }
+            _ => None,
+        };
+        self.events.iter().filter_map(blamed).collect()
+    }
+}
+
+/// Of Bob's first entry something of Mallory's depends that does not follow from what she said before.
+fn broken(bob: &Entry) -> [Arc<Entry>; 2] {
+    let one = MALLORY.first(1);
+    let seen = Seen {
+        author: bob.author,
+        seq: bob.seq,
+    };
+    let mut last = (*one).clone();
+    last.id = EntryId([9; 32]);
+    [one, MALLORY.write(1, Some(&last), &[seen])]
+}
+
+#[test]
+fn who_sends_what_others_have_waited_for_is_not_to_blame_for_them() {
+    let mut alice = Alice::among(&[BOB, MALLORY]);
+    let bobs = BOB.first(1);
+    alice.live(MALLORY, &broken(&bobs));
+    assert_eq!(alice.blamed(), [""; 0], "it waits");
+    alice.live(BOB, &[bobs]);
+    assert_eq!(alice.blamed(), ["mallory"]);
+    assert_eq!((alice.held_of(BOB), alice.held_of(MALLORY)), (1, 1));
+}
+
+#[test]
+fn who_serves_what_others_have_waited_for_is_not_to_blame_for_them() {
+    let mut alice = Alice::among(&[CAROL, MALLORY]);
+    let bobs = BOB.first(1);
+    alice.live(MALLORY, &broken(&bobs));
+    alice.answer(CAROL, BOB.holds(1));
+    alice.pass_until(2_000);
+    let pull = alice.last_pull();
+    alice.brings(&pull, &[bobs]);
+    assert_eq!(alice.blamed(), ["mallory"]);
+}
+
+#[test]
+fn who_serves_what_its_author_has_sealed_is_not_to_blame_for_it() {
+    let mut alice = Alice::among(&[CAROL]);
+    alice.answer(CAROL, BOB.holds(2));
+    alice.pass_until(2_000);
+    let pull = alice.last_pull();
+    let one = BOB.first(1);
+    let two = BOB.write_at(1, Some(&one), &[], Lamport(7));
+    alice.brings(&pull, &[one, two]);
+    assert_eq!((alice.held_of(BOB), alice.blamed()), (1, Vec::new()));
+}
+
+#[test]
+fn nothing_is_asked_for_of_one_who_contradicts_himself() {
+    let mallory = MALLORY.first(1);
+    let held = AuthorLog {
+        user: MALLORY.user(),
+        lamports: vec![mallory.lamport],
+        head: mallory.id,
+    };
+    let log = LoadedLog {
+        authors: [(mallory.author, held)].into(),
+        forked: BTreeSet::from([mallory.author]),
+        ..LoadedLog::default()
+    };
+    let mut alice = Alice::joins_with(log, &[CAROL]);
+    let mut heights = MALLORY.holds(5);
+    heights.raise(BOB.holds(1));
+    alice.answer(CAROL, heights);
+    let pull = alice.last_pull();
+    // Of the entries; what proves it is welcome.
+    assert_eq!(pull.heights, Heights([(mallory.author, Seq(u64::MAX - 1))].into()));
+}
+
+#[test]
+fn there_are_so_many_who_contradict_themselves_and_no_more() {
+    let mut replica = Replica::new(super::testing::room());
+    let author = |n: usize| Author {
+        device: DeviceId([(n / FORKED_UNKNOWN_MAX) as u8; 32]),
+        incarnation: n as u64,
+    };
+    let forked = (0..FORKED_MAX).filter(|n| replica.fork(author(*n)).is_some()).count();
+    assert_eq!(forked, FORKED_MAX);
+    assert!(replica.fork(BOB.author(1)).is_none());
+    assert_eq!(replica.forked().len(), FORKED_MAX);
+    // A device makes up as many as it likes.
+    let mut replica = Replica::new(super::testing::room());
+    let forked = (0..100).filter(|n| replica.fork(MALLORY.author(*n)).is_some()).count();
+    assert_eq!(forked, FORKED_UNKNOWN_MAX);
+    let known = MALLORY.first(1_000);
+    alice_takes(&mut replica, &known);
+    assert!(replica.fork(known.author).is_some());
+}
+
+fn alice_takes(replica: &mut Replica, entry: &Arc<Entry>) {
+    let held = Held {
+        entry: Arc::clone(entry),
+        from: Some(MALLORY.device()),
+        live: false,
+        since: Millis::default(),
+        seal: None,
+    };
+    assert_eq!(replica.offer(held).taken.len(), 1);
+}

@@ -1,0 +1,59 @@
+//! Why an entry is not taken.
+
+use super::{
+    limits::AUTHORS_MAX,
+    types::{Author, DeviceId, EntryId, Lamport, Seq, UserName},
+};
+
+/// An entry that breaks a rule, which its author knew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Two different entries of one author have the same seq.
+    #[error("{author} wrote two different entries with seq {seq}: {held} is held, {found} came", seq = .seq.0)]
+    Fork {
+        /// The author.
+        author: Author,
+        /// The seq.
+        seq: Seq,
+        /// The id of the entry that is held, and stays.
+        held: EntryId,
+        /// The id of the one that came later.
+        found: EntryId,
+    },
+    /// The entry does not name its author's previous entry.
+    #[error("entry {seq} of {author} does not follow from entry {before} that is held", seq = .seq.0, before = .seq.0 - 1)]
+    BrokenChain {
+        /// The author.
+        author: Author,
+        /// The seq of the entry.
+        seq: Seq,
+    },
+    /// Its Lamport time is not 1 + the greatest of its causes.
+    #[error("entry {seq} of {author} has Lamport time {found}; its causes make it {expected}", seq = .seq.0, found = .found.0, expected = .expected.0)]
+    WrongLamport {
+        /// The author.
+        author: Author,
+        /// The seq of the entry.
+        seq: Seq,
+        /// What the causes make it.
+        expected: Lamport,
+        /// What it says.
+        found: Lamport,
+    },
+    /// The device belongs to another user.
+    #[error("device {device} writes as {found}, but it is {held}'s")]
+    OtherUser {
+        /// The device.
+        device: DeviceId,
+        /// Whose it is known to be.
+        held: UserName,
+        /// Whose it says it is.
+        found: UserName,
+    },
+    /// Somebody else writes into the direct conversation of two users.
+    #[error("{0} is not one of the two in this direct conversation")]
+    NotInConversation(UserName),
+    /// More than [`AUTHORS_MAX`] authors.
+    #[error("the conversation has {AUTHORS_MAX} authors, which is the limit")]
+    TooManyAuthors,
+}
