@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// How much of what the user says in a row is one step. Where the disk has no room for a step, nothing of it is kept.
+const SAID_BYTES_MAX: usize = 64 * 1024;
+
 impl<D: Disk> Driver<D> {
     /// Does what the user asks. What he says in a row is one step, and one write to the log. Without any request his side has ended
     /// without a word.
@@ -24,10 +27,17 @@ impl<D: Disk> Driver<D> {
         if batch.is_empty() {
             return self.request(Request::Quit).await;
         }
-        let mut said = Vec::new();
+        let (mut said, mut bytes) = (Vec::new(), 0);
         for request in batch {
             match request {
-                Request::Write { conversation, text } => said.push(Input::Write(conversation, text)),
+                Request::Write { conversation, text } => {
+                    bytes += text.len();
+                    said.push(Input::Write(conversation, text));
+                    if bytes >= SAID_BYTES_MAX {
+                        self.feed(std::mem::take(&mut said)).await?;
+                        bytes = 0;
+                    }
+                }
                 other => {
                     self.feed(std::mem::take(&mut said)).await?;
                     self.request(other).await?;

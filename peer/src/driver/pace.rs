@@ -10,9 +10,8 @@ use crate::{
     node::Input,
 };
 
-/// So long after an entry was sent its seal is begun: others answer sooner, and nothing is in the way of that.
-const SEAL_AFTER: Duration = Duration::from_millis(2);
-/// How often own entries are sealed at most: those of a burst are sealed together.
+/// How often own entries are sealed at most: those of a burst are sealed together. The first one is sealed as soon as it was sent: until
+/// its seal is there as well, nobody who has it can pass it on, should its author die.
 const SEAL_EVERY: Duration = Duration::from_millis(5);
 /// How long the seals of others wait at most to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(100);
@@ -74,12 +73,16 @@ impl<D: Disk> Driver<D> {
 
     /// Takes note of what is to be done after a turn.
     pub(super) fn plan_seals(&mut self) {
-        let (must_seal, must_judge) = (self.core.must_seal(), self.core.must_judge());
-        let pace = &mut self.pace;
-        if !must_seal {
+        let Self { core, pace, .. } = self;
+        let must_judge = core.must_judge();
+        if !core.must_seal() {
             pace.seal_at = None;
         } else if pace.seal_at.is_none() {
-            pace.seal_at = Some(pace.seal_from.max(Instant::now() + SEAL_AFTER));
+            let now = Instant::now();
+            if pace.seal_from <= now && core.seal_elsewhere() {
+                pace.seal_from = now + SEAL_EVERY;
+            }
+            pace.seal_at = Some(pace.seal_from.max(now));
         }
         if must_judge && pace.judge_at.is_none() && !pace.is_judging {
             // Together with what comes meanwhile, and not just as the user's answer is sent.

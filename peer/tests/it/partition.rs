@@ -92,8 +92,12 @@ fn what_a_dead_author_gave_to_one_reaches_the_other() {
 fn who_comes_late_gets_a_dead_authors_entries_from_the_others() {
     let (site, network) = (Site::new(), Network::default());
     let mut peers = network.room(&site, "lobby", &["alice", "bob"]);
-    peers[0].say("before you came");
+    let id = peers[0].say("before you came");
     peers[1].hear("before you came");
+    // Its seal, without which bob could not pass it on, follows it at once, and this does not.
+    peers[0].wait("its being durable at bob's", |event| {
+        event["event"] == "delivered" && event["id"] == *id && event["durable"] == true
+    });
     peers.remove(0).kill();
     let mut carol = network.peer(&site, "carol");
     carol.join("lobby");
