@@ -14,7 +14,7 @@ use crate::{
         Input,
         contradiction::Contradiction,
         event::Code,
-        link::{Frame, LinkId},
+        link::LinkId,
         types::{Conversation, Entry, Heights, Lamport, Seen, Seq},
         window::Pulled,
     },
@@ -43,14 +43,7 @@ fn at(pen: &mut Pen, text: &str, seen: Vec<Seen>, lamport: u64) -> Arc<Entry> {
 impl Peer {
     /// A seal of what a pen wrote last comes over its link, and is judged.
     fn seals(&mut self, link: LinkId, pen: &Pen) {
-        let seals = vec![(room(), pen.seal())];
-        self.input(Input::Frame(
-            link,
-            Frame {
-                seals,
-                ..Frame::default()
-            },
-        ));
+        self.frame_of_seals(link, vec![pen.seal()]);
         self.judge();
     }
 

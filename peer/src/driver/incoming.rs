@@ -17,7 +17,7 @@ impl<D: Disk> Driver<D> {
         let asks = |incoming: &Incoming| matches!(incoming, Incoming::Version { .. } | Incoming::History { .. });
         if self.core.must_seal() && batch.iter().any(asks) {
             // Who asks is told of what was said just now, too.
-            self.seal().await?;
+            self.seal_here().await?;
         }
         for incoming in batch {
             match incoming {

@@ -236,9 +236,9 @@ impl<D: Disk> Driver<D> {
         let now = self.now();
         loop {
             // Others wait for what is sent; what the user is told can follow a moment later.
-            let (sends, rest): (Vec<_>, Vec<_>) = acts.into_iter().partition(|act| matches!(act, Act::Send(..)));
+            acts.sort_by_key(|act| !matches!(act, Act::Send(..)));
             let mut again = Vec::new();
-            for act in sends.into_iter().chain(rest) {
+            for act in acts {
                 again.extend(self.act(act).await);
             }
             if again.is_empty() {
@@ -246,9 +246,7 @@ impl<D: Disk> Driver<D> {
             }
             acts = self.core.handle(again, now)?;
         }
-        if self.sync_at.is_none() && self.core.needs_sync() {
-            self.sync_at = Some(Instant::now() + self.commit_wait);
-        }
+        self.plan_sync();
         self.plan_seals();
         Ok(())
     }
@@ -323,7 +321,12 @@ impl<D: Disk> Driver<D> {
                 let _ended = done.blocking_send((conversation, outcome, begun.elapsed()));
             });
         }
-        if self.core.needs_sync() {
+        self.plan_sync();
+    }
+
+    /// Sees to it that what is stored becomes durable.
+    fn plan_sync(&mut self) {
+        if self.sync_at.is_none() && self.core.needs_sync() {
             self.sync_at = Some(Instant::now() + self.commit_wait);
         }
     }

@@ -1,6 +1,8 @@
 //! What is kept of a device that contradicts itself, and what the user is told.
 
-use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use data_encoding::HEXLOWER;
 
 use super::core::{Act, Core};
 use crate::{
@@ -200,13 +202,13 @@ fn evidence(what: &str, entry: &Entry, seal: Option<&Seal>) -> String {
         "{what}: seq {}\nid: {}\nentry: {}\n{}",
         entry.seq.0,
         entry.id,
-        hex(&entry.bytes),
+        HEXLOWER.encode(&entry.bytes),
         seal.map(seal_text).unwrap_or_default()
     )
 }
 
 fn seal_text(Seal { seq, id, signature, .. }: &Seal) -> String {
-    let signature = hex(signature);
+    let signature = HEXLOWER.encode(signature);
     format!("sealed up to: seq {}\nseal of: {id}\nsignature: {signature}\n", seq.0)
 }
 
@@ -220,13 +222,4 @@ impl From<IoError> for Kept {
     fn from(error: IoError) -> Self {
         Self::Not(error)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _written = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -31,12 +31,7 @@ fn written(pen: &mut Pen, count: u64) -> Vec<(Arc<Entry>, Seal)> {
 }
 
 fn sealed(peer: &mut Peer, link: LinkId, seals: &[&Seal]) {
-    let seals = seals.iter().map(|seal| (room(), (*seal).clone())).collect();
-    let frame = Frame {
-        seals,
-        ..Frame::default()
-    };
-    peer.input(Input::Frame(link, frame));
+    peer.frame_of_seals(link, seals.iter().map(|seal| (*seal).clone()).collect());
 }
 
 /// The entries and seals of an author that a reader is given in parts, by what they cover.

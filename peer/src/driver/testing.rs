@@ -15,6 +15,7 @@ use crate::{
         event::{Code, Event, Notice},
         link::{Frame, LinkId, LinkUp},
         memberships::Memberships,
+        sealing::Seal,
         sync::PullId,
         types::{Body, Conversation, Entry, Heights, Reader, UserName, WallTime},
     },
@@ -135,6 +136,15 @@ impl Peer {
             dialed_by_us: false,
         }));
         link
+    }
+
+    /// Seals come over a link. Nobody has judged them yet.
+    pub fn frame_of_seals(&mut self, link: LinkId, seals: Vec<Seal>) {
+        let frame = Frame {
+            seals: seals.into_iter().map(|seal| (room(), seal)).collect(),
+            ..Frame::default()
+        };
+        self.input(Input::Frame(link, frame));
     }
 
     pub fn frame(&mut self, link: LinkId, entries: Vec<Arc<Entry>>) {

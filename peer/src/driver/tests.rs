@@ -11,7 +11,7 @@ use crate::{
     node::{
         Input,
         event::Code,
-        link::{Frame, Outgoing},
+        link::Outgoing,
         types::Seq,
         window::{BadHistory, PullFailure, Pulled},
     },
@@ -30,14 +30,7 @@ fn third_parties_are_given_what_is_sealed_and_the_author_all_that_he_wrote() {
     let two = bob.write("two", Vec::new());
     peer.frame(link, vec![one.clone(), two]);
     assert!(peer.given_to(2).is_empty());
-    let seals = vec![(room(), seal)];
-    peer.input(Input::Frame(
-        link,
-        Frame {
-            seals,
-            ..Frame::default()
-        },
-    ));
+    peer.frame_of_seals(link, vec![seal]);
     assert!(peer.given_to(2).is_empty(), "nobody has judged it");
     peer.judge();
     assert_eq!(peer.given_to(2), [one]);
@@ -53,14 +46,7 @@ fn a_seal_that_is_not_its_authors_is_dropped_and_told() {
     peer.frame(link, vec![bob.write("one", Vec::new())]);
     let mut seal = bob.seal();
     seal.signature[3] ^= 1;
-    let seals = vec![(room(), seal)];
-    peer.input(Input::Frame(
-        link,
-        Frame {
-            seals,
-            ..Frame::default()
-        },
-    ));
+    peer.frame_of_seals(link, vec![seal]);
     peer.judge();
     assert!(peer.given_to(2).is_empty());
     assert_eq!(peer.notices(Code::PeerMisbehaved).len(), 1);
@@ -144,14 +130,7 @@ fn a_fork_in_a_history_is_its_authors_and_everything_else_is_taken() {
     let (mut peer, mut bob, mut twin, mut carol) = (Peer::new(), Pen::new(1), Pen::new(1), Pen::new(2));
     let link = peer.link(&bob);
     peer.frame(link, vec![bob.write("one", Vec::new())]);
-    let seals = vec![(room(), bob.seal())];
-    peer.input(Input::Frame(
-        link,
-        Frame {
-            seals,
-            ..Frame::default()
-        },
-    ));
+    peer.frame_of_seals(link, vec![bob.seal()]);
     peer.judge();
     peer.input(Input::LinkDown(link, "gone".into()));
     let server = Pen::new(3);
@@ -239,14 +218,7 @@ fn an_entry_that_its_author_never_seals_keeps_nothing_else_from_being_served() {
     // What a seal covers beyond what can be served goes with it, and waits at the reader's.
     given.retain(|text| text != "too soon");
     assert_eq!(given, ["before", "after 0", "after 1", "after 2"]);
-    let seals = vec![(room(), mallory.seal())];
-    peer.input(Input::Frame(
-        link,
-        Frame {
-            seals,
-            ..Frame::default()
-        },
-    ));
+    peer.frame_of_seals(link, vec![mallory.seal()]);
     peer.judge();
     assert_eq!(peer.given_to(2).len(), 6);
 }

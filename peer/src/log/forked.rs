@@ -58,13 +58,8 @@ fn author(line: &str) -> Option<Author> {
 
 /// The author whose device and incarnation these hexadecimal digits are.
 pub(super) fn author_of(device: &str, incarnation: &str) -> Option<Author> {
-    let digits = device.is_ascii() && device.len() == 64;
-    let mut id = [0; 32];
-    for (at, byte) in id.iter_mut().enumerate().filter(|_| digits) {
-        *byte = u8::from_str_radix(&device[2 * at..2 * at + 2], 16).ok()?;
-    }
-    digits.then_some(Author {
-        device: DeviceId(id),
+    Some(Author {
+        device: DeviceId::from_hex(device)?,
         incarnation: u64::from_str_radix(incarnation, 16).ok()?,
     })
 }

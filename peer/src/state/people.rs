@@ -83,17 +83,8 @@ fn read(bytes: &[u8], me: &Identity) -> Option<People> {
 }
 
 fn read_device(kept: &KeptDevice) -> Option<Device> {
-    let mut id = [0; 32];
-    let hex = kept.device.as_bytes();
-    let digits = hex.iter().all(u8::is_ascii_hexdigit);
-    if hex.len() != 64 || !digits {
-        return None;
-    }
-    for (byte, two) in id.iter_mut().zip(hex.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()?;
-    }
     Some(Device {
-        id: DeviceId(id),
+        id: DeviceId::from_hex(&kept.device)?,
         first_met: WallTime(kept.first_met),
         last_met: WallTime(kept.last_met),
         trusted: kept.trusted,

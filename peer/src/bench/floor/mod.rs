@@ -10,6 +10,7 @@ mod tcp;
 
 pub use self::{disk::syncs, mesh::Mesh, part::run, tcp::Echo as TcpEcho};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 /// What an end of a floor is to do.
@@ -71,14 +72,11 @@ pub struct To {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
 fn from_hex(text: &str) -> anyhow::Result<Vec<u8>> {
-    anyhow::ensure!(text.len().is_multiple_of(2), "half a byte");
-    let digits = (0..text.len()).step_by(2);
-    let bytes = digits.map(|at| Ok(u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16)?));
-    bytes.collect()
+    Ok(HEXLOWER.decode(text.as_bytes())?)
 }
 
 #[cfg(test)]
