@@ -153,13 +153,10 @@ impl Node {
             talk.sealing.take(&held.entry, now);
             let seal = held.seal.take().filter(|seal| talk.sealing.seal(seal));
             let entering = talk.entering().is_some();
-            match &mut talk.quiet {
-                // Once the user is in, what is said now does not wait for the end of a long history.
-                Some(live) if entering || !held.live => *live += usize::from(held.live),
-                _ => {
-                    let line = self.line(&held.entry, &self.talks[conversation].replica, version);
-                    self.tell(Event::Message(line));
-                }
+            let quiet = talk.quiet.as_mut();
+            if !quiet.is_some_and(|quiet| quiet.hides(&held.entry, held.live, entering)) {
+                let line = self.line(&held.entry, &self.talks[conversation].replica, version);
+                self.tell(Event::Message(line));
             }
             taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
             self.step.persist.push(held.entry);

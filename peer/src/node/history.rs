@@ -258,8 +258,8 @@ impl Node {
         let talk = self.talk(conversation);
         if let Some(entering) = talk.entering() {
             entering.brought(from, pull.taken);
-        } else if let Some(live) = talk.quiet.take_if(|_| complete) {
-            self.show_last(conversation, live);
+        } else if let Some(quiet) = talk.quiet.take_if(|_| complete) {
+            self.show_last(conversation, &quiet);
         }
         self.unsettled.insert(conversation.clone());
     }

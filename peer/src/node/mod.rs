@@ -71,6 +71,8 @@ pub mod people;
 mod presence;
 pub mod private;
 mod pulling;
+#[cfg(test)]
+mod quiet_tests;
 pub mod refusal;
 pub mod replica;
 mod rooms;

@@ -90,6 +90,9 @@ impl Node {
         }
         talk.sync.look_at = None;
         talk.sync.not_before.retain(|_, until| *until > now.mono);
+        if talk.replica.version() == 0 && !talk.began_here {
+            self.talk(conversation).began_here = self.is_empty_everywhere(conversation);
+        }
         let mine = self.needs_no_more(conversation);
         let causes = self.who_has_causes(conversation, now).map(|device| (device, 0));
         let found = self.whom_to_ask(conversation, &mine, syncing, now).or(causes);
@@ -109,9 +112,21 @@ impl Node {
         let again = talk.entering().and_then(|entering| entering.again);
         if syncing && !again.is_some_and(|device| talk.sync.not_before.contains_key(&device)) {
             self.settled_in(conversation, now);
-        } else if let Some(live) = talk.quiet.take_if(|_| !syncing) {
-            self.show_last(conversation, live);
+        } else if let Some(quiet) = talk.quiet.take_if(|_| !syncing) {
+            self.show_last(conversation, &quiet);
         }
+    }
+
+    /// Whether there are members, and all of them have said that they hold nothing of a conversation.
+    fn is_empty_everywhere(&self, conversation: &Conversation) -> bool {
+        let told = |device| self.peers.get(device).and_then(|peer| peer.heights.get(conversation));
+        let members = self.talks.get(conversation).map(|talk| &talk.members);
+        members.is_some_and(|members| {
+            !members.is_empty()
+                && members
+                    .keys()
+                    .all(|device| told(device).is_some_and(|told| told.0.is_empty()))
+        })
     }
 
     /// The member to pull from, and how many entries it is ahead.
@@ -245,12 +260,12 @@ impl Node {
         talk.sync
             .lag_since
             .take_if(|since| since.plus(LAG_GRACE_MS) <= now.mono);
-        if talk.replica.version() == 0 {
+        if talk.replica.version() == 0 && !talk.began_here {
             let free_ms = talk.entering().map_or(0, |_| FILLING_FREE_MS);
             talk.filling.get_or_insert(now.mono.plus(free_ms));
         }
         if talk.filling.is_some() && (talk.entering().is_some() || lacking > REPLAY_LAST as u64) {
-            talk.quiet = Some(0);
+            talk.quiet.get_or_insert_default();
         }
         talk.sync.pull = Some(Pull {
             id,

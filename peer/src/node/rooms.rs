@@ -10,7 +10,7 @@ use super::{
     memberships::Memberships,
     replica::Replica,
     sealing::Sealing,
-    talk::{Entering, Stage, Talk},
+    talk::{Entering, Quiet, Stage, Talk},
     types::{Body, Conversation, RoomName, UserName},
 };
 
@@ -184,10 +184,10 @@ impl Node {
         talk.stage = Stage::Open;
         let version = talk.replica.version();
         let texts = std::mem::take(&mut talk.waiting_texts);
-        if let Some(live) = talk.quiet.take() {
+        if let Some(quiet) = talk.quiet.take() {
             // What a pull that goes on still brings is history as well.
-            talk.quiet = (talk.filling.is_some() && running.is_some()).then_some(0);
-            self.show_last(conversation, live);
+            talk.quiet = (talk.filling.is_some() && running.is_some()).then(Quiet::default);
+            self.show_last(conversation, &quiet);
         }
         if entering.announce || entering.pulled > 0 {
             let Entering { from, pulled, .. } = entering;
@@ -223,8 +223,8 @@ impl Node {
         };
         let talk = self.talk(conversation);
         let texts = std::mem::take(&mut talk.waiting_texts);
-        if let Some(live) = talk.quiet.take() {
-            self.show_last(conversation, live);
+        if let Some(quiet) = talk.quiet.take() {
+            self.show_last(conversation, &quiet);
         }
         if !texts.is_empty() {
             let title = conversation.label(&self.me.user);
@@ -239,7 +239,7 @@ impl Node {
         let me = self.me.device;
         let talk = self.talk(conversation);
         talk.stage = Stage::Closed;
-        talk.filling = None;
+        (talk.filling, talk.began_here) = (None, false);
         talk.sync.pull = None;
         (talk.tell_at, talk.tell_short_at) = (None, None);
         talk.told.clear();
@@ -377,11 +377,11 @@ impl Node {
     }
 
     /// Shows the last entries where a newcomer's log was filled.
-    pub(super) fn show_last(&mut self, conversation: &Conversation, live: usize) {
+    pub(super) fn show_last(&mut self, conversation: &Conversation, quiet: &Quiet) {
         let held = self.talk(conversation).replica.heights();
         self.effect(Effect::TellLast(
             conversation.clone(),
-            REPLAY_LAST + live,
+            REPLAY_LAST + quiet.live,
             held,
             ReplayReason::Synced,
         ));

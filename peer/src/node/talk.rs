@@ -10,7 +10,7 @@ use super::{
     replica::Replica,
     sealing::Sealing,
     sync::Sync,
-    types::{Author, Conversation, DeviceId, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Seen, Seq, UserName},
 };
 
 /// How far the user is in a conversation.
@@ -58,6 +58,32 @@ impl Entering {
     }
 }
 
+/// What comes while a log is filled: the last entries of it are shown at the end, and as many more as were said meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quiet {
+    /// How many of those that are not shown were said meanwhile.
+    pub live: usize,
+    /// The first entry of each author that is not shown.
+    hidden: BTreeMap<Author, Seq>,
+}
+
+impl Quiet {
+    /// Whether an entry that was just taken is left for the end. While the user is not in yet, that is everything; afterwards
+    /// what is said now is shown at once, unless it has a cause that is not shown: effects do not come before their causes.
+    pub fn hides(&mut self, entry: &Entry, live: bool, entering: bool) -> bool {
+        // Of an author all that follows what is hidden is hidden; of other causes the heads name those that imply the rest, and
+        // what is shown has no hidden cause.
+        let hidden = |seen: &Seen| self.hidden.get(&seen.author).is_some_and(|first| *first <= seen.seq);
+        let follows = self.hidden.contains_key(&entry.author) || entry.seen.iter().any(hidden);
+        let hides = entering || !live || follows;
+        if hides {
+            self.hidden.entry(entry.author).or_insert(entry.seq);
+            self.live += usize::from(live);
+        }
+        hides
+    }
+}
+
 /// One of the others in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -94,9 +120,10 @@ pub struct Talk {
     pub deliveries: Deliveries,
     /// Up to which entries of each author the disk has been synced.
     pub durable: BTreeMap<Author, Seq>,
-    /// What comes is not shown one by one, since nothing was held before: the last entries are shown at the end, and as many more
-    /// as came live while the user was not in yet, which is this number.
-    pub quiet: Option<usize>,
+    /// What comes is not shown one by one, since nothing was held before.
+    pub quiet: Option<Quiet>,
+    /// Once the user was in it, all its members were seen to hold nothing: whatever comes is news, and no history.
+    pub began_here: bool,
     /// Nothing was held when pulling began, and no pull has brought all that its member holds: what comes is history. Until this time
     /// nobody is charged for it.
     pub filling: Option<Millis>,
@@ -146,6 +173,7 @@ impl Talk {
             deliveries,
             durable,
             quiet: None,
+            began_here: false,
             filling: None,
             waiting_texts: VecDeque::new(),
             told: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerchat::{
     log::{Log, MemoryDisk},
     node::{
-        event::{Code, Event},
+        event::{Code, Event, ReplayReason},
         talk::Talk,
         types::{Author, Conversation, Entry, EntryId, Seq, UserName},
     },
@@ -78,6 +78,18 @@ impl World {
                 );
                 return;
             }
+            Event::Replay(replay) if replay.why == ReplayReason::Synced => {
+                let peer = &mut self.peers[who];
+                for line in replay.lines.iter().filter(|line| peer.shown.insert(line.id)) {
+                    let place = (line.conversation.clone(), line.author, line.seq);
+                    assert!(
+                        !peer.answered.contains(&place),
+                        "{} is shown an answer before this: {line:?}",
+                        peer.user
+                    );
+                }
+                return;
+            }
             _ => return,
         };
         assert!(peer.shown.insert(line.id), "{} is shown {:?} twice", peer.user, line.id);
@@ -85,6 +97,11 @@ impl World {
         let entry = log.read(&line.author, line.seq).unwrap();
         assert_eq!(entry.id, line.id);
         let heights = log.heights();
+        let answered = entry
+            .seen
+            .iter()
+            .map(|seen| (line.conversation.clone(), seen.author, seen.seq));
+        peer.answered.extend(answered);
         for cause in entry.seen.iter().filter(|cause| Some(cause.author) != two_faced) {
             assert!(
                 heights.of(&cause.author) >= cause.seq,

@@ -50,8 +50,10 @@ pub struct SimPeer {
     /// Acked or sent as stored, and acked as durable.
     pub stored: Promises,
     pub durable: Promises,
-    /// What was shown in this life, replays apart.
+    /// What was shown in this life, but for what the user asked for.
     pub shown: BTreeSet<EntryId>,
+    /// What is named by what was shown.
+    pub answered: BTreeSet<(Conversation, Author, Seq)>,
     /// When the next tick was asked for.
     pub tick_at: Option<u64>,
     pub syncing: bool,
@@ -79,6 +81,7 @@ impl SimPeer {
             stored: Promises::new(),
             durable: Promises::new(),
             shown: BTreeSet::new(),
+            answered: BTreeSet::new(),
             tick_at: None,
             syncing: false,
             sealing: false,
@@ -123,6 +126,7 @@ impl World {
         }
         peer.lives += 1;
         peer.shown.clear();
+        peer.answered.clear();
         peer.tick_at = None;
         (peer.syncing, peer.sealing, peer.judging) = (false, false, false);
         let me = Identity {
