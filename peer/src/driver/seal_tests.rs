@@ -12,7 +12,7 @@ use crate::{
     node::{
         Input,
         event::Code,
-        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, UNSEALED_LIVE_MAX},
+        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, TELL_PAUSE_MS, UNSEALED_LIVE_MAX},
         link::{Frame, HeightsNews, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights, Lamport, Seen, Seq},
@@ -235,7 +235,8 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
         peer.acts.iter().filter(|act| is_told(act)).count()
     };
     peer.frame(link, vec![bob.write("first", Vec::new())]);
-    // Carol asks while the seal is under way.
+    // Carol asks while the seal is under way, and not just after she was told.
+    peer.now += TELL_PAUSE_MS;
     let heights = vec![HeightsNews {
         conversation: room(),
         heights: Heights::default(),

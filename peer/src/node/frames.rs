@@ -8,7 +8,7 @@ use super::{
     event::Event,
     holdback::Held,
     io::Compare,
-    link::{Ack, Frame, LinkId, Outgoing, Peer},
+    link::{Ack, Frame, HeightsNews, LinkId, Outgoing, Peer},
     refusal::Refusal,
     replica::Offered,
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
@@ -34,7 +34,7 @@ impl Node {
         for ack in frame.acks {
             self.acked(device, &ack);
         }
-        for news in frame.heights {
+        for news in merged(frame.heights) {
             self.heights_news(device, news);
         }
         if !frame.memberships.is_empty() {
@@ -305,6 +305,19 @@ impl Node {
             self.effect(Effect::TellDelivered(news));
         }
     }
+}
+
+/// What a frame says of each conversation, once: a queue may have gathered more, and somebody may repeat himself to cost others work.
+fn merged(all: Vec<HeightsNews>) -> impl Iterator<Item = HeightsNews> {
+    let mut merged: BTreeMap<Conversation, HeightsNews> = BTreeMap::new();
+    for mut news in all {
+        if let Some(earlier) = merged.remove(&news.conversation) {
+            news.heights.raise(earlier.heights);
+            news.reply_wanted |= earlier.reply_wanted;
+        }
+        merged.insert(news.conversation.clone(), news);
+    }
+    merged.into_values()
 }
 
 /// The highest seq that was just taken, per conversation and author.

@@ -1,6 +1,6 @@
 //! What a peer knows of another device, and the state of the link to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Millis,
@@ -162,12 +162,14 @@ pub struct Peer {
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
-    /// The conversations of which its link is still to be told the heights.
-    pub to_tell: BTreeSet<Conversation>,
+    /// The conversations of which its link is still to be told the heights, and whether the same is wanted in return.
+    pub to_tell: BTreeMap<Conversation, bool>,
     /// Where telling goes on: the first one that may not have been told.
     pub tell_from: Option<Conversation>,
     /// When it goes on.
     pub tell_at: Option<Millis>,
+    /// Before this time it is not told because it asks, since it was told some a moment ago.
+    pub tell_not_before: Millis,
 }
 
 impl Peer {
@@ -182,9 +184,10 @@ impl Peer {
             refused: 0,
             failures: 0,
             heights: BTreeMap::new(),
-            to_tell: BTreeSet::new(),
+            to_tell: BTreeMap::new(),
             tell_from: None,
             tell_at: None,
+            tell_not_before: Millis::default(),
         }
     }
 

@@ -53,6 +53,8 @@ mod forks;
 pub mod found;
 mod frames;
 mod heights;
+#[cfg(test)]
+mod heights_tests;
 mod history;
 pub mod holdback;
 pub mod io;
