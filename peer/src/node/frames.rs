@@ -236,7 +236,8 @@ impl Node {
             durable: *durable,
         };
         let (stored, durable) = talk.deliveries.take(device, *author, acked, height);
-        if to == self.me.user {
+        let is_news = |(after, upto): NewlyAcked| after < upto;
+        if to == self.me.user || !is_news(stored) && !is_news(durable) {
             return;
         }
         // What another of his devices has, he has already.
@@ -263,7 +264,7 @@ impl Node {
         (after, upto): NewlyAcked,
         durable: bool,
     ) {
-        let Some(talk) = self.talks.get(conversation) else {
+        let Some(talk) = self.talks.get(conversation).filter(|_| after < upto) else {
             return;
         };
         let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();

@@ -1,10 +1,13 @@
 //! Members who tell what they hold, and who ask, to make others work.
 
+use std::time::{Duration, Instant};
+
 use super::{
+    Input, Liveness, PeerAddress,
     limits::TELL_PAUSE_MS,
-    link::{Frame, HeightsNews, LinkId, Outgoing},
-    testing::{Alice, Other, room},
-    types::Heights,
+    link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
+    testing::{Alice, Other, room, room_name},
+    types::{DeviceId, Heights, Seq, UserName},
 };
 
 const BOB: Other = Other(1, "bob");
@@ -74,5 +77,53 @@ fn who_leaves_and_comes_back_again_and_again_is_told_heights_at_a_pace() {
         told(&alice, MALLORY) <= before + 2,
         "{}",
         told(&alice, MALLORY) - before
+    );
+}
+
+/// A room of many, and an own text of which they may tell that they have it.
+fn crowd() -> Alice {
+    let mut alice = Alice::among(&[MALLORY]);
+    for n in 0..300_u32 {
+        let mut device = [1; 32];
+        device[..4].copy_from_slice(&n.to_be_bytes());
+        let user = UserName::new(&format!("user-{n}")).unwrap();
+        let member = PeerAddress {
+            user,
+            device: DeviceId(device),
+            address: "peer:1".into(),
+        };
+        alice.input(Input::RoomChanged(room_name(), member, Liveness::Here));
+    }
+    (0..256).for_each(|_| alice.input(Input::Write(room(), "text".into())));
+    alice
+}
+
+#[test]
+fn an_ack_that_says_nothing_new_costs_next_to_nothing() {
+    let mut alice = crowd();
+    let author = alice.node.talks()[&room()].author.unwrap();
+    let ack = |seq| Ack {
+        conversation: room(),
+        author,
+        stored: Seq(seq),
+        durable: Seq(0),
+    };
+    let mut take = |acks: Vec<Ack>| {
+        let start = Instant::now();
+        alice.frame(
+            MALLORY,
+            Frame {
+                acks,
+                ..Frame::default()
+            },
+        );
+        start.elapsed()
+    };
+    let news = take((1..=256).map(ack).collect());
+    // The best of some, since the machine may be busy with something else.
+    let nothing = (0..5).map(|_| take(vec![ack(256); 256])).min();
+    assert!(
+        nothing.unwrap_or(Duration::MAX) < news / 20,
+        "{nothing:?}, news: {news:?}"
     );
 }
