@@ -201,6 +201,8 @@ fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
     sealed(&mut peer, hers, &[&carol.seal(), &stray]);
     assert!(peer.core.must_judge());
     peer.judge();
+    sealed(&mut peer, hers, &[&carol.seal()]);
+    assert!(!peer.core.must_judge(), "it is kept, and not judged again");
     peer.frame(link, vec![cause.0.clone()]);
     sealed(&mut peer, link, &[&cause.1]);
     peer.judge();
