@@ -5,7 +5,7 @@ use super::{
     knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
-    types::{Author, Conversation, DeviceId, Heights},
+    types::{Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -34,7 +34,8 @@ impl Node {
                 .for_each(|user| self.effect(Effect::Registry(Ask::Watch(user))));
         }
         self.begin_direct(&conversation);
-        self.own_height_told(&conversation, &heights);
+        let link = self.peers.get(&device).and_then(Peer::link);
+        self.own_height_told(device, &conversation, &heights, link);
         self.heights_told(device, &conversation, heights);
         if is_private(&conversation)
             && let Some(entering) = self.talk(&conversation).entering()
@@ -62,23 +63,6 @@ impl Node {
             }
         } else if peer.heights.len() < CONVERSATIONS_MAX {
             peer.heights.insert(conversation.clone(), heights);
-        }
-    }
-
-    /// If somebody holds more of what this process writes than it has written, the disk was restored from an older copy: it
-    /// writes as a new author from now on, and pulls what it once wrote.
-    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
-        let device = self.me.device;
-        let talk = self.talk(conversation);
-        let held = &talk.replica;
-        talk.own_authors
-            .retain(|author| heights.of(author) <= held.height(author));
-        let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
-        for author in talk.author.into_iter().chain(resumed) {
-            if heights.of(&author) > talk.replica.height(&author) {
-                talk.author = None;
-                talk.resume = None;
-            }
         }
     }
 
@@ -191,3 +175,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

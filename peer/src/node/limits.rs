@@ -210,6 +210,10 @@ pub const SEAL_GRACE_MS: u64 = 500;
 /// has not written for the longest time.
 pub const OWN_AUTHORS_MAX: usize = 16;
 
+/// So many own authors of a conversation may be in doubt since somebody says that he holds more of them. Of a further one it is not
+/// believed before it is shown: each could cost a new author.
+pub const OWN_DOUBTED_MAX: usize = 8;
+
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of
 /// [`FLOOD_BYTES_PER_MS`].

@@ -158,6 +158,8 @@ pub struct Peer {
     pub bye: Option<ByeReason>,
     /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
+    /// It said that it holds own entries of this device, and did not have them: that is believed of it no more.
+    pub claims_falsely: bool,
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
@@ -182,6 +184,7 @@ impl Peer {
             link: LinkState::Down { retry_at: None },
             bye: None,
             refused: 0,
+            claims_falsely: false,
             failures: 0,
             heights: BTreeMap::new(),
             to_tell: BTreeMap::new(),

@@ -224,9 +224,14 @@ impl Alice {
     }
 
     pub(super) fn link(&mut self, other: Other) {
+        self.link_as(other, other.0.into());
+    }
+
+    /// The same, by another name.
+    pub(super) fn link_as(&mut self, other: Other, link: u64) {
         let PeerAddress { user, device, address } = other.address();
         self.input(Input::LinkUp(LinkUp {
-            link: LinkId(other.0.into()),
+            link: LinkId(link),
             device,
             user,
             session: 1,

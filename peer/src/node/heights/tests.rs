@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
+use crate::node::{
     Input, Liveness, PeerAddress,
     limits::TELL_PAUSE_MS,
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
