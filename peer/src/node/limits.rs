@@ -73,7 +73,8 @@ pub const AUTHORS_MAX: usize = 65_536;
 pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
 
 /// The most authors of a conversation who are known to contradict themselves. What names entries of a further one that are not here waits
-/// for these, as for anybody's; there cannot be so many without as many floods, see [`FLOOD_AUTHOR_BYTES`].
+/// for these, as for anybody's. A device makes a hundred or so of whom something is held before it has used up its allowance
+/// ([`FLOOD_AUTHOR_BYTES`]), and [`FORKED_UNKNOWN_MAX`] others; so it takes several devices.
 pub const FORKED_MAX: usize = 1_024;
 
 /// The most authors of one device of which nothing is held and who are known to contradict themselves: more than any has by accident. A
