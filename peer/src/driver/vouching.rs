@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     core::{Act, Core},
+    serve::ProofsGiven,
     signer::Signer,
     unjudged::Unjudged,
 };
@@ -36,6 +37,7 @@ pub(super) struct Vouching<D: Disk> {
     unsealed: BTreeMap<(Conversation, Author), (Seq, Option<EntryId>)>,
     unjudged: Unjudged,
     signer: Option<Signer>,
+    pub(super) proofs_given: ProofsGiven,
 }
 
 impl<D: Disk> Vouching<D> {
@@ -56,6 +58,7 @@ impl<D: Disk> Vouching<D> {
             unsealed: BTreeMap::new(),
             unjudged: Unjudged::default(),
             signer: None,
+            proofs_given: ProofsGiven::default(),
         };
         Ok((vouching, known))
     }
@@ -78,12 +81,13 @@ impl<D: Disk> Vouching<D> {
             return Ok(BTreeMap::new());
         };
         let mut sealed = BTreeMap::new();
-        let mut left: Vec<Author> = log.heights().0.into_keys().collect();
+        // Also those of whom the log has lost everything: what comes again of them is sealed anew.
+        let mut left: Vec<Author> = seals.authors().copied().collect();
         while let Some(author) = left.pop() {
             let Some(seal) = seals.last_upto(&author, Seq(u64::MAX))? else {
                 // One that is there no longer makes room for the one before it.
                 if seals.covering(&author, Seq::FIRST).is_some() {
-                    seals.forget_last(&author);
+                    seals.forget_last(&author)?;
                     left.push(author);
                 }
                 continue;
@@ -91,7 +95,7 @@ impl<D: Disk> Vouching<D> {
             if log.ids(&author, seal.seq, seal.seq)? == [(seal.seq, seal.id)] {
                 sealed.insert(author, seal.seq);
             } else {
-                seals.forget_last(&author);
+                seals.forget_last(&author)?;
                 left.push(author);
             }
         }
