@@ -84,7 +84,10 @@ impl Node {
             seal: None,
         };
         let mut offered = self.offer(held, false, now);
-        if let Some(known) = offered.known.take() {
+        let peer = self.peers.get_mut(&device);
+        if let Some(known) = offered.known.take()
+            && peer.is_some_and(|peer| peer.may_compare(now.mono))
+        {
             self.known_live(&conversation, known.entry);
         }
         for (held, why) in &offered.refused {

@@ -85,6 +85,10 @@ pub const FORKED_UNKNOWN_MAX: usize = 16;
 /// served it can be proved. What would need a longer one is not told to others.
 pub const CONTRADICTION_ENTRIES_MAX: usize = WINDOW_ENTRIES_MAX;
 
+/// So many live entries of a device that are here already are compared in a second with what is here, which takes a look at the disk for each.
+/// Further ones are passed over: an honest device sends hardly any, and two different ones come out by a pull as well.
+pub const COMPARES_PER_SECOND: u32 = 256;
+
 /// The most bytes of such a proof, with the same decision. Its author's device is charged with them.
 pub const CONTRADICTION_BYTES_MAX: usize = WINDOW_BYTES_MAX;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Millis,
-    limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    limits::{COMPARES_PER_SECOND, REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
@@ -160,6 +160,8 @@ pub struct Peer {
     pub refused: u64,
     /// It said that it holds own entries of this device, and did not have them: that is believed of it no more.
     pub claims_falsely: bool,
+    /// How many of its live entries that were here already were compared with what is here, since a time.
+    compared: (u32, Millis),
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
@@ -185,6 +187,7 @@ impl Peer {
             bye: None,
             refused: 0,
             claims_falsely: false,
+            compared: (0, Millis::default()),
             failures: 0,
             heights: BTreeMap::new(),
             to_tell: BTreeMap::new(),
@@ -192,6 +195,16 @@ impl Peer {
             tell_at: None,
             tell_not_before: Millis::default(),
         }
+    }
+
+    /// Whether one more of its live entries that is here already is to be compared with what is here.
+    pub fn may_compare(&mut self, now: Millis) -> bool {
+        let (count, since) = &mut self.compared;
+        if now.since(*since) >= 1_000 {
+            (*count, *since) = (0, now);
+        }
+        *count = count.saturating_add(1);
+        *count <= COMPARES_PER_SECOND
     }
 
     /// The open link.
