@@ -26,6 +26,7 @@
 pub mod accounts;
 pub mod address;
 pub mod authority;
+pub mod cluster;
 pub mod command;
 pub mod config;
 mod hub;
