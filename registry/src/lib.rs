@@ -39,4 +39,4 @@ mod service;
 pub mod telemetry;
 
 pub use registry::{Registry, RegistryError, Settings};
-pub use server::{BindError, ServeError, bind, serve};
+pub use server::{BindError, ServeError, bind, bind_to, serve};

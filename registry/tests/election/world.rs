@@ -235,9 +235,9 @@ impl World {
             }
             Happening::Kept { who, life, term } => {
                 let node = &mut self.nodes[who];
-                if node.life == life && node.process.is_some() {
+                if let Some(process) = node.process.as_mut().filter(|_| node.life == life) {
+                    process.keeping = None;
                     node.disk = term;
-                    node.process.as_mut().unwrap().keeping = None;
                     self.go_on(who);
                 }
             }

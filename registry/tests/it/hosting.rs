@@ -23,7 +23,7 @@ async fn it_runs_in_a_host_and_leaves_the_port_free() {
     let shutdown = CancellationToken::new();
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    assert!(matches!(bind(address).await, Err(BindError::Taken(taken)) if taken == address));
+    assert!(matches!(bind(address).await, Err(BindError::Taken(taken)) if taken == address.to_string()));
     let serving = tokio::spawn(serve(listener, in_memory().await, shutdown.clone()));
 
     let mut alice = log_in(&address.to_string()).await;
