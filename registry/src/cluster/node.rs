@@ -189,10 +189,7 @@ impl<'n> Driver<'n> {
             self.step(input).await;
         }
         self.step(Input::Resign).await;
-        // Their tasks end when all has been said.
-        for (_, link) in std::mem::take(&mut self.links) {
-            link.end();
-        }
+        self.hang_up();
         let said = async { while self.tasks.join_next().await.is_some() {} };
         // Who cannot be told in this time finds out.
         let _ = timeout(RESIGN_WAIT, said).await;
@@ -204,7 +201,8 @@ impl<'n> Driver<'n> {
             match output {
                 Output::Persist(term) => {
                     if !self.keep(term).await {
-                        return;
+                        // What was not kept must not be said, not even as a last word.
+                        return self.hang_up();
                     }
                 }
                 Output::Send { to, message } => {
@@ -214,6 +212,15 @@ impl<'n> Driver<'n> {
                 }
                 Output::Became(role) => self.became(role),
             }
+        }
+        // Where nothing could be kept for a while, it is what it was.
+        self.became(self.election.role());
+    }
+
+    /// Lets the links say what is left to be said, and end.
+    fn hang_up(&mut self) {
+        for (_, link) in std::mem::take(&mut self.links) {
+            link.end();
         }
     }
 

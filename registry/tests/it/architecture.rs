@@ -48,6 +48,28 @@ fn what_decides_is_pure() {
     }
 }
 
+/// A node's driver and its links see the wire through `wire` alone.
+#[test]
+fn the_cluster_has_one_edge() {
+    let mut files = 0;
+    for entry in fs::read_dir("src/cluster").unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.ends_with("wire.rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        for word in ["tonic", "prost", "hub::", "service::"] {
+            assert!(
+                !code(&source).any(|line| line.contains(word)),
+                "{word} in {}",
+                path.display()
+            );
+        }
+        files += 1;
+    }
+    assert!(files > 5, "only {files} files were read");
+}
+
 #[test]
 fn generated_types_stay_at_the_edge() {
     let mut folders = vec![Path::new("src").to_owned()];
