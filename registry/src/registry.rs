@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use crate::{
     accounts::{
@@ -132,9 +133,9 @@ impl Registry {
         self.authority.fingerprint()
     }
 
-    /// Who leads its cluster, as this registry knows it now; none where it is in none.
-    pub fn leadership(&self) -> Option<Leadership> {
-        self.node.as_ref().map(Node::leadership)
+    /// Who leads its cluster, as this registry knows it while it serves; none where it is in none.
+    pub fn leadership(&self) -> Option<watch::Receiver<Leadership>> {
+        self.node.as_ref().map(Node::watch)
     }
 
     /// Now, by both clocks.

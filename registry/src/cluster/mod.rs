@@ -18,14 +18,12 @@ use std::collections::BTreeSet;
 use self::{election::Role, members::Members, term::NodeId};
 use crate::address::Address;
 
+pub use node::NodeError;
 pub use status::{ClusterStatus, MemberStatus, NodeState};
 pub use term_file::TermFileError;
 pub use wire::{AskError, ask_status};
 
-pub(crate) use self::{
-    node::{Node, NodeError},
-    wire::Calls,
-};
+pub(crate) use self::{node::Node, wire::Calls};
 
 /// Which node of which cluster a registry is.
 #[derive(Debug, Clone)]

@@ -112,6 +112,11 @@ impl Node {
         &self.settings.members
     }
 
+    /// Who leads, and each change of that.
+    pub(crate) fn watch(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+
     /// Who leads now.
     pub(crate) fn leadership(&self) -> Leadership {
         self.leadership.borrow().clone()
