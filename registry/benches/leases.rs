@@ -4,6 +4,8 @@
 //! cargo bench -p peerchat-registry
 //! ```
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a bench")]
+
 use std::{fs, time::Instant};
 
 use peerchat_proto::names::{RoomName, UserName};

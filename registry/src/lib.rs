@@ -26,6 +26,7 @@
 pub mod accounts;
 pub mod address;
 pub mod authority;
+pub mod cluster;
 pub mod command;
 pub mod config;
 mod hub;
@@ -38,4 +39,4 @@ mod service;
 pub mod telemetry;
 
 pub use registry::{Registry, RegistryError, Settings};
-pub use server::{BindError, ServeError, bind, serve};
+pub use server::{BindError, ServeError, bind, bind_to, serve};

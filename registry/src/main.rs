@@ -6,9 +6,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use peerchat_registry::{
-    Registry, Settings, bind, command,
+    Registry, Settings, bind_to, command,
     config::{Config, prepare_data_folder},
     serve, telemetry,
 };
@@ -17,7 +16,7 @@ use tracing::{info, warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = Config::read();
     telemetry::init();
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,12 +38,18 @@ async fn run(config: Config) -> anyhow::Result<()> {
         Some(folder) => prepare_data_folder(folder)?,
         None => warn!("accounts and keys are in memory and end with this process; --data DIR keeps them"),
     }
-    let listener = bind(config.listen).await?;
+    let cluster = config.cluster();
+    if cluster.as_ref().is_some_and(|cluster| cluster.members.is_even()) {
+        warn!("the cluster has an even number of nodes: with one less, as many may fail");
+    }
+    let listener = bind_to(&config.listens_at()).await?;
     let registry = Registry::open(Settings {
         folder,
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
         tells_folder: false,
+        ca: config.ca,
+        cluster,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");
