@@ -12,7 +12,7 @@ use crate::{
         store::{OpenError, Place},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
-    hub::Hub,
+    engine::Engine,
 };
 
 /// How long a device's certificate is valid where nobody says otherwise.
@@ -69,7 +69,7 @@ pub enum RegistryError {
 /// A registry, ready to serve.
 #[derive(Debug)]
 pub struct Registry {
-    pub(crate) hub: Hub,
+    pub(crate) engine: Engine,
     pub(crate) accounts: Accounts,
     pub(crate) authority: Authority,
     pub(crate) tls: Arc<ServerConfig>,
@@ -93,7 +93,7 @@ impl Registry {
         };
         let (chain, key) = authority.registry_identity()?;
         Ok(Self {
-            hub: Hub::new(),
+            engine: Engine::in_memory(),
             accounts: Accounts::open(&place, policy).await?,
             tls: tls::registry_server(chain, key)?,
             authority,
@@ -110,7 +110,7 @@ impl Registry {
     pub(crate) fn now(&self) -> Now {
         Now {
             wall: WallTime::now(),
-            running: self.hub.now(),
+            running: self.engine.now(),
         }
     }
 }
