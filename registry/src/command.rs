@@ -8,7 +8,7 @@ use crate::{
     accounts::{
         WallTime,
         invite::{Invite, NoRandomness},
-        store::{OpenError, Place, Store, StoreError},
+        store::{DatabaseUrl, OpenError, Place, Store, StoreError},
     },
     authority::{Authority, AuthorityError},
     config::{Command, Config, DataFolderError},
@@ -37,23 +37,36 @@ pub enum CommandError {
     NoRegistry(PathBuf),
 }
 
-/// Carries out a command on the folder that the command line names.
+/// Carries out a command on the folder that the command line names, and on the database of the accounts if they are elsewhere.
 ///
 /// # Errors
 /// [`CommandError`].
-pub async fn run(command: &Command, config: &Config) -> Result<Zeroizing<String>, CommandError> {
-    let folder = config.data_folder()?.ok_or(DataFolderError::Nothing)?;
+pub async fn run(
+    command: &Command,
+    config: &Config,
+    accounts: Option<DatabaseUrl>,
+) -> Result<Zeroizing<String>, CommandError> {
+    let folder = config.data_folder()?.ok_or(DataFolderError::Nothing);
     match command {
-        Command::Invite { expires } => invite(folder, *expires, WallTime::now()).await,
-        Command::Fingerprint => match Authority::find(&folder)? {
-            Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
-            None => Err(CommandError::NoRegistry(folder)),
-        },
+        Command::Invite { expires } => {
+            let place = match accounts {
+                Some(url) => Place::Url(url),
+                None => Place::Folder(folder?),
+            };
+            invite(&place, *expires, WallTime::now()).await
+        }
+        Command::Fingerprint => {
+            let folder = folder?;
+            match Authority::find(&folder)? {
+                Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
+                None => Err(CommandError::NoRegistry(folder)),
+            }
+        }
     }
 }
 
-async fn invite(folder: PathBuf, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
-    let store = Store::open(&Place::Folder(folder)).await?;
+async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    let store = Store::open(place).await?;
     let invite = Invite::generate()?;
     store.add_invite(invite.hash(), now.after(lifetime), now).await?;
     store.close().await;
@@ -73,7 +86,7 @@ mod tests {
         let run_typed = |command: &'static str| {
             let path = folder.to_str().unwrap();
             let config = Config::parse_from(["peerchat-registry", command, "--data", path]);
-            async move { run(config.command.as_ref().unwrap(), &config).await }
+            async move { run(config.command.as_ref().unwrap(), &config, None).await }
         };
         let refused = run_typed("fingerprint").await.unwrap_err();
         assert!(matches!(refused, CommandError::NoRegistry(_)), "{refused:?}");
@@ -95,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn a_registry_in_memory_has_no_commands() {
         let config = Config::parse_from(["peerchat-registry", "--listen", "127.0.0.1:0", "invite"]);
-        let refused = run(config.command.as_ref().unwrap(), &config).await.unwrap_err();
+        let refused = run(config.command.as_ref().unwrap(), &config, None).await.unwrap_err();
         assert!(refused.to_string().contains("--data"), "{refused}");
     }
 }

@@ -1,13 +1,15 @@
 //! The command line of `peerchat-registry`.
 
 mod folder;
+mod shared;
 mod span;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
 pub use folder::{DataFolderError, prepare_data_folder};
+pub use shared::{TypedUrl, UrlError};
 
 use crate::accounts::rules::Registration;
 
@@ -48,6 +50,15 @@ pub struct Config {
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = span::certificate_lifetime)]
     pub certificate_lifetime: Duration,
 
+    /// Database of the accounts, where several registries share them: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE
+    /// (MariaDB too) or sqlite:PATH [default: a file in the data folder]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "accounts_file", value_parser = typed_url)]
+    pub accounts: Option<TypedUrl>,
+
+    /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub accounts_file: Option<PathBuf>,
+
     /// What to do instead of running a registry.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -69,6 +80,10 @@ pub enum Command {
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "expected IP:PORT, such as 127.0.0.1:10001 or [::]:10001".to_owned())
+}
+
+fn typed_url(text: &str) -> Result<TypedUrl, Infallible> {
+    Ok(TypedUrl::from(text))
 }
 
 fn registration(text: &str) -> Result<Registration, &'static str> {

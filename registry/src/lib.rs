@@ -35,6 +35,10 @@ mod refusals;
 mod registry;
 pub mod routes;
 mod server;
+#[cfg(test)]
+#[path = "../tests/servers/mod.rs"]
+#[allow(dead_code, reason = "the tests of the program use the rest")]
+mod servers;
 mod service;
 pub mod telemetry;
 

@@ -9,7 +9,7 @@ use crate::{
     accounts::{
         Accounts, Now, Policy, WallTime,
         rules::Registration,
-        store::{OpenError, Place},
+        store::{DatabaseUrl, OpenError, Place},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
     engine::Engine,
@@ -23,6 +23,8 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
 pub struct Settings {
     /// The folder with the authority and the accounts; none to keep both in memory, for as long as the process lives.
     pub folder: Option<PathBuf>,
+    /// The database of the accounts, if it is not in the folder.
+    pub accounts: Option<DatabaseUrl>,
     /// Who may take a free name.
     pub registration: Registration,
     /// How long a device's certificate is valid, [`LIFETIME_MAX`] at most.
@@ -36,6 +38,7 @@ impl Settings {
     pub fn in_memory() -> Self {
         Self {
             folder: None,
+            accounts: None,
             registration: Registration::Open,
             certificate_lifetime: CERTIFICATE_LIFETIME,
             tells_folder: false,
@@ -86,6 +89,7 @@ impl Registry {
             Some(folder) => (Authority::open(folder)?, Place::Folder(folder.clone())),
             None => (Authority::in_memory()?, Place::Memory),
         };
+        let place = settings.accounts.clone().map_or(place, Place::Url);
         let policy = Policy {
             registration: settings.registration,
             // Not the one that is set: certificates of an earlier run may last longer.

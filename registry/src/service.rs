@@ -74,12 +74,9 @@ impl Service {
 impl Service {
     /// The name of a user as it is shown, if there is an account of it.
     async fn known(&self, user: &UserName, caller: DeviceId) -> Result<Option<UserName>, Status> {
-        let found = self
-            .registry
-            .accounts
-            .find(user, caller, self.registry.now().wall)
-            .await;
-        Ok(found.map_err(account_status)?.shown)
+        let now = self.registry.now().wall;
+        let shown = self.registry.accounts.shown(user, caller, now).await;
+        shown.map_err(account_status)
     }
 }
 

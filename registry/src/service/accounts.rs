@@ -30,6 +30,7 @@ use crate::{
         linking::{self, Ticket},
         password::{HashError, Password},
         rules::{DeviceState, Refusal},
+        store::StoreError,
     },
     engine::EngineError,
     routes::{AttemptOutcome, DeviceId, Millis},
@@ -98,12 +99,9 @@ impl Service {
     /// A certificate for a device that has a lease, unless it was revoked after it was let in: whoever revokes it stores that first,
     /// and then ends the lease that it finds.
     pub(super) async fn certify(&self, device: DeviceId, user: &UserName) -> Result<Vec<u8>, Status> {
-        let found = self
-            .registry
-            .accounts
-            .find(user, device, self.registry.now().wall)
-            .await;
-        match found.map_err(account_status)?.device {
+        let now = self.registry.now().wall;
+        let state = self.registry.accounts.state(user, device, now).await;
+        match state.map_err(account_status)? {
             DeviceState::Live => {}
             DeviceState::Revoked => return Err(account_status(Refusal::DeviceRevoked.into())),
             DeviceState::Unknown | DeviceState::OfAnother => return Err(account_status(Refusal::NotADevice.into())),
@@ -256,8 +254,8 @@ impl Service {
                 Err(Status::deadline_exceeded("nobody approved the device in time; ask for another code"))
             }
             () = accounts.waited(&ticket) => {
-                match accounts.find(&user, device, self.registry.now().wall).await {
-                    Ok(found) if found.device == DeviceState::Live => Ok(step(Step::Approved(v1::LinkApproved {}))),
+                match accounts.state(&user, device, self.registry.now().wall).await {
+                    Ok(DeviceState::Live) => Ok(step(Step::Approved(v1::LinkApproved {}))),
                     Ok(_) if self.registry.engine.is_closed() => Err(EngineError::ShuttingDown.into()),
                     Ok(_) => Err(Status::aborted("this device has asked again; its newer stream tells the answer")),
                     Err(error) => Err(account_status(error)),
@@ -316,6 +314,8 @@ pub(super) fn account_status(error: AccountError) -> Status {
             error!(error = &error as &dyn Error, "a password cannot be looked at");
             Code::Unavailable
         }
+        // Said once in the log, when it begins.
+        AccountError::Store(StoreError::Away) => Code::Unavailable,
         AccountError::Store(error) => {
             error!(error = error as &dyn Error, "the accounts cannot be used");
             return Status::unavailable("the registry cannot use its accounts; its log says why");
