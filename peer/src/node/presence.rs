@@ -189,7 +189,7 @@ impl Node {
         known.user = user;
         known.address = Some(address);
         if moved || came {
-            known.failures = 0;
+            known.breaker.forgets();
             self.dial_soon(device, now.mono);
         }
         true
@@ -317,9 +317,9 @@ impl Node {
             super::limits::DIAL_YIELD_MS
         };
         if let Some(peer) = self.peers.get_mut(&device)
-            && let LinkState::Down { retry_at } = &mut peer.link
+            && peer.link == LinkState::Down
         {
-            *retry_at = Some(now.plus(yields));
+            peer.breaker.wants(now.plus(yields));
             self.retime = true;
         }
     }
