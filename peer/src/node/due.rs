@@ -20,7 +20,7 @@ impl Node {
             talk.tell_at.into_iter().chain(talk.tell_short_at).chain(pulls).min()
         });
         let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
-        dials.chain(talks).chain(heights).min()
+        dials.chain(talks).chain(heights).chain(self.relisting.due()).min()
     }
 
     /// Whether all that was said in this run is stored by everybody who can be reached, so that nothing is late if the process ends.

@@ -215,6 +215,7 @@ impl Node {
         }
         self.retime = true;
         self.dial_due(now);
+        self.relist_due();
         let every = self.next_heights_at <= now.mono;
         if every {
             self.next_heights_at = now

@@ -23,10 +23,11 @@
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `own`, `memberships` | the user's other devices, and the rooms that all of them hold |
-//! | `registries` | which registry of a list is used |
+//! | `registries`, `moved` | which registry of a list is used, and what follows from using another one |
 //! | `presence` | what the registry says |
 //! | `people` | which devices users have, and whether they are trusted |
 //! | `who` | the members of a conversation |
+//! | `status` | how registries and links stand |
 //! | `due` | when something is to be done |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
@@ -66,6 +67,7 @@ pub mod limits;
 pub mod link;
 mod links;
 pub mod memberships;
+mod moved;
 mod notice;
 mod own;
 #[cfg(test)]
@@ -83,6 +85,7 @@ pub mod registries;
 pub mod replica;
 mod rooms;
 pub mod sealing;
+pub mod status;
 mod strangers;
 pub mod sync;
 pub mod talk;
@@ -101,6 +104,7 @@ use event::{Event, Line};
 use flood::Flood;
 use link::{LinkId, Peer};
 use memberships::Memberships;
+use moved::Relisting;
 use people::People;
 use replica::Replica;
 use sealing::Sealing;
@@ -171,6 +175,8 @@ pub struct Node {
     rng: fastrand::Rng,
     /// Logged in at the registry; none before the first attempt has ended.
     registry_up: Option<bool>,
+    /// Who is still to be named by the registry that is used now.
+    relisting: Relisting,
     quitting: bool,
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
@@ -207,6 +213,7 @@ impl Node {
             encode,
             rng: fastrand::Rng::with_seed(seed),
             registry_up: None,
+            relisting: Relisting::default(),
             quitting: false,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -279,7 +286,7 @@ impl Node {
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::LastWords => self.last_words(now),
             Input::Quit => self.quit(),
-            Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::RegistryUp { hosting, address } => self.registry_up(hosting, address),
             Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),

@@ -104,9 +104,14 @@ impl Registries {
         &self.list[place].address
     }
 
+    /// The place of the one that is used.
+    pub fn used(&self) -> Option<usize> {
+        self.used.as_ref().map(|used| used.place)
+    }
+
     /// The places of those that are not used.
     pub fn others(&self) -> impl Iterator<Item = usize> {
-        let used = self.used.as_ref().map(|used| used.place);
+        let used = self.used();
         (0..self.list.len()).filter(move |place| Some(*place) != used)
     }
 
@@ -203,7 +208,7 @@ impl Registries {
 
     /// All of them, to be shown.
     pub fn report(&self) -> Vec<RegistryReport> {
-        let used = self.used.as_ref().map(|used| used.place);
+        let used = self.used();
         let report = |(place, one): (usize, &One)| RegistryReport {
             address: one.address.clone(),
             state: one.breaker.state(),

@@ -142,7 +142,10 @@ impl Alice {
             replays: 0,
         };
         alice.input(Input::Start(Memberships::default()));
-        alice.input(Input::RegistryUp { hosting: false });
+        alice.input(Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        });
         alice.enters(room_name(), others);
         alice
     }

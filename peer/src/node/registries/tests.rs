@@ -22,10 +22,6 @@ fn fail_next(registries: &mut Registries, now: Millis, rng: &mut fastrand::Rng) 
     place
 }
 
-fn used(registries: &Registries) -> Option<usize> {
-    registries.report().iter().position(|one| one.is_used)
-}
-
 #[test]
 fn all_are_tried_at_once_before_there_is_a_pause() {
     let (mut registries, mut rng) = (three(), rng());
@@ -123,12 +119,12 @@ fn a_peer_moves_back_when_the_first_has_been_there_for_a_while() {
             }
             (Look::Move, _) => break,
         }
-        assert_eq!(used(&registries), Some(1));
+        assert_eq!(registries.used(), Some(1));
     }
     let waited = now.since(there_since.expect("it moves to one that is there"));
     assert!((HOME_AFTER_MS / 2..=HOME_AFTER_MS).contains(&waited), "{waited}");
     registries.lets_in(FIRST, now, &mut rng);
-    assert_eq!((used(&registries), registries.look_at()), (Some(0), None));
+    assert_eq!((registries.used(), registries.look_at()), (Some(0), None));
 }
 
 #[test]
@@ -184,7 +180,7 @@ proptest! {
         for (up, passed) in answers {
             let works = |place: usize| up & (1 << place) != 0;
             now = now.plus(passed);
-            if let Some(place) = used(&registries) {
+            if let Some(place) = registries.used() {
                 if !works(place) {
                     registries.breaks("gone".into(), now, &mut rng);
                 } else if let Some(look) = registries.look(now) {
@@ -198,7 +194,7 @@ proptest! {
             }
             let begun = now;
             let mut steps = 0;
-            while used(&registries).is_none() && up != 0 {
+            while registries.used().is_none() && up != 0 {
                 match registries.next(now) {
                     Next::Try(place) => {
                         prop_assert!(registries.list[place].breaker.admits(now));
