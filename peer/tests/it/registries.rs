@@ -306,3 +306,52 @@ fn a_device_that_cannot_be_reached_is_left_alone_for_longer_and_longer() {
     });
     again.quit();
 }
+
+#[test]
+fn whichever_ways_fail_and_come_back_as_long_as_there_is_one_nobody_notices() {
+    const ROUNDS: usize = 30;
+    let mut ways = Ways::new(3);
+    let mut peers = ["alice", "bob", "carol"].map(|name| ways.peer(name));
+    for peer in &mut peers {
+        peer.join("lobby");
+    }
+    for peer in &peers {
+        for other in ["alice", "bob", "carol"].iter().filter(|name| **name != peer.name) {
+            peer.see("#lobby", other);
+        }
+    }
+    let mut is_up = [true; 3];
+    let mut texts = Vec::new();
+    for round in 0..ROUNDS {
+        let way = fastrand::usize(..3);
+        let up = is_up.iter().filter(|up| **up).count();
+        match is_up[way] {
+            true if up > 1 => ways.relays[way].kill(),
+            true => continue,
+            false => ways.relays[way].restart(),
+        }
+        is_up[way] = !is_up[way];
+        // A room of its own each time: it is joined by way of a registry, whichever that is by then.
+        let room = format!("room{round}");
+        let (one, other) = (round % 3, (round + 1) % 3);
+        peers[one].join(&room);
+        peers[other].join(&room);
+        peers[one].see(&format!("#{room}"), &peers[other].name);
+        let text = format!("text {round}");
+        peers[one].type_line("/switch #lobby");
+        peers[one].say(&text);
+        peers[other].hear(&text);
+        texts.push(text);
+    }
+    let mut dave = ways.peer("dave");
+    dave.join("lobby");
+    for peer in &peers {
+        peer.see("#lobby", "dave");
+    }
+    assert_unnoticed(&peers);
+    for peer in peers {
+        peer.quit();
+    }
+    let there = ways.site.assert_same_logs(&["alice", "bob", "carol"], "#lobby");
+    crate::harness::assert_each_once(&there, &texts);
+}

@@ -43,19 +43,51 @@ pub(super) async fn meet(net: &Net, config: &RegistryConfig) -> Result<(), Login
         }
     }
     shown.sort_by_key(|(place, _)| *place);
-    // Where none answers, logging in says so.
-    let Some(found) = common(shown.iter().map(|(_, found)| *found)) else {
-        return Ok(());
-    };
-    let those = shown.iter().filter(|(_, shown)| *shown == found);
-    let mut those = those.map(|(place, _)| config.addresses[*place].as_str());
-    if those.clone().any(|address| host::loopback(address).is_some()) {
+    let shown = shown
+        .iter()
+        .map(|(place, found)| (config.addresses[*place].as_str(), *found));
+    if let Some(found) = believed(&shown.collect::<Vec<_>>())? {
         // Whoever was first has found the same.
         config.surveyed.get_or_init(|| found);
-        return Ok(());
+    }
+    Ok(())
+}
+
+/// Which authority is believed, where these registries have shown these; none where none has answered, and then logging in says so.
+fn believed(shown: &[(&str, Fingerprint)]) -> Result<Option<Fingerprint>, LoginError> {
+    let Some(found) = common(shown.iter().map(|(_, found)| *found)) else {
+        return Ok(None);
+    };
+    let mut those = shown
+        .iter()
+        .filter(|(_, shown)| *shown == found)
+        .map(|(address, _)| *address);
+    if those.clone().any(|address| host::loopback(address).is_some()) {
+        return Ok(Some(found));
     }
     Err(LoginError::Unknown {
         address: those.next().unwrap_or_default().to_owned(),
         found,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_most_show_is_asked_about_unless_one_of_this_machine_shows_it() {
+        let [a, b]: [Fingerprint; 2] =
+            ["A", "B"].map(|letter| format!("SHA256:{}A", letter.repeat(42)).parse().unwrap());
+        assert_eq!(believed(&[]).unwrap(), None);
+        let asked = believed(&[("odd.example:1", b), ("one.example:1", a), ("two.example:1", a)]).unwrap_err();
+        assert!(
+            matches!(&asked, LoginError::Unknown { address, found } if address == "one.example:1" && *found == a),
+            "{asked}"
+        );
+        assert_eq!(believed(&[("one.example:1", a), ("127.0.0.1:1", a)]).unwrap(), Some(a));
+        // One of this machine that is the odd one vouches for nobody.
+        let shown = [("127.0.0.1:1", b), ("one.example:1", a), ("two.example:1", a)];
+        assert!(matches!(believed(&shown), Err(LoginError::Unknown { .. })));
+    }
 }

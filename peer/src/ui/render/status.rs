@@ -67,3 +67,73 @@ fn soon(ms: Option<u64>) -> String {
         seconds => format!("in {seconds} s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+    use crate::ui::{
+        colour::Paint,
+        testing::{author, user},
+    };
+
+    fn registry(address: &str, state: BreakerState) -> RegistryStatus {
+        RegistryStatus {
+            address: address.into(),
+            state,
+            is_used: false,
+            error: None,
+            next_try_ms: None,
+        }
+    }
+
+    #[test]
+    fn what_is_used_and_what_is_left_alone_stands_in_a_row_each() {
+        let r = Renderer::new(user("alice"), Paint::new(false), Utc);
+        let away = RegistryStatus {
+            error: Some("Connection refused".into()),
+            next_try_ms: Some(2_100),
+            ..registry("one.example:1", BreakerState::Open)
+        };
+        let used = RegistryStatus {
+            is_used: true,
+            ..registry("two.example:1", BreakerState::Closed)
+        };
+        let registries = [
+            away,
+            used,
+            registry("c:1", BreakerState::Closed),
+            registry("d:1", BreakerState::HalfOpen),
+        ];
+        let link = |name, standing, next_try_ms| LinkStatus {
+            user: user(name),
+            device: author(11).device,
+            address: Some("127.0.0.1:4".into()),
+            standing,
+            state: BreakerState::Open,
+            next_try_ms,
+        };
+        let links = [
+            link("bob", LinkStanding::Up, None),
+            link("carol", LinkStanding::Down, Some(0)),
+            link("dave", LinkStanding::Dialing, None),
+        ];
+        let rows = [
+            "── registries ──",
+            "  one.example:1  away         tried in 3 s: Connection refused",
+            "  two.example:1  in use",
+            "  c:1            ready",
+            "  d:1            being tried",
+            "── links ──",
+            "  bob    open               0b0b0b0b0b0b…  127.0.0.1:4",
+            "  carol  away, dialled now  0b0b0b0b0b0b…  127.0.0.1:4",
+            "  dave   being dialled      0b0b0b0b0b0b…  127.0.0.1:4",
+        ];
+        assert_eq!(r.status(&registries, &links).lines().collect::<Vec<_>>(), rows);
+        assert!(
+            r.status(&registries, &[])
+                .ends_with("  none: nobody else is in your conversations\n")
+        );
+    }
+}
