@@ -12,8 +12,8 @@ use crate::{
     log::{Disk, History, Log, LogError},
     node::{
         contradiction::Contradiction,
-        limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX, SEAL_SPAN_LONG},
-        sealing::Seal,
+        limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX},
+        sealing::{Seal, needed},
         types::{Author, Conversation, DeviceId, Entry, Heights, Reader, Seq},
     },
 };
@@ -25,9 +25,9 @@ pub struct Serving {
     history: History,
     /// Of each author the seal that was given last.
     sealed: BTreeMap<Author, Seq>,
-    /// Of each author the seal up to which it is being given. It is kept here, since beside the log a later one may take its place
-    /// before it is sent.
-    planned: BTreeMap<Author, Seal>,
+    /// The seals up to which each author is being given. They are kept here, since beside the log later ones may take their places
+    /// before they are sent.
+    planned: BTreeMap<(Author, Seq), Seal>,
     introduced: BTreeSet<DeviceId>,
     /// Authors whose contradictions are to be proved first.
     contradicting: BTreeSet<Author>,
@@ -125,7 +125,7 @@ impl<D: Disk> Core<D> {
                 None
             })?;
             let seq = seal.seq;
-            planned.insert(*author, seal);
+            planned.insert((*author, seq), seal);
             Some(seq)
         };
         let batch = log.read_batch(history, cover)?;
@@ -137,25 +137,17 @@ impl<D: Disk> Core<D> {
             ..ServedPart::default()
         };
         for (author, last) in batch.last {
-            let planned = match planned.get(&author).is_some_and(|seal| seal.seq <= last) {
-                true => planned.remove(&author),
-                false => None,
-            };
-            let kept = seals.last_upto(&author, last)?;
-            let mut given: Vec<Seal> = planned.into_iter().chain(kept).collect();
-            given.sort_by_key(|seal| seal.seq);
-            let Some(last) = given.pop() else { continue };
-            let before = sealed.entry(author).or_default();
-            if last.seq <= *before {
-                continue;
+            let passed = planned.range((author, Seq::default())..=(author, last));
+            let mut given: BTreeMap<Seq, Seal> = passed.map(|((_, seq), seal)| (*seq, seal.clone())).collect();
+            for seq in given.keys() {
+                planned.remove(&(author, *seq));
             }
-            let is_long = last.seq.0 - before.0 > SEAL_SPAN_LONG;
-            let first = given
-                .into_iter()
-                .filter(|seal| is_long && seal.seq > *before && seal.seq < last.seq);
-            part.seals.extend(first);
+            given.extend(seals.last_upto(&author, last)?.map(|seal| (seal.seq, seal)));
+            let before = sealed.entry(author).or_default();
+            let needed = needed(*before, given.into_values().collect());
+            let Some(last) = needed.last() else { continue };
             *before = last.seq;
-            part.seals.push(last);
+            part.seals.extend(needed);
             if introduced.insert(author.device) {
                 part.introductions
                     .extend(self.vouching.certificate(&author.device).cloned());

@@ -43,7 +43,7 @@ use crate::{
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
     seal::SharedNotary,
 };
-pub use lookups::{LookupError, Lookups};
+pub use lookups::{LookupError, Lookups, log_in_once};
 pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 

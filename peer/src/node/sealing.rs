@@ -72,6 +72,20 @@ pub fn stretch(seq: Seq) -> u64 {
     seq.0 / SEAL_EVERY
 }
 
+/// Of an author's seals in their order those that a reader needs who holds everything up to `before`: the last one, and of the others
+/// so many that none covers more than [`SEAL_EVERY`] alone where there is one in between. Whoever keeps these can be read in turn.
+pub fn needed(before: Seq, seals: Vec<Seal>) -> Vec<Seal> {
+    let mut before = before;
+    let next: Vec<Option<Seq>> = seals.iter().skip(1).map(|seal| Some(seal.seq)).chain([None]).collect();
+    let is_needed = |(seal, next): &(Seal, Option<Seq>)| {
+        let needed = seal.seq > before && next.is_none_or(|next| next.0 - before.0 > SEAL_EVERY);
+        before = if needed { seal.seq } else { before };
+        needed
+    };
+    let found = seals.into_iter().zip(next).filter(is_needed);
+    found.map(|(seal, _)| seal).collect()
+}
+
 /// What a seal says about what is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
