@@ -28,11 +28,15 @@ use crate::{
         Ask, Input,
         limits::{FAILOVER_MS_MAX, FAILOVER_QUESTIONS_MAX, WATCHED_MAX},
         registries::Look,
+        types::UserName,
     },
 };
 
 /// How often it is looked whether the certificate is to be renewed.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(1);
+
+/// How long what a registry is asked may take that is being left for the first one of the list.
+const MOVE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a session has ended.
 pub(super) enum End {
@@ -60,7 +64,7 @@ struct Beside {
     broken: Option<(String, Instant)>,
     /// Questions that nobody takes any more.
     late: Vec<Queued>,
-    watched: BTreeSet<crate::node::types::UserName>,
+    watched: BTreeSet<UserName>,
 }
 
 impl Client {
@@ -163,13 +167,26 @@ impl Client {
                 break Err(reason);
             }
         };
-        stop.cancel();
         drop(calls);
         let mut left = match left {
             Some(left) => left,
-            None => worker.await.unwrap_or_default(),
+            None => {
+                // What is under way may still be answered, unless nobody is there to do it.
+                let patience = if end.is_ok() { MOVE_PATIENCE } else { Duration::ZERO };
+                let ended = timeout(patience, &mut worker).await;
+                stop.cancel();
+                match ended {
+                    Ok(left) => left.unwrap_or_default(),
+                    Err(_) => worker.await.unwrap_or_default(),
+                }
+            }
         };
         left.append(&mut beside.late);
+        self.ended(session.address, end, left).await
+    }
+
+    /// Another session follows, or must be found.
+    async fn ended(&mut self, address: String, end: Result<Box<Session>, String>, left: Vec<Queued>) -> End {
         match end {
             Ok(next) => {
                 self.between.begin(String::new(), left).await;
@@ -177,11 +194,9 @@ impl Client {
                 End::Moved(next)
             }
             Err(reason) => {
-                let now = self.now();
-                let used = self.registries.used();
+                let (now, used) = (self.now(), self.registries.used());
                 self.registries.breaks(reason.clone(), now, &mut self.rng);
                 self.publish();
-                let address = session.address;
                 let error = LoginError::Unavailable { address, reason };
                 self.between.begin(error.to_string(), left).await;
                 self.broke = used.map(|place| (place, error));
