@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Millis, Node, link::LinkState, pulling, talk::Talk, types::Author};
 
 impl Node {
-    /// When the node wants an [`Input::Tick`], if nothing else happens before.
+    /// When the node wants an [`Input::Tick`](super::Input::Tick), if nothing else happens before.
     pub fn next_due(&self) -> Option<Millis> {
         self.due
     }
