@@ -223,21 +223,17 @@ impl<D: Disk> Driver<D> {
     /// Feeds the node, and does what it wants; what fails at once is fed again.
     async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
         let acts = self.core.handle(inputs, self.now())?;
-        self.act_on(acts).await?;
-        // What is sealed already goes out with what is sent now.
-        while let Some(input) = self.pace.signed.as_mut().and_then(|signed| signed.try_recv().ok()) {
-            let acts = self.core.handle([input], self.now())?;
-            self.act_on(acts).await?;
-        }
-        Ok(())
+        self.act_on(acts).await
     }
 
     async fn act_on(&mut self, mut acts: Vec<Act>) -> Result<(), LogError> {
         let now = self.now();
         loop {
             // Others wait for what is sent; what the user is told can follow a moment later.
-            acts.sort_by_key(|act| !matches!(act, Act::Send(..)));
             let mut again = Vec::new();
+            for act in acts.extract_if(.., |act| matches!(act, Act::Send(..))) {
+                again.extend(self.act(act).await);
+            }
             for act in acts {
                 again.extend(self.act(act).await);
             }
