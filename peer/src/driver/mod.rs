@@ -97,6 +97,8 @@ pub struct Driver<D: Disk> {
     core: Core<D>,
     channels: Channels,
     links: BTreeMap<LinkId, LinkQueue>,
+    /// Those that had little room when something was sent last, and until when the user waits for them, if he does.
+    crowded: BTreeMap<LinkId, Option<Instant>>,
     started: Instant,
     /// When what is stored must begin to become durable.
     sync_at: Option<Instant>,
@@ -133,6 +135,7 @@ impl<D: Disk> Driver<D> {
             core,
             channels,
             links: BTreeMap::new(),
+            crowded: BTreeMap::new(),
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
@@ -253,10 +256,7 @@ impl<D: Disk> Driver<D> {
                 Ok(()) => None,
                 Err(refused) => refused.into_inner().failed(),
             },
-            Act::Send(link, what) => {
-                let queue = self.links.get(&link)?;
-                (!queue.send(what)).then_some(Input::LinkFull(link))
-            }
+            Act::Send(link, what) => (!self.send(link, what)).then_some(Input::LinkFull(link)),
             Act::Close(link, reason, message) => {
                 if let Some(queue) = self.links.get_mut(&link) {
                     queue.close(reason, message);
