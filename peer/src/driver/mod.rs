@@ -65,7 +65,7 @@ use crate::{
 /// How long a stored entry waits at least and at most for others to be synced with it. Between them it waits this many times as long
 /// as a sync takes, so that syncing takes no more than a quarter of the time.
 const GROUP_COMMIT_MIN: Duration = Duration::from_millis(5);
-const GROUP_COMMIT_MAX: Duration = Duration::from_millis(20);
+const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 const GROUP_COMMIT_SYNCS: u32 = 3;
 /// How long quitting waits for those who can be reached to store what was said last.
 const QUIT_WAIT: Duration = Duration::from_secs(3);
@@ -139,7 +139,7 @@ impl<D: Disk> Driver<D> {
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
-            commit_wait: GROUP_COMMIT_MAX,
+            commit_wait: GROUP_COMMIT_MIN,
             pace: Pace::new(),
             alarm: Alarm::default(),
             searches: VecDeque::new(),
