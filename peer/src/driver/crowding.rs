@@ -46,3 +46,66 @@ impl<D: Disk> Driver<D> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        driver::{Channels, Driver, ports::link_queue, refusals::Refusals, testing::Peer},
+        log::MemoryDisk,
+        node::link::Knock,
+        state::State,
+    };
+
+    fn driver() -> Driver<MemoryDisk> {
+        let channels = Channels {
+            requests: mpsc::channel(1).1,
+            events: mpsc::channel(1).0,
+            incoming: mpsc::channel(1).1,
+            orders: mpsc::channel(1).0,
+            refusals: Refusals::default(),
+        };
+        Driver::new(
+            Peer::new().core,
+            channels,
+            State::default(),
+            MemoryDisk::new(2),
+            "/".into(),
+        )
+    }
+
+    #[test]
+    fn a_link_is_waited_for_as_long_as_it_has_no_room_for_a_turn() {
+        let mut driver = driver();
+        let what = || {
+            Outgoing::Knock(Knock {
+                proof: [0; 32],
+                reply_wanted: false,
+            })
+        };
+        let mut outlets = Vec::new();
+        for link in [LinkId(1), LinkId(2)] {
+            let (queue, outlet) = link_queue(TURN_MAX + 1);
+            driver.links.insert(link, queue);
+            outlets.push(outlet);
+            assert!(driver.send(link, what()));
+        }
+        assert_eq!(driver.crowded_link(), None);
+        assert!(driver.send(LinkId(2), what()));
+        let found = driver.crowded_link().expect("the second one has too little room");
+        assert_eq!(found.0, LinkId(2));
+        assert_eq!(
+            driver.crowded_link(),
+            Some(found),
+            "not longer than from the first time on"
+        );
+        outlets[1].queue.try_recv().unwrap();
+        assert_eq!(driver.crowded_link(), None);
+        assert!(driver.send(LinkId(2), what()));
+        assert!(driver.crowded_link().is_some());
+        driver.links.remove(&LinkId(2));
+        assert_eq!(driver.crowded_link(), None, "it is gone");
+    }
+}

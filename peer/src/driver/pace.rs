@@ -148,3 +148,29 @@ impl<D: Disk> Driver<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{runtime::Builder, time::timeout};
+
+    use super::*;
+
+    #[test]
+    fn a_seal_waits_for_what_is_said_next_unless_it_is_the_first_after_a_pause() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (signer, signed) = mpsc::channel(4);
+            let mut pace = Pace::new();
+            pace.signed = Some(signed);
+            signer.send(Input::Tick).await.unwrap();
+            let waits = timeout(Duration::from_millis(1), Pace::signed(&mut pace.signed, false)).await;
+            assert!(waits.is_err());
+            assert!(matches!(Pace::signed(&mut pace.signed, true).await, Input::Tick));
+            for _ in 0..2 {
+                signer.send(Input::Tick).await.unwrap();
+            }
+            assert_eq!(pace.take_signed().len(), 2);
+            assert!(pace.take_signed().is_empty());
+        });
+    }
+}

@@ -112,6 +112,9 @@ impl Node {
         refused: Vec<(Held, Refusal)>,
         heard: Option<DeviceId>,
     ) -> Result<(), String> {
+        if refused.is_empty() {
+            return Ok(());
+        }
         let title = conversation.label(&self.me.user);
         let mut result = Ok(());
         for (held, why) in refused.into_iter().filter(|(held, _)| held.live) {
