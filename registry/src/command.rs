@@ -1,6 +1,9 @@
-//! What the program does instead of running a registry. Each command answers the line to print.
+//! What the program does instead of running a registry. Each command answers what to print.
 
-use std::{path::PathBuf, time::Duration};
+mod init;
+mod status;
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -8,8 +11,9 @@ use crate::{
     accounts::{
         WallTime,
         invite::{Invite, NoRandomness},
-        store::{OpenError, Place, Store, StoreError},
+        store::{DatabaseUrl, OpenError, Place, Store, StoreError},
     },
+    address::{Address, AddressError},
     authority::{Authority, AuthorityError},
     config::{Command, Config, DataFolderError},
 };
@@ -32,28 +36,63 @@ pub enum CommandError {
     /// The authority cannot be read.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// No registry tells its status.
+    #[error(transparent)]
+    NoAnswer(#[from] status::NoAnswer),
+    /// The registry to ask is nowhere.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There is no folder for an authority.
+    #[error("name the folder of the authority with --ca DIR")]
+    NoCa,
     /// There is no authority yet.
     #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
     NoRegistry(PathBuf),
 }
 
-/// Carries out a command on the folder that the command line names.
+/// Carries out a command on the folder that the command line names, and on the database of the accounts if they are elsewhere.
 ///
 /// # Errors
 /// [`CommandError`].
-pub async fn run(command: &Command, config: &Config) -> Result<Zeroizing<String>, CommandError> {
-    let folder = config.data_folder()?.ok_or(DataFolderError::Nothing)?;
+pub async fn run(
+    command: &Command,
+    config: &Config,
+    accounts: Option<DatabaseUrl>,
+) -> Result<Zeroizing<String>, CommandError> {
+    let folder = || config.data_folder()?.ok_or(DataFolderError::Nothing);
     match command {
-        Command::Invite { expires } => invite(folder, *expires, WallTime::now()).await,
-        Command::Fingerprint => match Authority::find(&folder)? {
-            Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
-            None => Err(CommandError::NoRegistry(folder)),
-        },
+        Command::Invite { expires } => {
+            let place = match accounts {
+                Some(url) => Place::Url(url),
+                None => Place::Folder(folder()?),
+            };
+            invite(&place, *expires, WallTime::now()).await
+        }
+        Command::Fingerprint => {
+            let folder = config.ca.clone().map_or_else(folder, Ok)?;
+            match Authority::find(&folder)? {
+                Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
+                None => Err(CommandError::NoRegistry(folder)),
+            }
+        }
+        Command::Init => {
+            let ca = config.ca.as_deref().ok_or(CommandError::NoCa)?;
+            Ok(Zeroizing::new(init::run(ca)?))
+        }
+        Command::Status { registry, json } => Ok(Zeroizing::new(match registry.as_slice() {
+            [] => status::run(&[here(config)?], *json).await?,
+            registries => status::run(registries, *json).await?,
+        })),
     }
 }
 
-async fn invite(folder: PathBuf, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
-    let store = Store::open(&Place::Folder(folder)).await?;
+/// The registry that would run with this command line.
+fn here(config: &Config) -> Result<Address, AddressError> {
+    Address::new(&config.listens_at(), Some(Ipv4Addr::LOCALHOST.into()))
+}
+
+async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    let store = Store::open(place).await?;
     let invite = Invite::generate()?;
     store.add_invite(invite.hash(), now.after(lifetime), now).await?;
     store.close().await;
@@ -73,7 +112,7 @@ mod tests {
         let run_typed = |command: &'static str| {
             let path = folder.to_str().unwrap();
             let config = Config::parse_from(["peerchat-registry", command, "--data", path]);
-            async move { run(config.command.as_ref().unwrap(), &config).await }
+            async move { run(config.command.as_ref().unwrap(), &config, None).await }
         };
         let refused = run_typed("fingerprint").await.unwrap_err();
         assert!(matches!(refused, CommandError::NoRegistry(_)), "{refused:?}");
@@ -95,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_registry_in_memory_has_no_commands() {
         let config = Config::parse_from(["peerchat-registry", "--listen", "127.0.0.1:0", "invite"]);
-        let refused = run(config.command.as_ref().unwrap(), &config).await.unwrap_err();
+        let refused = run(config.command.as_ref().unwrap(), &config, None).await.unwrap_err();
         assert!(refused.to_string().contains("--data"), "{refused}");
     }
 }

@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{CommandFactory as _, error::ErrorKind};
 use peerchat_registry::{
-    Registry, Settings, bind, command,
-    config::{Config, prepare_data_folder},
+    Registry, Settings,
+    accounts::store::DatabaseUrl,
+    bind_to, command,
+    config::{Config, UrlError, prepare_data_folder},
     serve, telemetry,
 };
 use tokio_util::sync::CancellationToken;
@@ -17,9 +19,10 @@ use tracing::{info, warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = Config::read();
+    let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
     telemetry::init();
-    match run(config).await {
+    match run(config, accounts).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not through the log, which may be turned off.
@@ -29,9 +32,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+/// Ends as for anything else that is typed wrong.
+fn wrong_usage(error: &UrlError) -> ! {
+    Config::command().error(ErrorKind::ValueValidation, error).exit()
+}
+
+async fn run(config: Config, accounts: Option<DatabaseUrl>) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
-        let line = command::run(command, &config).await?;
+        let line = command::run(command, &config, accounts).await?;
         return writeln!(io::stdout(), "{}", *line).context("cannot print");
     }
     let folder = config.data_folder()?;
@@ -39,12 +47,19 @@ async fn run(config: Config) -> anyhow::Result<()> {
         Some(folder) => prepare_data_folder(folder)?,
         None => warn!("accounts and keys are in memory and end with this process; --data DIR keeps them"),
     }
-    let listener = bind(config.listen).await?;
+    let cluster = config.cluster();
+    if cluster.as_ref().is_some_and(|cluster| cluster.members.is_even()) {
+        warn!("the cluster has an even number of nodes: with one less, as many may fail");
+    }
+    let listener = bind_to(&config.listens_at()).await?;
     let registry = Registry::open(Settings {
         folder,
+        accounts,
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
         tells_folder: false,
+        ca: config.ca,
+        cluster,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");

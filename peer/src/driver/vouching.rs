@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{
     core::{Act, Core},
+    serve::ProofsGiven,
     signer::Signer,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Vouching<D: Disk> {
     /// Seals that nobody has judged, of each author the last of every [`stretch`].
     unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
     signer: Option<Signer>,
+    pub(super) proofs_given: ProofsGiven,
 }
 
 impl<D: Disk> Vouching<D> {
@@ -59,6 +61,7 @@ impl<D: Disk> Vouching<D> {
             unsealed: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             signer: None,
+            proofs_given: ProofsGiven::default(),
         };
         Ok((vouching, known))
     }
@@ -81,12 +84,13 @@ impl<D: Disk> Vouching<D> {
             return Ok(BTreeMap::new());
         };
         let mut sealed = BTreeMap::new();
-        let mut left: Vec<Author> = log.heights().0.into_keys().collect();
+        // Also those of whom the log has lost everything: what comes again of them is sealed anew.
+        let mut left: Vec<Author> = seals.authors().copied().collect();
         while let Some(author) = left.pop() {
             let Some(seal) = seals.last_upto(&author, Seq(u64::MAX))? else {
                 // One that is there no longer makes room for the one before it.
                 if seals.covering(&author, Seq::FIRST).is_some() {
-                    seals.forget_last(&author);
+                    seals.forget_last(&author)?;
                     left.push(author);
                 }
                 continue;
@@ -94,7 +98,7 @@ impl<D: Disk> Vouching<D> {
             if log.ids(&author, seal.seq, seal.seq)? == [(seal.seq, seal.id)] {
                 sealed.insert(author, seal.seq);
             } else {
-                seals.forget_last(&author);
+                seals.forget_last(&author)?;
                 left.push(author);
             }
         }

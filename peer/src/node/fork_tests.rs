@@ -6,7 +6,7 @@ use super::{
     LoadedLog, Millis,
     event::{Code, Event},
     holdback::Held,
-    limits::{FORKED_MAX, FORKED_UNKNOWN_MAX},
+    limits::{FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
     replica::{AuthorLog, Replica},
     testing::{Alice, Other},
     types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
@@ -96,6 +96,36 @@ fn nothing_is_asked_for_of_one_who_contradicts_himself() {
     let pull = alice.last_pull();
     // Of the entries; what proves it is welcome.
     assert_eq!(pull.heights, Heights([(mallory.author, Seq(u64::MAX - 1))].into()));
+}
+
+#[test]
+fn who_was_shown_more_jumps_than_are_excused_is_not_to_blame_for_them() {
+    let mallory = MALLORY.first(1);
+    let held = AuthorLog {
+        user: MALLORY.user(),
+        lamports: vec![mallory.lamport],
+        head: mallory.id,
+    };
+    let log = LoadedLog {
+        authors: [(mallory.author, held)].into(),
+        forked: BTreeSet::from([mallory.author]),
+        ..LoadedLog::default()
+    };
+    let mut alice = Alice::joins_with(log, &[BOB]);
+    alice.answer(BOB, Heights::default());
+    alice.link(BOB);
+    let names = |seq| Seen {
+        author: mallory.author,
+        seq: Seq(seq),
+    };
+    let far = Lamport(3 * FORKED_LAMPORTS_MAX);
+    alice.live(BOB, &[BOB.write_at(1, None, &[names(4)], far)]);
+    assert_eq!((alice.held_of(BOB), alice.blamed()), (0, Vec::new()));
+    // A time that is too early is nobody else's doing.
+    let early = [BOB.first(2)];
+    alice.live(BOB, &early);
+    alice.live(BOB, &[BOB.write_at(2, Some(&early[0]), &[names(4)], Lamport(1))]);
+    assert_eq!(alice.blamed(), ["bob"]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Node {
         }
         let title = conversation.label(&self.me.user);
         let mut result = Ok(());
-        for (held, why) in refused.into_iter().filter(|(held, _)| held.live) {
+        for (held, why) in refused.into_iter().filter(|(held, why)| held.live && why.is_misdeed()) {
             let why = format!("in {title}: {why}");
             match held.from {
                 from if from == heard => result = result.and(Err(why)),

@@ -77,7 +77,7 @@ impl Node {
                 found.add(entry);
             }
             offered.taken.iter().for_each(|held| found.follows(&held.entry.author));
-            bad |= refused.iter().any(|(held, _)| !held.live);
+            bad |= refused.iter().any(|(held, why)| !held.live && why.is_misdeed());
             count += offered.taken.len() as u64;
             passed += offered.passed;
             self.take_offered(&conversation, offered, &mut taken);
