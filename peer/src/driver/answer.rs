@@ -31,6 +31,11 @@ impl<D: Disk> Driver<D> {
         for request in batch {
             match request {
                 Request::Write { conversation, text } => {
+                    if said.is_empty() {
+                        // The seals of what was said before go out in the same frames.
+                        let signed = self.pace.take_signed();
+                        self.feed(signed).await?;
+                    }
                     bytes += text.len();
                     said.push(Input::Write(conversation, text));
                     if bytes >= SAID_BYTES_MAX {

@@ -1,11 +1,8 @@
 //! The channels between the driver and the wire.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -142,8 +139,6 @@ pub struct LinkQueue {
     overflowed: Arc<AtomicBool>,
     close: Option<oneshot::Sender<(ByeReason, String)>>,
     closed: CancellationToken,
-    /// Until when the user waits for it to have room; it has none since a while before.
-    pub(super) waited_for_until: Option<Instant>,
 }
 
 /// The receiving end of a link's queue.
@@ -170,7 +165,6 @@ pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
         overflowed: Arc::clone(&overflowed),
         close: Some(close),
         closed: closed.clone(),
-        waited_for_until: None,
     };
     let outlet = LinkOutlet {
         queue: receiver,
