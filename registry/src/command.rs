@@ -11,7 +11,7 @@ use crate::{
     accounts::{
         WallTime,
         invite::{Invite, NoRandomness},
-        store::{OpenError, Place, Store, StoreError},
+        store::{DatabaseUrl, OpenError, Place, Store, StoreError},
     },
     address::{Address, AddressError},
     authority::{Authority, AuthorityError},
@@ -50,14 +50,24 @@ pub enum CommandError {
     NoRegistry(PathBuf),
 }
 
-/// Carries out a command on the folder that the command line names.
+/// Carries out a command on the folder that the command line names, and on the database of the accounts if they are elsewhere.
 ///
 /// # Errors
 /// [`CommandError`].
-pub async fn run(command: &Command, config: &Config) -> Result<Zeroizing<String>, CommandError> {
+pub async fn run(
+    command: &Command,
+    config: &Config,
+    accounts: Option<DatabaseUrl>,
+) -> Result<Zeroizing<String>, CommandError> {
     let folder = || config.data_folder()?.ok_or(DataFolderError::Nothing);
     match command {
-        Command::Invite { expires } => invite(folder()?, *expires, WallTime::now()).await,
+        Command::Invite { expires } => {
+            let place = match accounts {
+                Some(url) => Place::Url(url),
+                None => Place::Folder(folder()?),
+            };
+            invite(&place, *expires, WallTime::now()).await
+        }
         Command::Fingerprint => {
             let folder = config.ca.clone().map_or_else(folder, Ok)?;
             match Authority::find(&folder)? {
@@ -81,8 +91,8 @@ fn here(config: &Config) -> Result<Address, AddressError> {
     Address::new(&config.listens_at(), Some(Ipv4Addr::LOCALHOST.into()))
 }
 
-async fn invite(folder: PathBuf, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
-    let store = Store::open(&Place::Folder(folder)).await?;
+async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    let store = Store::open(place).await?;
     let invite = Invite::generate()?;
     store.add_invite(invite.hash(), now.after(lifetime), now).await?;
     store.close().await;
@@ -102,7 +112,7 @@ mod tests {
         let run_typed = |command: &'static str| {
             let path = folder.to_str().unwrap();
             let config = Config::parse_from(["peerchat-registry", command, "--data", path]);
-            async move { run(config.command.as_ref().unwrap(), &config).await }
+            async move { run(config.command.as_ref().unwrap(), &config, None).await }
         };
         let refused = run_typed("fingerprint").await.unwrap_err();
         assert!(matches!(refused, CommandError::NoRegistry(_)), "{refused:?}");
@@ -124,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_registry_in_memory_has_no_commands() {
         let config = Config::parse_from(["peerchat-registry", "--listen", "127.0.0.1:0", "invite"]);
-        let refused = run(config.command.as_ref().unwrap(), &config).await.unwrap_err();
+        let refused = run(config.command.as_ref().unwrap(), &config, None).await.unwrap_err();
         assert!(refused.to_string().contains("--data"), "{refused}");
     }
 }

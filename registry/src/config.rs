@@ -1,9 +1,11 @@
 //! The command line of `peerchat-registry`.
 
 mod folder;
+mod shared;
 mod span;
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -12,6 +14,7 @@ use std::{
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 pub use folder::{DataFolderError, prepare_data_folder};
+pub use shared::{TypedUrl, UrlError};
 
 use crate::{
     accounts::rules::Registration,
@@ -78,6 +81,14 @@ pub struct Config {
     /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]
     #[arg(long, global = true, value_name = "DIR")]
     pub ca: Option<PathBuf>,
+    /// Database of the accounts, where several registries share them: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE
+    /// (MariaDB too) or sqlite:PATH [default: a file in the data folder]
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "accounts_file", value_parser = typed_url)]
+    pub accounts: Option<TypedUrl>,
+
+    /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub accounts_file: Option<PathBuf>,
 
     /// What to do instead of running a registry.
     #[command(subcommand)]
@@ -170,6 +181,10 @@ fn registry_address(text: &str) -> Result<Address, AddressError> {
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "expected IP:PORT, such as 127.0.0.1:10001 or [::]:10001".to_owned())
+}
+
+fn typed_url(text: &str) -> Result<TypedUrl, Infallible> {
+    Ok(TypedUrl::from(text))
 }
 
 fn registration(text: &str) -> Result<Registration, &'static str> {

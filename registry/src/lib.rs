@@ -18,8 +18,8 @@
 //! ```
 //!
 //! From the inside out: [`routes`] is the pure lease table with [`address`] among its types; `mailbox` queues what a watcher is
-//! told; `hub` holds the table, the clock and the mailboxes of a running registry; `service` turns calls into calls of the hub
-//! and is the only part that knows generated types; `registry` is all of it before it serves, and `server` puts it on a listener.
+//! told; `engine` is whatever keeps the table of a running registry, and `hub` the one that keeps it in this process; `service` turns
+//! calls into calls of the engine and is the only part that knows generated types; `registry` is all of it before it serves, and `server` puts it on a listener.
 //! [`accounts`] and [`authority`] are what outlives the process: who owns which name, and the key that certifies it.
 //! [`config`], [`command`] and [`telemetry`] are for the program.
 
@@ -29,12 +29,17 @@ pub mod authority;
 pub mod cluster;
 pub mod command;
 pub mod config;
+mod engine;
 mod hub;
 mod mailbox;
 mod refusals;
 mod registry;
 pub mod routes;
 mod server;
+#[cfg(test)]
+#[path = "../tests/servers/mod.rs"]
+#[allow(dead_code, reason = "the tests of the program use the rest")]
+mod servers;
 mod service;
 pub mod telemetry;
 

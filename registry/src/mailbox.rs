@@ -10,7 +10,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 
-use crate::routes::{Change, LeaseEnd, Refusal};
+use crate::{
+    engine::EngineError,
+    routes::{Change, LeaseEnd},
+};
 
 /// Changes that wait for one watcher. Enough for a full room that comes back at once; who lags further behind starts anew.
 pub(crate) const QUEUE_MAX: usize = 2_048;
@@ -22,8 +25,8 @@ pub(crate) enum StreamEnd {
     Lease(LeaseEnd),
     /// The watcher reads too slowly: [`QUEUE_MAX`] changes wait.
     TooSlow,
-    /// The watcher's request was refused.
-    Refused(Refusal),
+    /// The watcher's request was refused or could not be carried out.
+    Failed(EngineError),
     /// The watcher's request breaks a rule of the contract.
     Invalid(String),
     /// The registry shuts down.

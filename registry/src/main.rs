@@ -6,9 +6,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use clap::{CommandFactory as _, error::ErrorKind};
 use peerchat_registry::{
-    Registry, Settings, bind_to, command,
-    config::{Config, prepare_data_folder},
+    Registry, Settings,
+    accounts::store::DatabaseUrl,
+    bind_to, command,
+    config::{Config, UrlError, prepare_data_folder},
     serve, telemetry,
 };
 use tokio_util::sync::CancellationToken;
@@ -17,8 +20,9 @@ use tracing::{info, warn};
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::read();
+    let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
     telemetry::init();
-    match run(config).await {
+    match run(config, accounts).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not through the log, which may be turned off.
@@ -28,9 +32,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+/// Ends as for anything else that is typed wrong.
+fn wrong_usage(error: &UrlError) -> ! {
+    Config::command().error(ErrorKind::ValueValidation, error).exit()
+}
+
+async fn run(config: Config, accounts: Option<DatabaseUrl>) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
-        let line = command::run(command, &config).await?;
+        let line = command::run(command, &config, accounts).await?;
         return writeln!(io::stdout(), "{}", *line).context("cannot print");
     }
     let folder = config.data_folder()?;
@@ -45,6 +54,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let listener = bind_to(&config.listens_at()).await?;
     let registry = Registry::open(Settings {
         folder,
+        accounts,
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
         tells_folder: false,

@@ -10,11 +10,11 @@ use crate::{
     accounts::{
         Accounts, Now, Policy, WallTime,
         rules::Registration,
-        store::{OpenError, Place},
+        store::{DatabaseUrl, OpenError, Place},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
     cluster::{ClusterSettings, Leadership, Node, NodeError},
-    hub::Hub,
+    engine::Engine,
     refusals::Refusals,
 };
 
@@ -26,6 +26,8 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
 pub struct Settings {
     /// The folder with the authority and the accounts; none to keep both in memory, for as long as the process lives.
     pub folder: Option<PathBuf>,
+    /// The database of the accounts, if it is not in the folder.
+    pub accounts: Option<DatabaseUrl>,
     /// Who may take a free name.
     pub registration: Registration,
     /// How long a device's certificate is valid, [`LIFETIME_MAX`] at most.
@@ -43,6 +45,7 @@ impl Settings {
     pub fn in_memory() -> Self {
         Self {
             folder: None,
+            accounts: None,
             registration: Registration::Open,
             certificate_lifetime: CERTIFICATE_LIFETIME,
             tells_folder: false,
@@ -84,7 +87,7 @@ pub enum RegistryError {
 /// A registry, ready to serve.
 #[derive(Debug)]
 pub struct Registry {
-    pub(crate) hub: Hub,
+    pub(crate) engine: Engine,
     pub(crate) accounts: Accounts,
     pub(crate) authority: Authority,
     /// This registry in its cluster.
@@ -110,7 +113,8 @@ impl Registry {
             Some(cluster) => Some(Node::open(cluster.clone(), settings.folder.as_deref(), &authority)?),
             None => None,
         };
-        let place = settings.folder.clone().map_or(Place::Memory, Place::Folder);
+        let own = || settings.folder.clone().map_or(Place::Memory, Place::Folder);
+        let place = settings.accounts.clone().map_or_else(own, Place::Url);
         let policy = Policy {
             registration: settings.registration,
             // Not the one that is set: certificates of an earlier run may last longer.
@@ -118,7 +122,7 @@ impl Registry {
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
         Ok(Self {
-            hub: Hub::new(),
+            engine: Engine::in_memory(),
             accounts: Accounts::open(&place, policy).await?,
             tls: tls::registry_server(chain, key)?,
             authority,
@@ -142,7 +146,7 @@ impl Registry {
     pub(crate) fn now(&self) -> Now {
         Now {
             wall: WallTime::now(),
-            running: self.hub.now(),
+            running: self.engine.now(),
         }
     }
 }

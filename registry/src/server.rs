@@ -116,7 +116,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
         for service in ["", Service::ROUTING, Service::ACCOUNTS, Calls::NAME] {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
-        registry.hub.close();
+        registry.engine.close();
         registry.accounts.end_waiting();
     };
     let too_long = async {
@@ -128,7 +128,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
         let served = tokio::select! {
             served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
             () = too_long => Ok(()),
-            () = registry.hub.tick() => Ok(()),
+            () = registry.engine.run() => Ok(()),
         };
         leave_cluster.cancel();
         served

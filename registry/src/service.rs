@@ -28,6 +28,7 @@ use self::{
 };
 use crate::{
     address::Address,
+    engine::EngineError,
     registry::Registry,
     routes::{DeviceId, LeaseToken, Peer, Refusal, limits},
 };
@@ -62,10 +63,10 @@ impl Service {
     }
 
     /// The lease that a request names, after making sure that the caller's device holds it; and whose it is.
-    fn lease<T>(&self, request: &Request<T>, lease: &[u8]) -> Result<(LeaseToken, DeviceId, UserName), Status> {
+    async fn lease<T>(&self, request: &Request<T>, lease: &[u8]) -> Result<(LeaseToken, DeviceId, UserName), Status> {
         let (device, _) = caller(request)?;
         let lease = lease_token(lease)?;
-        let user = self.registry.hub.user_of(lease, device)?;
+        let user = self.registry.engine.user_of(lease, device).await?;
         Ok((lease, device, user))
     }
 }
@@ -73,12 +74,9 @@ impl Service {
 impl Service {
     /// The name of a user as it is shown, if there is an account of it.
     async fn known(&self, user: &UserName, caller: DeviceId) -> Result<Option<UserName>, Status> {
-        let found = self
-            .registry
-            .accounts
-            .find(user, caller, self.registry.now().wall)
-            .await;
-        Ok(found.map_err(account_status)?.shown)
+        let now = self.registry.now().wall;
+        let shown = self.registry.accounts.shown(user, caller, now).await;
+        shown.map_err(account_status)
     }
 }
 
@@ -108,12 +106,12 @@ impl RoutingService for Service {
             address,
         };
         let address = peer.address.to_string();
-        let lease = self.registry.hub.log_in(peer)?;
+        let lease = self.registry.engine.log_in(peer).await?;
         let certificate = match self.certify(device, &user).await {
             Ok(certificate) => certificate,
             Err(status) => {
                 // It may have ended already.
-                let _ = self.registry.hub.call(|routes, now| routes.log_out(lease, now));
+                let _ = self.registry.engine.log_out(lease).await;
                 return Err(status);
             }
         };
@@ -139,7 +137,7 @@ impl RoutingService for Service {
         &self,
         request: Request<v1::RenewCertificateRequest>,
     ) -> Answer<v1::RenewCertificateResponse> {
-        let (_, device, user) = self.lease(&request, &request.get_ref().lease)?;
+        let (_, device, user) = self.lease(&request, &request.get_ref().lease).await?;
         let certificate = self.certify(device, &user).await?;
         Ok(Response::new(v1::RenewCertificateResponse {
             certificate: certificate.into(),
@@ -147,23 +145,23 @@ impl RoutingService for Service {
     }
 
     async fn log_out(&self, request: Request<v1::LogOutRequest>) -> Answer<v1::LogOutResponse> {
-        let (lease, ..) = self.lease(&request, &request.get_ref().lease)?;
-        self.registry.hub.call(|routes, now| routes.log_out(lease, now))?;
+        let (lease, ..) = self.lease(&request, &request.get_ref().lease).await?;
+        self.registry.engine.log_out(lease).await?;
         Ok(Response::new(v1::LogOutResponse {}))
     }
 
     async fn find(&self, request: Request<v1::FindRequest>) -> Answer<v1::FindResponse> {
-        let (lease, device, _) = self.lease(&request, &request.get_ref().lease)?;
+        let (lease, device, _) = self.lease(&request, &request.get_ref().lease).await?;
         let user = user_name(&request.get_ref().user)?;
-        let found = self.registry.hub.call(|routes, now| routes.find(lease, &user, now));
+        let found = self.registry.engine.find(lease, user.clone()).await;
         let (user, peers) = match found {
             Ok(found) => (found.user, found.peers),
             // The table forgets who is not there; the accounts do not.
-            Err(Refusal::UnknownUser(user)) => match self.known(&user, device).await? {
+            Err(EngineError::Refused(Refusal::UnknownUser(user))) => match self.known(&user, device).await? {
                 Some(shown) => (shown, Vec::new()),
                 None => return Err(Refusal::UnknownUser(user).into()),
             },
-            Err(refusal) => return Err(refusal.into()),
+            Err(error) => return Err(error.into()),
         };
         Ok(Response::new(v1::FindResponse {
             user: user.shown().to_owned(),
@@ -172,12 +170,9 @@ impl RoutingService for Service {
     }
 
     async fn join_room(&self, request: Request<v1::JoinRoomRequest>) -> Answer<v1::JoinRoomResponse> {
-        let (lease, ..) = self.lease(&request, &request.get_ref().lease)?;
+        let (lease, ..) = self.lease(&request, &request.get_ref().lease).await?;
         let room = room_name(&request.get_ref().room)?;
-        let joined = self
-            .registry
-            .hub
-            .call(|routes, now| routes.join_room(lease, &room, now))?;
+        let joined = self.registry.engine.join_room(lease, room).await?;
         Ok(Response::new(v1::JoinRoomResponse {
             created: joined.created,
             members: joined.members.iter().map(wire_peer).collect(),
@@ -185,17 +180,14 @@ impl RoutingService for Service {
     }
 
     async fn leave_room(&self, request: Request<v1::LeaveRoomRequest>) -> Answer<v1::LeaveRoomResponse> {
-        let (lease, ..) = self.lease(&request, &request.get_ref().lease)?;
+        let (lease, ..) = self.lease(&request, &request.get_ref().lease).await?;
         let room = room_name(&request.get_ref().room)?;
-        let dismissed = self
-            .registry
-            .hub
-            .call(|routes, now| routes.leave_room(lease, &room, now))?;
+        let dismissed = self.registry.engine.leave_room(lease, room).await?;
         Ok(Response::new(v1::LeaveRoomResponse { dismissed }))
     }
 
     async fn list_rooms(&self, request: Request<v1::ListRoomsRequest>) -> Answer<v1::ListRoomsResponse> {
-        let (lease, ..) = self.lease(&request, &request.get_ref().lease)?;
+        let (lease, ..) = self.lease(&request, &request.get_ref().lease).await?;
         let request = request.get_ref();
         let after = match request.after.as_str() {
             "" => None,
@@ -205,10 +197,7 @@ impl RoutingService for Service {
             0 => limits::PAGE_MAX,
             size => usize::try_from(size).unwrap_or(limits::PAGE_MAX),
         };
-        let page = self
-            .registry
-            .hub
-            .call(|routes, now| routes.list_rooms(lease, after.as_ref(), page, now))?;
+        let page = self.registry.engine.list_rooms(lease, after, page).await?;
         let wire_room = |(name, members): (RoomName, usize)| v1::Room {
             name: name.as_str().to_owned(),
             members: u32::try_from(members).unwrap_or(u32::MAX),

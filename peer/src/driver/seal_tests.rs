@@ -205,6 +205,32 @@ fn of_seals_that_go_out_together_all_that_a_reader_needs_are_given() {
 }
 
 #[test]
+fn who_was_there_when_the_user_left_is_sent_all_seals_of_what_he_heard() {
+    let mut peer = Peer::new();
+    let link = peer.link(&Pen::new(1));
+    let notary = HashNotary::shared(device(9));
+    let mut made = Vec::new();
+    for n in 0..2 {
+        peer.input(Input::Write(room(), format!("text {n}")));
+        let log = peer.core.log(&room()).unwrap();
+        let author = log.heights().0.into_keys().next().unwrap();
+        let (seq, id) = log.ids(&author, log.height(&author), log.height(&author)).unwrap()[0];
+        made.push(seal::make(notary.as_ref(), &room(), author, seq, id));
+    }
+    peer.input(Input::Leave(room()));
+    peer.acts.clear();
+    for seal in made {
+        // As they come from the thread that makes them.
+        peer.input(Input::Sealed(room(), vec![seal]));
+    }
+    let sent = peer.acts.iter().filter_map(|act| match act {
+        Act::Send(to, Outgoing::Seal(_, seal)) if *to == link => Some(seal.seq.0),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn seals_of_what_a_log_has_lost_are_not_in_the_way_of_those_that_come_again() {
     let disk = MemoryDisk::new(1);
     let (mut peer, mut bob) = (open(disk.clone(), 9), Pen::new(1));

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{
     core::{Act, Core},
+    serve::ProofsGiven,
     signer::Signer,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Vouching<D: Disk> {
     /// Seals that nobody has judged, of each author the last of every [`stretch`].
     unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
     signer: Option<Signer>,
+    pub(super) proofs_given: ProofsGiven,
 }
 
 impl<D: Disk> Vouching<D> {
@@ -59,6 +61,7 @@ impl<D: Disk> Vouching<D> {
             unsealed: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             signer: None,
+            proofs_given: ProofsGiven::default(),
         };
         Ok((vouching, known))
     }

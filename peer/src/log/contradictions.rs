@@ -2,13 +2,13 @@
 //!
 //! Each is written once, as a whole. One that is damaged is a lost proof, which comes again from whoever else has it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     Log, LogError,
-    disk::Disk,
+    disk::{Disk, IoError},
     forked::author_of,
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, Life, decode_header, encode_frame, encode_header},
     introductions::frames,
@@ -41,7 +41,9 @@ impl<D: Disk> Log<D> {
         for entry in &proof.entries {
             encode_frame(life, &entry.bytes, &mut bytes);
         }
-        Ok(self.disk.replace(&self.folder.join(name(&proof.author())), &bytes)?)
+        Ok(self
+            .disk
+            .replace(&self.folder.join(contradiction_file(&proof.author())), &bytes)?)
     }
 
     /// What proves that an author contradicts himself; none where there is nothing, or where it is damaged.
@@ -49,26 +51,51 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// The disk refuses.
     pub fn contradiction(&self, author: &Author) -> Result<Option<Contradiction>, LogError> {
-        let bytes = self.disk.read_small(&self.folder.join(name(author)), FILE_BYTES_MAX)?;
-        let proof = bytes.and_then(|bytes| decode(&bytes.into(), self.decode));
-        Ok(proof.filter(|proof| proof.author() == *author))
+        Ok(read(&self.disk, &self.folder, author, self.decode)?)
     }
 
-    /// The authors of whom there is such a proof.
+    /// The authors of whom there is such a proof. Reads them all: one that is damaged is asked for again, and there are few.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn contradictions(&self) -> Result<BTreeSet<Author>, LogError> {
-        let names = self.disk.list(&self.folder)?;
-        let authors = names.iter().filter_map(|name| {
-            let (device, incarnation) = name.strip_prefix(PREFIX)?.split_once('-')?;
-            author_of(device, incarnation)
-        });
-        Ok(authors.take(FORKED_MAX).collect())
+        let mut found = BTreeSet::new();
+        read_contradictions(&self.disk, &self.folder, self.decode, |author, proof| {
+            found.extend(proof.map(|_| author));
+        })?;
+        Ok(found)
     }
 }
 
-fn name(Author { device, incarnation }: &Author) -> String {
+/// Hands out what the files of a log's folder prove, with the author after whom each is named; none where one is damaged.
+///
+/// # Errors
+/// The disk refuses.
+pub fn read_contradictions<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    entry: Decode,
+    mut each: impl FnMut(Author, Option<Contradiction>),
+) -> Result<(), IoError> {
+    let names = disk.list(folder)?;
+    let authors = names.iter().filter_map(|name| {
+        let (device, incarnation) = name.strip_prefix(PREFIX)?.split_once('-')?;
+        author_of(device, incarnation)
+    });
+    for author in authors.take(FORKED_MAX) {
+        each(author, read(disk, folder, &author, entry)?);
+    }
+    Ok(())
+}
+
+fn read<D: Disk>(disk: &D, folder: &Path, author: &Author, entry: Decode) -> Result<Option<Contradiction>, IoError> {
+    let bytes = disk.read_small(&folder.join(contradiction_file(author)), FILE_BYTES_MAX)?;
+    let proof = bytes.and_then(|bytes| decode(&bytes.into(), entry));
+    Ok(proof.filter(|proof| proof.author() == *author))
+}
+
+/// The name of the file that proves that an author contradicts himself.
+pub fn contradiction_file(Author { device, incarnation }: &Author) -> String {
     format!("{PREFIX}{device}-{incarnation:016x}")
 }
 
@@ -123,9 +150,10 @@ mod tests {
         let found = log.contradiction(&author(1)).unwrap().expect("it is there");
         assert_eq!(format!("{found:?}"), format!("{proof:?}"));
         assert_eq!(log.contradiction(&author(2)).unwrap(), None);
-        let path = folder().join(name(&author(1)));
+        let path = folder().join(contradiction_file(&author(1)));
         disk.tamper(&path, |bytes| bytes[300] ^= 1);
         assert_eq!(log.contradiction(&author(1)).unwrap(), None);
+        assert!(log.contradictions().unwrap().is_empty(), "it is to come again");
         disk.tamper(&path, |bytes| bytes.truncate(100));
         assert_eq!(log.contradiction(&author(1)).unwrap(), None);
     }

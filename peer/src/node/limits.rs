@@ -168,6 +168,9 @@ pub const SEAL_EVERY: u64 = 256;
 /// some: only what names an entry that nobody ever seals comes here.
 pub const UNSERVABLE_MAX: usize = 65_536;
 
+/// The most bytes of a device's entries that cannot be served yet, with the same decision: what they name is kept in memory.
+pub const UNSERVABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// So many entries of an author are taken live without a seal. Further ones are passed over, and come by a pull, with their seals.
 pub const UNSEALED_LIVE_MAX: u64 = 4_096;
 

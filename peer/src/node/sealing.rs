@@ -25,7 +25,7 @@ use super::{
     clock::Frontier,
     limits::{
         ANCHOR_EVERY, SEAL_EVERY, SEAL_SPAN_BYTES_MAX, SEAL_SPAN_MAX, UNSEALED_LIVE_BYTES_MAX, UNSEALED_LIVE_MAX,
-        UNSERVABLE_MAX,
+        UNSERVABLE_BYTES_MAX, UNSERVABLE_MAX,
     },
     types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq, UserName},
 };
@@ -151,7 +151,9 @@ impl Sealing {
     /// known here yet.
     pub fn has_room(&self, author: &Author, live: bool, more: Span) -> bool {
         let here = self.waiting.get(author).map(Lane::span).unwrap_or_default().and(more);
-        if here.entries >= UNSERVABLE_MAX as u64 {
+        let of_device = self.waiting.range(authors_of(&author.device));
+        let bytes: u64 = of_device.map(|(_, lane)| lane.span().bytes).sum();
+        if here.entries >= UNSERVABLE_MAX as u64 || bytes + more.bytes >= UNSERVABLE_BYTES_MAX {
             return false;
         }
         if !live || here.is_below(UNSEALED_LIVE_MAX, UNSEALED_LIVE_BYTES_MAX) {

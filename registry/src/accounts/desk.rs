@@ -1,6 +1,7 @@
 //! Where callers are let in: the store, the passwords, and those who must wait, put together.
 
 mod approving;
+mod recalling;
 
 use std::{
     net::IpAddr,
@@ -19,6 +20,7 @@ use super::{
     invite::{self, Invite, InviteHash, StoredInvite},
     linking::{Links, NoRoom, NotApproved},
     password::{HashError, Hasher, Password},
+    recall::Recall,
     rules::{self, Brought, Decision, DeviceState, PasswordResult, Refusal, Registration},
     store::{Claim, Device, Found, OpenError, Place, Proof, RevokedDevice, Settled, Store, StoreError},
     throttle::{Guesses, NEW_NAMES, Origin, TOLD, Throttle, Wait},
@@ -110,6 +112,7 @@ pub struct Accounts {
     /// Somebody who waited for approval waits no longer.
     links_changed: Notify,
     random: SystemRandom,
+    recall: Mutex<Recall>,
 }
 
 /// What only matters while the registry runs.
@@ -139,6 +142,7 @@ impl Accounts {
             }),
             links_changed: Notify::new(),
             random: SystemRandom::new(),
+            recall: Mutex::default(),
         })
     }
 
@@ -147,6 +151,19 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`].
     pub async fn admit(&self, arrival: &Arrival<'_>, now: Now) -> Result<Admission, AccountError> {
+        match self.settle(arrival, now).await {
+            Ok(admission) => {
+                let mut recall = self.recall();
+                recall.name(&admission.user);
+                recall.device(arrival.device, &admission.user);
+                Ok(admission)
+            }
+            Err(AccountError::Store(StoreError::Away)) => self.recognise(arrival),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn settle(&self, arrival: &Arrival<'_>, now: Now) -> Result<Admission, AccountError> {
         let from = Origin::new(arrival.from);
         let mut counted = false;
         for _ in 0..ROUNDS_MAX {
@@ -248,7 +265,9 @@ impl Accounts {
         device: DeviceId,
         now: WallTime,
     ) -> Result<bool, AccountError> {
-        Ok(self.store.revoke(name, by, device, now).await?)
+        let revoked = self.store.revoke(name, by, device, now).await;
+        self.forget(device);
+        Ok(revoked?)
     }
 
     /// Gives the user a password, as `by` wishes, which is one of his devices.
@@ -283,7 +302,8 @@ impl Accounts {
     /// # Errors
     /// The database fails.
     pub async fn revoked(&self, now: WallTime) -> Result<Vec<RevokedDevice>, AccountError> {
-        Ok(self.store.revoked_within(self.policy.certificate_lifetime, now).await?)
+        let read = self.store.revoked_within(self.policy.certificate_lifetime, now).await;
+        self.or_recalled(read, |recall, read| recall.revoked(read), Recall::last_revoked)
     }
 
     /// What is stored about a name and a device.

@@ -7,7 +7,10 @@
 mod desk;
 pub mod invite;
 pub mod linking;
+#[cfg(test)]
+mod outage_tests;
 pub mod password;
+mod recall;
 pub mod rules;
 pub mod store;
 pub mod throttle;

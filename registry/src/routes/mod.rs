@@ -14,6 +14,7 @@
 //! What always holds: no device has two leases, no room is empty, every member has a live lease, and whoever
 //! applies what it is told to the answer of its `join_room` holds the room as the table has it.
 
+mod command;
 pub mod limits;
 mod offline;
 mod sets;
@@ -28,6 +29,7 @@ use std::{
 
 use peerchat_proto::names::{RoomName, UserName};
 
+pub use command::{Answer, Command, Query, Told};
 use offline::OfflineNames;
 use sets::{DevicesOf, FewSet};
 pub use types::{
@@ -103,23 +105,21 @@ impl Routes {
         })
     }
 
-    /// Tells where a user is.
+    /// Tells where a user is. As with all that only reads, whoever asks lets time pass before.
     ///
     /// Refuses with [`Refusal::UnknownLease`] or [`Refusal::UnknownUser`].
-    pub fn find(&mut self, token: LeaseToken, user: &UserName, now: Millis) -> Step<Found> {
-        self.step(now, |routes, _| {
-            routes.holder(token)?;
-            let peers: Vec<Peer> = routes.live_peers(user).cloned().collect();
-            let shown = match peers.first() {
-                Some(peer) => peer.user.clone(),
-                None => routes
-                    .offline
-                    .get(user)
-                    .cloned()
-                    .ok_or_else(|| Refusal::UnknownUser(user.clone()))?,
-            };
-            Ok(Found { user: shown, peers })
-        })
+    pub fn find(&self, token: LeaseToken, user: &UserName) -> Result<Found, Refusal> {
+        self.holder(token)?;
+        let peers: Vec<Peer> = self.live_peers(user).cloned().collect();
+        let shown = match peers.first() {
+            Some(peer) => peer.user.clone(),
+            None => self
+                .offline
+                .get(user)
+                .cloned()
+                .ok_or_else(|| Refusal::UnknownUser(user.clone()))?,
+        };
+        Ok(Found { user: shown, peers })
     }
 
     /// Adds the holder of a lease to a room, which is created where it is not there. Joining twice changes nothing.
@@ -166,17 +166,15 @@ impl Routes {
     /// `after`. Unlisted ones are left out: whoever is to find one knows what it is called here.
     ///
     /// Refuses with [`Refusal::UnknownLease`].
-    pub fn list_rooms(&mut self, token: LeaseToken, after: Option<&RoomName>, page: usize, now: Millis) -> Step<Page> {
-        self.step(now, |routes, _| {
-            routes.holder(token)?;
-            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let rest = routes.rooms.range::<RoomName, _>((start, Bound::Unbounded));
-            let mut rest = rest.filter(|(name, _)| !name.is_unlisted());
-            let page = rest.by_ref().take(page.min(limits::PAGE_MAX));
-            let rooms = page.map(|(name, members)| (name.clone(), members.len())).collect();
-            let more = rest.next().is_some();
-            Ok(Page { rooms, more })
-        })
+    pub fn list_rooms(&self, token: LeaseToken, after: Option<&RoomName>, page: usize) -> Result<Page, Refusal> {
+        self.holder(token)?;
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.rooms.range::<RoomName, _>((start, Bound::Unbounded));
+        let mut rest = rest.filter(|(name, _)| !name.is_unlisted());
+        let page = rest.by_ref().take(page.min(limits::PAGE_MAX));
+        let rooms = page.map(|(name, members)| (name.clone(), members.len())).collect();
+        let more = rest.next().is_some();
+        Ok(Page { rooms, more })
     }
 
     /// Renews a lease, and from now on tells its holder of these users too; where they are now is told at once.
@@ -269,7 +267,7 @@ impl Routes {
         effects
     }
 
-    /// Lets time pass, then acts. Every call comes through here, so no call ever sees a lease whose time is up.
+    /// Lets time pass, then acts. Every call that changes something comes through here, so none ever sees a lease whose time is up.
     fn step<T>(&mut self, now: Millis, act: impl FnOnce(&mut Self, &mut Vec<Effect>) -> Result<T, Refusal>) -> Step<T> {
         let mut effects = self.expire(now);
         let answer = act(self, &mut effects);

@@ -193,6 +193,16 @@ pub struct Step<T> {
     pub effects: Vec<Effect>,
 }
 
+impl<T> Step<T> {
+    /// The same with another answer.
+    pub fn map<U>(self, answer: impl FnOnce(T) -> U) -> Step<U> {
+        Step {
+            answer: self.answer.map(answer),
+            effects: self.effects,
+        }
+    }
+}
+
 /// A user and the user's live devices, none where the user is offline.
 #[derive(Debug)]
 pub struct Found {

@@ -15,7 +15,7 @@ use peerchat_proto::{
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use zeroize::Zeroizing;
 
@@ -30,8 +30,9 @@ use crate::{
         linking::{self, Ticket},
         password::{HashError, Password},
         rules::{DeviceState, Refusal},
+        store::StoreError,
     },
-    hub::HubError,
+    engine::EngineError,
     routes::{AttemptOutcome, DeviceId, Millis},
 };
 
@@ -73,30 +74,34 @@ impl Service {
             _ => None,
         };
         if let Some(outcome) = outcome {
-            self.tell_attempt(&name, device, from, outcome);
+            self.tell_attempt(&name, device, from, outcome).await;
         }
         admitted.map_err(account_status)
     }
 
     /// Tells a user's devices, and the log, of a device that is none of them.
-    fn tell_attempt(&self, user: &UserName, device: DeviceId, from: IpAddr, outcome: AttemptOutcome) {
+    async fn tell_attempt(&self, user: &UserName, device: DeviceId, from: IpAddr, outcome: AttemptOutcome) {
         let costs_nothing = matches!(outcome, AttemptOutcome::Refused | AttemptOutcome::Waits);
         if costs_nothing && !self.registry.accounts.is_told(user, self.registry.now()) {
             return;
         }
         info!(%user, %device, %from, ?outcome, "a device that is new to the account");
-        self.registry.hub.tell_attempt(user, device, from, outcome);
+        let told = self
+            .registry
+            .engine
+            .tell_attempt(user.clone(), device, from, outcome)
+            .await;
+        if let Err(error) = told {
+            warn!(%user, %device, %error, "the account's devices could not be told");
+        }
     }
 
     /// A certificate for a device that has a lease, unless it was revoked after it was let in: whoever revokes it stores that first,
     /// and then ends the lease that it finds.
     pub(super) async fn certify(&self, device: DeviceId, user: &UserName) -> Result<Vec<u8>, Status> {
-        let found = self
-            .registry
-            .accounts
-            .find(user, device, self.registry.now().wall)
-            .await;
-        match found.map_err(account_status)?.device {
+        let now = self.registry.now().wall;
+        let state = self.registry.accounts.state(user, device, now).await;
+        match state.map_err(account_status)? {
             DeviceState::Live => {}
             DeviceState::Revoked => return Err(account_status(Refusal::DeviceRevoked.into())),
             DeviceState::Unknown | DeviceState::OfAnother => return Err(account_status(Refusal::NotADevice.into())),
@@ -123,14 +128,18 @@ impl AccountService for Service {
     type LinkDeviceStream = ReceiverStream<Result<v1::LinkDeviceResponse, Status>>;
 
     async fn list_devices(&self, request: Request<v1::ListDevicesRequest>) -> Answer<v1::ListDevicesResponse> {
-        let (_, own, user) = self.lease(&request, &request.get_ref().lease)?;
+        let (_, own, user) = self.lease(&request, &request.get_ref().lease).await?;
         let devices = self.registry.accounts.devices(&user).await.map_err(account_status)?;
         let accounts = &self.registry.accounts;
         let found = accounts
             .find(&user, own, self.registry.now().wall)
             .await
             .map_err(account_status)?;
-        let online = self.registry.hub.live(devices.iter().map(|device| device.device));
+        let online = self
+            .registry
+            .engine
+            .live(devices.iter().map(|device| device.device).collect())
+            .await?;
         let valid = devices.into_iter().filter(|device| device.revoked.is_none());
         let devices = valid.map(|device| v1::Device {
             device: device.device.0.to_vec().into(),
@@ -147,18 +156,16 @@ impl AccountService for Service {
     }
 
     async fn revoke_device(&self, request: Request<v1::RevokeDeviceRequest>) -> Answer<v1::RevokeDeviceResponse> {
-        let (_, own, user) = self.lease(&request, &request.get_ref().lease)?;
+        let (_, own, user) = self.lease(&request, &request.get_ref().lease).await?;
         let device = device_id(&request.get_ref().device)?;
         let registry = Arc::clone(&self.registry);
         to_its_end(async move {
-            let is_new = registry
-                .accounts
-                .revoke(&user, own, device, registry.now().wall)
-                .await?;
+            let revoked = registry.accounts.revoke(&user, own, device, registry.now().wall).await;
+            let is_new = revoked.map_err(account_status)?;
             // Who is told again and again of the same one is only disturbed.
-            if is_new || registry.hub.is_live(device) {
+            if is_new || registry.engine.is_live(device).await? {
                 info!(%user, %device, by = %own, "device revoked");
-                registry.hub.revoke(device);
+                registry.engine.revoke(device).await?;
             }
             Ok(Response::new(v1::RevokeDeviceResponse {}))
         })
@@ -167,7 +174,7 @@ impl AccountService for Service {
 
     async fn set_password(&self, mut request: Request<v1::SetPasswordRequest>) -> Answer<v1::SetPasswordResponse> {
         let typed = secret(&mut request.get_mut().password);
-        let (_, own, user) = self.lease(&request, &request.get_ref().lease)?;
+        let (_, own, user) = self.lease(&request, &request.get_ref().lease).await?;
         let password = password(&typed)?;
         let accounts = &self.registry.accounts;
         accounts
@@ -196,7 +203,7 @@ impl AccountService for Service {
             // Nobody waits where this fails, and then the stream ends.
             Asked::IsIn => drop(steps.try_send(Ok(step(Step::Approved(v1::LinkApproved {}))))),
             Asked::Waits(ticket) => {
-                self.tell_attempt(&name, device, from, AttemptOutcome::Waits);
+                self.tell_attempt(&name, device, from, AttemptOutcome::Waits).await;
                 tokio::spawn(self.clone().wait_for_approval(name, device, ticket, steps));
             }
         }
@@ -204,12 +211,13 @@ impl AccountService for Service {
     }
 
     async fn approve_device(&self, request: Request<v1::ApproveDeviceRequest>) -> Answer<v1::ApproveDeviceResponse> {
-        let (_, own, user) = self.lease(&request, &request.get_ref().lease)?;
+        let (_, own, user) = self.lease(&request, &request.get_ref().lease).await?;
         let code = request.get_ref().code.parse::<linking::Code>();
         let code = code.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let registry = Arc::clone(&self.registry);
         to_its_end(async move {
-            let approved = registry.accounts.approve(&user, own, code, registry.now()).await?;
+            let approved = registry.accounts.approve(&user, own, code, registry.now()).await;
+            let approved = approved.map_err(account_status)?;
             info!(%user, device = %approved.device, by = %own, "device approved");
             Ok(Response::new(v1::ApproveDeviceResponse {
                 device: approved.device.0.to_vec().into(),
@@ -246,9 +254,9 @@ impl Service {
                 Err(Status::deadline_exceeded("nobody approved the device in time; ask for another code"))
             }
             () = accounts.waited(&ticket) => {
-                match accounts.find(&user, device, self.registry.now().wall).await {
-                    Ok(found) if found.device == DeviceState::Live => Ok(step(Step::Approved(v1::LinkApproved {}))),
-                    Ok(_) if self.registry.hub.is_closed() => Err(HubError::ShuttingDown.into()),
+                match accounts.state(&user, device, self.registry.now().wall).await {
+                    Ok(DeviceState::Live) => Ok(step(Step::Approved(v1::LinkApproved {}))),
+                    Ok(_) if self.registry.engine.is_closed() => Err(EngineError::ShuttingDown.into()),
                     Ok(_) => Err(Status::aborted("this device has asked again; its newer stream tells the answer")),
                     Err(error) => Err(account_status(error)),
                 }
@@ -265,11 +273,11 @@ fn step(step: Step) -> v1::LinkDeviceResponse {
 
 /// Does something that must not be left half done when its caller goes away or its time is up.
 async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
 ) -> Result<T, Status> {
     match tokio::spawn(work).await {
-        Ok(done) => done.map_err(account_status),
-        Err(_) => Err(HubError::ShuttingDown.into()),
+        Ok(done) => done,
+        Err(_) => Err(EngineError::ShuttingDown.into()),
     }
 }
 
@@ -306,6 +314,8 @@ pub(super) fn account_status(error: AccountError) -> Status {
             error!(error = &error as &dyn Error, "a password cannot be looked at");
             Code::Unavailable
         }
+        // Said once in the log, when it begins.
+        AccountError::Store(StoreError::Away) => Code::Unavailable,
         AccountError::Store(error) => {
             error!(error = error as &dyn Error, "the accounts cannot be used");
             return Status::unavailable("the registry cannot use its accounts; its log says why");

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use super::accounts::account_status;
 use crate::{
     accounts::rules,
-    hub::HubError,
+    engine::EngineError,
     mailbox::StreamEnd,
     routes::{AttemptOutcome, Change, DeviceId, LeaseEnd, LeaseToken, Liveness, Peer, Refusal},
 };
@@ -125,9 +125,9 @@ pub(super) fn end_status(end: StreamEnd) -> Option<Status> {
         StreamEnd::TooSlow => Some(Status::resource_exhausted(
             "too many changes wait to be read; log in again",
         )),
-        StreamEnd::Refused(refusal) => Some(refusal.into()),
+        StreamEnd::Failed(error) => Some(error.into()),
         StreamEnd::Invalid(text) => Some(Status::invalid_argument(text)),
-        StreamEnd::ShuttingDown => Some(HubError::ShuttingDown.into()),
+        StreamEnd::ShuttingDown => Some(EngineError::ShuttingDown.into()),
     }
 }
 
@@ -147,13 +147,13 @@ impl From<Refusal> for Status {
     }
 }
 
-impl From<HubError> for Status {
-    fn from(error: HubError) -> Self {
+impl From<EngineError> for Status {
+    fn from(error: EngineError) -> Self {
         let code = match error {
-            HubError::Refused(refusal) => return refusal.into(),
-            HubError::StreamUsed => Code::FailedPrecondition,
-            HubError::NoRandomness => Code::Internal,
-            HubError::ShuttingDown => Code::Unavailable,
+            EngineError::Refused(refusal) => return refusal.into(),
+            EngineError::StreamUsed => Code::FailedPrecondition,
+            EngineError::NoRandomness | EngineError::Muddled => Code::Internal,
+            EngineError::ShuttingDown => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

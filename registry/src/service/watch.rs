@@ -17,7 +17,7 @@ use super::{
     convert::{end_status, lease_token, user_names, wire_change, wire_ready},
 };
 use crate::{
-    hub::{Hub, HubError},
+    engine::{Engine, EngineError},
     mailbox::{Closed, Outbox, StreamEnd},
     registry::Registry,
     routes::{Change, DeviceId, LeaseToken},
@@ -38,7 +38,7 @@ pub(super) async fn follow(
     mut requests: Streaming<v1::WatchRequest>,
     open: oneshot::Sender<Result<Opened, Status>>,
 ) {
-    let hub = &registry.hub;
+    let engine = &registry.engine;
     let (lease, opened, closed) = match first_request(&registry, device, &mut requests).await {
         Ok(opened) => opened,
         Err(status) => {
@@ -48,13 +48,13 @@ pub(super) async fn follow(
         }
     };
     if open.send(Ok(opened)).is_err() {
-        return hub.stream_lost(lease, None);
+        return engine.stream_lost(lease, None).await;
     }
     let why = tokio::select! {
         () = closed.wait() => None,
-        why = renew(hub, &mut requests, lease) => why,
+        why = renew(engine, &mut requests, lease) => why,
     };
-    hub.stream_lost(lease, why);
+    engine.stream_lost(lease, why).await;
 }
 
 async fn first_request(
@@ -67,12 +67,12 @@ async fn first_request(
     let request = request.ok_or_else(|| Status::invalid_argument("the stream has no request; send the lease first"))?;
     let lease = lease_token(&request.lease)?;
     let users = user_names(&request.users)?;
-    registry.hub.user_of(lease, device)?;
+    registry.engine.user_of(lease, device).await?;
     // Before the stream opens: a lease has only one. Who is revoked from here on is told through the mailbox, which is there since
     // the log-in.
     let revoked = registry.accounts.revoked(registry.now().wall).await;
     let revoked = revoked.map_err(account_status)?;
-    let (outbox, closed) = registry.hub.open_stream(lease, &users)?;
+    let (outbox, closed) = registry.engine.open_stream(lease, users).await?;
     let opened = Opened {
         revoked: revoked.into_iter().map(|revoked| revoked.device).collect(),
         outbox,
@@ -81,7 +81,7 @@ async fn first_request(
 }
 
 /// Renews the lease with every request. Answers when there are no more, or with the fault of the last one.
-async fn renew(hub: &Hub, requests: &mut Streaming<v1::WatchRequest>, lease: LeaseToken) -> Option<StreamEnd> {
+async fn renew(engine: &Engine, requests: &mut Streaming<v1::WatchRequest>, lease: LeaseToken) -> Option<StreamEnd> {
     // Whether the stream broke or the watcher ended it makes no difference: nothing renews the lease any more.
     while let Ok(Some(request)) = requests.message().await {
         if !request.lease.is_empty() && request.lease[..] != lease.0 {
@@ -92,8 +92,8 @@ async fn renew(hub: &Hub, requests: &mut Streaming<v1::WatchRequest>, lease: Lea
             Ok(users) => users,
             Err(status) => return Some(StreamEnd::Invalid(status.message().to_owned())),
         };
-        if let Err(refusal) = hub.call(|routes, now| routes.renew(lease, &users, now)) {
-            return Some(StreamEnd::Refused(refusal));
+        if let Err(error) = engine.renew(lease, users).await {
+            return Some(StreamEnd::Failed(error));
         }
     }
     None
@@ -124,7 +124,7 @@ impl Stream for WatchStream {
                 }
                 Poll::Ready(Ok(Ok(opened))) => (Self::Ready(opened), Some(Ok(wire_ready()))),
                 Poll::Ready(Ok(Err(status))) => (Self::Done, Some(Err(status))),
-                Poll::Ready(Err(_)) => (Self::Done, Some(Err(HubError::ShuttingDown.into()))),
+                Poll::Ready(Err(_)) => (Self::Done, Some(Err(EngineError::ShuttingDown.into()))),
             },
             Self::Ready(Opened { revoked, outbox }) => {
                 let change = Change::Revoked { devices: revoked };

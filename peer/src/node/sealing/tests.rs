@@ -308,3 +308,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_what_a_device_cannot_prove_so_many_bytes_are_taken_and_no_more() {
+    let mut entries = log_of_many(&vec![(1, false); 8]);
+    let mut sealing = Sealing::default();
+    let long = vec![0; (UNSERVABLE_BYTES_MAX / 8) as usize];
+    for (n, entry) in entries.iter_mut().enumerate() {
+        // As many authors, but one device.
+        entry.draft.author.incarnation = n as u64;
+        entry.bytes = long.clone().into();
+        assert!(sealing.has_room(&entry.author, false, Span::default()), "{n}");
+        sealing.take(entry, Millis(0));
+    }
+    assert!(!sealing.has_room(&entries[0].author, false, Span::default()));
+    assert!(sealing.has_room(&author(2), false, Span::default()));
+}

@@ -1,10 +1,24 @@
 //! What the databases say differently. All statements are written once, with `?` for a value and a word in braces for a type, and
 //! read here; nothing else knows which database there is.
 
-use std::{borrow::Cow, fmt, path::Path, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 use zeroize::Zeroizing;
+
+/// How long a caller waits for a connection to SQLite, where it is for others to finish, and to a server: shorter than a call may
+/// take, so that its caller hears why.
+const SQLITE_ACQUIRE: Duration = Duration::from_secs(10);
+const SERVER_ACQUIRE: Duration = Duration::from_secs(3);
+
+/// How long a server may take for a statement.
+const SERVER_ANSWER: Duration = Duration::from_secs(2);
 
 /// The URL of a database. It may have a password in it, so it is never shown.
 #[derive(Clone)]
@@ -43,6 +57,22 @@ impl DatabaseUrl {
 
     pub(super) fn is_memory(&self) -> bool {
         self.0.starts_with("sqlite::memory:")
+    }
+
+    /// The path in the URL of an SQLite file.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        let path = self.0.strip_prefix("sqlite:").filter(|_| !self.is_memory())?;
+        Some(path.strip_prefix("//").unwrap_or(path).into())
+    }
+
+    /// Whether whoever reads the URL learns a password.
+    pub fn has_password(&self) -> bool {
+        let Some((_, rest)) = self.0.split_once("://") else {
+            return false;
+        };
+        let (authority, query) = (rest.split(['/', '?']).next().unwrap_or_default(), rest.split_once('?'));
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        user.is_some_and(|user| user.contains(':')) || query.is_some_and(|(_, query)| query.contains("password"))
     }
 
     pub(super) fn reveal(&self) -> &str {
@@ -141,7 +171,12 @@ impl Dialect {
                 "PRAGMA secure_delete = ON",
             ],
             Self::Postgres => &["SET statement_timeout = '10s'", "SET lock_timeout = '5s'"],
-            Self::MariaDb => &["SET SESSION innodb_lock_wait_timeout = 5"],
+            // Otherwise whoever looks for a name that is not there would lock the gap, and of many who want it all but one would
+            // be deadlocked, again and again.
+            Self::MariaDb => &[
+                "SET SESSION innodb_lock_wait_timeout = 5",
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            ],
         }
     }
 
@@ -181,6 +216,22 @@ impl Dialect {
         }
     }
 
+    /// How long a caller waits for a connection.
+    pub(super) const fn acquire_timeout(self) -> Duration {
+        match self {
+            Self::Sqlite => SQLITE_ACQUIRE,
+            Self::Postgres | Self::MariaDb => SERVER_ACQUIRE,
+        }
+    }
+
+    /// How long it may take for a statement.
+    pub(super) const fn answer_timeout(self) -> Option<Duration> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres | Self::MariaDb => Some(SERVER_ANSWER),
+        }
+    }
+
     /// Looks for damage at the start; answers `ok` where there is none.
     pub(super) const fn check(self) -> Option<&'static str> {
         match self {
@@ -197,6 +248,8 @@ pub(super) enum Failure {
     Raced,
     /// Somebody else holds the database for longer than one waits.
     Busy,
+    /// It cannot be reached, or is about to end.
+    Away,
     /// What is stored cannot be read.
     Damaged,
     /// Anything else.
@@ -206,12 +259,16 @@ pub(super) enum Failure {
 /// What an error means, in whichever database.
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     match error {
-        sqlx::Error::PoolTimedOut => Failure::Busy,
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => {
+            Failure::Away
+        }
         sqlx::Error::ColumnDecode { .. } => Failure::Damaged,
         sqlx::Error::Database(error) if error.is_unique_violation() => Failure::Raced,
         // The codes of PostgreSQL and MariaDB have five characters, those of SQLite are numbers, of which the lowest byte counts.
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("40001" | "40P01") => Failure::Raced,
+            // It ends, or has just begun; or it takes no more connections.
+            Some("57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004") => Failure::Away,
             Some("55P03" | "57014" | "HY000") => Failure::Busy,
             Some(code) if code.len() < 5 => match code.parse::<u32>().map(|code| code & 0xff) {
                 Ok(5 | 6) => Failure::Busy,
@@ -257,7 +314,17 @@ mod tests {
             let url: DatabaseUrl = url.parse().unwrap();
             assert_eq!(url.dialect(), Ok(dialect));
             assert!(!format!("{url:?}").contains("hunter2"));
+            assert_eq!(url.has_password(), dialect != Dialect::Sqlite);
         }
+        for url in [
+            "postgres://me@host/db",
+            "mysql://host:3306/db?ssl-mode=required",
+            "sqlite::memory:",
+        ] {
+            assert!(!url.parse::<DatabaseUrl>().unwrap().has_password(), "{url}");
+        }
+        let hidden: DatabaseUrl = "postgres://host/db?user=me&password=x".parse().unwrap();
+        assert!(hidden.has_password());
         for other in ["", "/var/lib/a.sqlite", "oracle://host"] {
             assert_eq!(other.parse::<DatabaseUrl>().unwrap_err(), UnknownDatabase);
         }

@@ -11,14 +11,15 @@ mod dialect;
 mod invites;
 #[cfg(test)]
 mod opening_tests;
+mod outage;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::Arc,
 };
 
 use peerchat_identity::secret_file::{self, SecretFileError};
@@ -31,14 +32,13 @@ pub use admission::{Claim, Found, Proof, Settled};
 pub use devices::{AddedBy, Device, RevokedDevice};
 pub use dialect::{DatabaseUrl, UnknownDatabase};
 use dialect::{Dialect, Failure};
+use outage::Outage;
+use tokio::time::timeout;
 
 use super::{WallTime, rules::Refusal};
 
 /// The name of the SQLite file in a data folder.
 pub const FILE: &str = "accounts.sqlite";
-
-/// How long a caller waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where accounts are kept.
 #[derive(Debug, Clone)]
@@ -90,6 +90,9 @@ pub enum StoreError {
     /// It takes too long.
     #[error("the database of the accounts is busy; try again in a moment")]
     Busy,
+    /// It cannot be reached.
+    #[error("the database of the accounts does not answer, so nothing can be stored; try again in a moment")]
+    Away,
     /// What is stored cannot be read.
     #[error("the database of the accounts is damaged; restore a copy of it")]
     Damaged,
@@ -117,6 +120,7 @@ impl From<sqlx::Error> for StoreError {
         match dialect::failure(&error) {
             Failure::Raced => Self::Raced,
             Failure::Busy => Self::Busy,
+            Failure::Away => Self::Away,
             Failure::Damaged => Self::Damaged,
             Failure::Other => Self::Database(error),
         }
@@ -128,6 +132,7 @@ impl From<sqlx::Error> for StoreError {
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    outage: Arc<Outage>,
 }
 
 /// A transaction. Dropped, it leaves nothing behind.
@@ -158,7 +163,10 @@ impl Store {
                 let path = private_file(folder)?;
                 (DatabaseUrl::file(&path)?, path.display().to_string())
             }
-            Place::Url(url) => (url.clone(), format!("{url:?}")),
+            Place::Url(url) => match url.path() {
+                Some(path) => (DatabaseUrl::file(&private_path(&path)?)?, path.display().to_string()),
+                None => (url.clone(), format!("{url:?}")),
+            },
         };
         let dialect = url.dialect()?;
         let opened = Self::connect(&url, dialect).await;
@@ -180,13 +188,17 @@ impl Store {
         first.close().await?;
         let pool = AnyPoolOptions::new()
             .max_connections(dialect.connections(url.is_memory()))
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(dialect.acquire_timeout())
             // A database in memory ends with its connection.
             .idle_timeout(None)
             .max_lifetime(None)
             .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
             .connect_lazy_with(options);
-        let store = Self { pool, dialect };
+        let store = Self {
+            pool,
+            dialect,
+            outage: Arc::default(),
+        };
         let mut work = store.write().await?;
         if let Some(lock) = dialect.lock_schema() {
             sqlx::query(lock).execute(&mut *work.transaction).await?;
@@ -207,16 +219,24 @@ impl Store {
 
     /// A transaction that only reads.
     async fn read(&self) -> Result<Work, StoreError> {
+        self.outage.check()?;
+        let begun = self.pool.begin().await.map_err(StoreError::from);
         Ok(Work {
-            transaction: self.pool.begin().await?,
+            transaction: self.outage.note(begun)?,
             dialect: self.dialect,
         })
     }
 
     /// A transaction that writes.
     async fn write(&self) -> Result<Work, StoreError> {
+        self.outage.check()?;
+        let begun = self
+            .pool
+            .begin_with(self.dialect.begin())
+            .await
+            .map_err(StoreError::from);
         Ok(Work {
-            transaction: self.pool.begin_with(self.dialect.begin()).await?,
+            transaction: self.outage.note(begun)?,
             dialect: self.dialect,
         })
     }
@@ -233,21 +253,33 @@ impl Work {
     /// Writes, and tells how many rows it found.
     async fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let query = bound(self.dialect, sql, values);
-        Ok(query.execute(&mut *self.transaction).await?.rows_affected())
+        let done = answered(self.dialect, query.execute(&mut *self.transaction));
+        Ok(done.await?.rows_affected())
     }
 
     async fn one(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<AnyRow>, StoreError> {
         let query = bound(self.dialect, sql, values);
-        Ok(query.fetch_optional(&mut *self.transaction).await?)
+        answered(self.dialect, query.fetch_optional(&mut *self.transaction)).await
     }
 
     async fn all(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<AnyRow>, StoreError> {
         let query = bound(self.dialect, sql, values);
-        Ok(query.fetch_all(&mut *self.transaction).await?)
+        answered(self.dialect, query.fetch_all(&mut *self.transaction)).await
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        answered(self.dialect, self.transaction.commit()).await
+    }
+}
+
+/// Waits for what a statement brings, and not for ever where its server may have vanished. SQLite has a limit of its own.
+async fn answered<T>(
+    dialect: Dialect,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match dialect.answer_timeout() {
+        Some(limit) => Ok(timeout(limit, statement).await.map_err(|_| StoreError::Away)??),
+        None => Ok(statement.await?),
     }
 }
 
@@ -292,7 +324,12 @@ fn count(row: &AnyRow, column: usize) -> Result<usize, StoreError> {
 /// The path of the SQLite file, which is there and is its owner's alone. SQLite gives the files beside it the same mode.
 fn private_file(folder: &Path) -> Result<PathBuf, OpenError> {
     secret_file::private_folder(folder)?;
-    let path = folder.join(FILE);
+    private_path(&folder.join(FILE))
+}
+
+/// The same, in a folder of somebody else's choice.
+fn private_path(path: &Path) -> Result<PathBuf, OpenError> {
+    let path = path.to_owned();
     secret_file::private_file(&path)?;
     fs::canonicalize(&path).map_err(|source| OpenError::Path { path, source })
 }

@@ -1,8 +1,6 @@
-//! Accounts that cannot be opened, and those that are opened by several at once.
+//! Accounts that cannot be opened.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
-
-use tokio::task::JoinSet;
 
 use super::{
     tests::{folder, settle},
@@ -87,37 +85,4 @@ async fn tables_with_a_hole_are_found_damaged() {
         ),
         "{error:?}"
     );
-}
-
-#[tokio::test]
-async fn the_tables_of_a_newer_registry_are_left_alone() {
-    let (_parent, place) = folder();
-    let store = Store::open(&place).await.unwrap();
-    let mut work = store.write().await.unwrap();
-    work.run("INSERT INTO schema_version (version) VALUES (?)", &[Value::Number(99)])
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
-    let error = Store::open(&place).await.unwrap_err();
-    let is_newer = matches!(
-        error,
-        OpenError::Database {
-            source: StoreError::Newer { found: 99, .. },
-            ..
-        }
-    );
-    assert!(is_newer, "{error:?}");
-}
-
-#[tokio::test]
-async fn many_who_start_at_once_make_the_tables_once() {
-    let (_parent, place) = folder();
-    let mut tasks = JoinSet::new();
-    for _ in 0..8 {
-        let place = place.clone();
-        tasks.spawn(async move { Store::open(&place).await.map(drop) });
-    }
-    for opened in tasks.join_all().await {
-        opened.unwrap();
-    }
 }

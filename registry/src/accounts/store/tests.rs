@@ -1,4 +1,4 @@
-//! Accounts, devices and invites in the database, also when many want the same at once.
+//! Accounts, devices and invites in the database, also when many want the same at once: each case in each database.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::{
         rules::{DEVICES_MAX, Decision, DeviceState, InviteState, Registration, Stored},
     },
     routes::DeviceId,
+    servers::{Kind, Server},
 };
 use peerchat_proto::names::UserName;
 use tokio::task::JoinSet;
@@ -37,19 +38,77 @@ pub(super) async fn settle(store: &Store, user: &str, n: u8, proof: Proof) -> Re
     store.settle(&claim, NOW).await
 }
 
-async fn memory() -> Store {
-    Store::open(&Place::Memory).await.unwrap()
-}
-
 pub(super) fn folder() -> (tempfile::TempDir, Place) {
     let parent = tempfile::tempdir().unwrap();
     let place = Place::Folder(parent.path().join("data of % ? # it"));
     (parent, place)
 }
 
+/// Each case with SQLite as a test of its own, and all of them with each of the servers, each in a database of its own.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        mod sqlite {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let (_parent, place) = folder();
+                    super::$case(place).await;
+                }
+            )*
+        }
+
+        async fn all_on(kind: Kind) {
+            let Some(server) = Server::start(kind).await else { return };
+            $(
+                println!("{}", stringify!($case));
+                // The name of a database has 63 characters at most.
+                $case(fresh(&server, &stringify!($case)[..20]).await).await;
+            )*
+        }
+    };
+}
+
+cases! {
+    a_name_is_its_first_devices
+    of_fifty_devices_that_want_one_name_exactly_one_gets_it
+    one_device_that_wants_many_names_gets_one
+    all_is_there_after_a_restart
+    a_password_counts_only_while_it_is_the_stored_one
+    a_revoked_device_never_comes_back
+    devices_that_are_approved_at_once_are_no_more_than_can_be
+    an_invite_is_used_once_and_not_too_late
+    many_who_start_at_once_make_the_tables_once
+    the_tables_of_a_newer_registry_are_left_alone
+}
+
 #[tokio::test]
-async fn a_name_is_its_first_devices() {
-    let store = memory().await;
+async fn all_on_mariadb() {
+    all_on(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn all_on_postgres() {
+    all_on(Kind::Postgres).await;
+}
+
+/// A new database of a server.
+pub(crate) async fn fresh(server: &Server, name: &str) -> Place {
+    sqlx::any::install_default_drivers();
+    // One that is always there.
+    let database = if server.url("").starts_with("mysql") {
+        "mysql"
+    } else {
+        "postgres"
+    };
+    let mut connection = AnyConnection::connect(&server.url(database)).await.unwrap();
+    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    Place::Url(server.url(name).parse().unwrap())
+}
+
+async fn a_name_is_its_first_devices(place: Place) {
+    let store = Store::open(&place).await.unwrap();
     let settled = settle(&store, "Alice", 1, Proof::None).await.unwrap();
     assert_eq!(settled.decision, Decision::Create { uses_invite: false });
     let settled = settle(&store, "ALICE", 1, Proof::None).await.unwrap();
@@ -74,15 +133,20 @@ async fn a_name_is_its_first_devices() {
     assert_eq!((found.stored, found.device), (Stored::Nothing, DeviceState::Unknown));
 }
 
-#[tokio::test]
-async fn of_fifty_devices_that_want_one_name_exactly_one_gets_it() {
-    let (_parent, place) = folder();
+async fn of_fifty_devices_that_want_one_name_exactly_one_gets_it(place: Place) {
     // Two of them, as two processes would have them.
     let stores = [Store::open(&place).await.unwrap(), Store::open(&place).await.unwrap()];
     let mut tasks = JoinSet::new();
     for n in 0..50 {
         let store = stores[usize::from(n % 2)].clone();
-        tasks.spawn(async move { settle(&store, "alice", n, Proof::None).await });
+        tasks.spawn(async move {
+            let settled = settle(&store, "alice", n, Proof::None).await;
+            // Between servers two may insert it at once; who lost sees so when he looks again.
+            match settled {
+                Err(StoreError::Raced) => settle(&store, "alice", n, Proof::None).await,
+                settled => settled,
+            }
+        });
     }
     let (mut winners, mut losers) = (0, 0);
     while let Some(settled) = tasks.join_next().await {
@@ -96,9 +160,8 @@ async fn of_fifty_devices_that_want_one_name_exactly_one_gets_it() {
     assert_eq!(stores[0].devices(&name("alice")).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn one_device_that_wants_many_names_gets_one() {
-    let store = memory().await;
+async fn one_device_that_wants_many_names_gets_one(place: Place) {
+    let store = Store::open(&place).await.unwrap();
     let mut tasks = JoinSet::new();
     for n in 0..20 {
         let store = store.clone();
@@ -108,9 +171,7 @@ async fn one_device_that_wants_many_names_gets_one() {
     assert_eq!(got, 1);
 }
 
-#[tokio::test]
-async fn all_is_there_after_a_restart() {
-    let (_parent, place) = folder();
+async fn all_is_there_after_a_restart(place: Place) {
     let store = Store::open(&place).await.unwrap();
     let password = PasswordHash::stored("$argon2id$…");
     settle(&store, "Zoë", 1, Proof::New(password.clone())).await.unwrap();
@@ -137,9 +198,8 @@ async fn all_is_there_after_a_restart() {
     assert_eq!((found.stored, found.device), (expected, DeviceState::Live));
 }
 
-#[tokio::test]
-async fn a_password_counts_only_while_it_is_the_stored_one() {
-    let store = memory().await;
+async fn a_password_counts_only_while_it_is_the_stored_one(place: Place) {
+    let store = Store::open(&place).await.unwrap();
     let (old, new) = (PasswordHash::stored("old"), PasswordHash::stored("new"));
     settle(&store, "alice", 1, Proof::New(old.clone())).await.unwrap();
     let compared = |with: &PasswordHash, is_right| Proof::Compared {
@@ -167,9 +227,8 @@ async fn a_password_counts_only_while_it_is_the_stored_one() {
     settle(&store, "alice", 3, compared(&new, true)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_revoked_device_never_comes_back() {
-    let store = memory().await;
+async fn a_revoked_device_never_comes_back(place: Place) {
+    let store = Store::open(&place).await.unwrap();
     settle(&store, "alice", 1, Proof::None).await.unwrap();
     settle(&store, "bob", 9, Proof::None).await.unwrap();
     let alone = store
@@ -224,9 +283,7 @@ async fn a_revoked_device_never_comes_back() {
     );
 }
 
-#[tokio::test]
-async fn devices_that_are_approved_at_once_are_no_more_than_can_be() {
-    let (_parent, place) = folder();
+async fn devices_that_are_approved_at_once_are_no_more_than_can_be(place: Place) {
     let store = Store::open(&place).await.unwrap();
     settle(&store, "alice", 0, Proof::None).await.unwrap();
     let mut tasks = JoinSet::new();
@@ -241,9 +298,7 @@ async fn devices_that_are_approved_at_once_are_no_more_than_can_be() {
     assert_eq!(approved, DEVICES_MAX - 1);
 }
 
-#[tokio::test]
-async fn an_invite_is_used_once_and_not_too_late() {
-    let (_parent, place) = folder();
+async fn an_invite_is_used_once_and_not_too_late(place: Place) {
     let registry = Store::open(&place).await.unwrap();
     // The operator's command, while the registry runs.
     let command = Store::open(&place).await.unwrap();
@@ -269,7 +324,11 @@ async fn an_invite_is_used_once_and_not_too_late() {
                 invite: Some(invite),
                 registration: Registration::Invite,
             };
-            store.settle(&claim, now).await.err().map(|error| error.to_string())
+            let settled = match store.settle(&claim, now).await {
+                Err(StoreError::Raced) => store.settle(&claim, now).await,
+                settled => settled,
+            };
+            settled.err().map(|error| error.to_string())
         });
     }
     let mut told = tasks.join_all().await;
@@ -295,4 +354,33 @@ async fn an_invite_is_used_once_and_not_too_late() {
         2,
         "what has expired unused is forgotten"
     );
+}
+
+async fn the_tables_of_a_newer_registry_are_left_alone(place: Place) {
+    let store = Store::open(&place).await.unwrap();
+    let mut work = store.write().await.unwrap();
+    work.run("INSERT INTO schema_version (version) VALUES (?)", &[Value::Number(99)])
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let error = Store::open(&place).await.unwrap_err();
+    let is_newer = matches!(
+        error,
+        OpenError::Database {
+            source: StoreError::Newer { found: 99, .. },
+            ..
+        }
+    );
+    assert!(is_newer, "{error:?}");
+}
+
+async fn many_who_start_at_once_make_the_tables_once(place: Place) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let place = place.clone();
+        tasks.spawn(async move { Store::open(&place).await.map(drop) });
+    }
+    for opened in tasks.join_all().await {
+        opened.unwrap();
+    }
 }

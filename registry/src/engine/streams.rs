@@ -1,0 +1,88 @@
+//! The mailboxes of the watchers that are connected here: one for every lease that was given out here and whose stream has not ended.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use crate::{
+    mailbox::{Closed, Mailbox, Outbox, StreamEnd},
+    routes::{Effect, LeaseEnd, LeaseToken, Peer},
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    mailboxes: BTreeMap<LeaseToken, Mailbox>,
+    is_closed: bool,
+}
+
+impl Streams {
+    /// Whether nobody is taken any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Lets changes for a lease wait from now on.
+    pub(crate) fn begin(&mut self, lease: LeaseToken) {
+        self.mailboxes.insert(lease, Mailbox::new());
+    }
+
+    /// Whether the lease's one stream can still be opened.
+    pub(crate) fn is_unopened(&self, lease: LeaseToken) -> bool {
+        self.mailboxes.get(&lease).is_some_and(Mailbox::is_unopened)
+    }
+
+    /// The reading end of a lease's mailbox, which is there once.
+    pub(crate) fn open(&mut self, lease: LeaseToken) -> Option<(Outbox, Closed)> {
+        self.mailboxes.get_mut(&lease)?.open()
+    }
+
+    /// Tells those who are here, and the log, what comes of a step. Answers whose stream ended because they read too slowly: their
+    /// leases are to be shortened as those of broken streams are.
+    #[must_use]
+    pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<LeaseToken> {
+        let mut too_slow = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Tell { to, change } => {
+                    if self.mailboxes.get(&to).is_some_and(|mailbox| !mailbox.push(change)) {
+                        warn!(lease = ?to, "ended the stream of a peer that reads too slowly");
+                        self.end(to, Some(StreamEnd::TooSlow));
+                        too_slow.push(to);
+                    }
+                }
+                Effect::Ended { lease, peer, end } => self.lease_ended(lease, &peer, end),
+                Effect::RoomCreated { room, by } => info!(room = %room, user = %by, "room created"),
+                Effect::RoomDismissed { room } => info!(room = %room, "room dismissed"),
+            }
+        }
+        too_slow
+    }
+
+    fn lease_ended(&mut self, lease: LeaseToken, peer: &Peer, end: LeaseEnd) {
+        let what = match end {
+            LeaseEnd::LoggedOut => "logged out",
+            LeaseEnd::Lost => "lease lost",
+            LeaseEnd::Replaced => "lease replaced",
+            LeaseEnd::Revoked => "device revoked",
+        };
+        info!(user = %peer.user, device = %peer.device, "{what}");
+        self.end(lease, Some(StreamEnd::Lease(end)));
+    }
+
+    /// Lets nothing wait for a lease any more, and tells why if that is to be told.
+    pub(crate) fn end(&mut self, lease: LeaseToken, why: Option<StreamEnd>) {
+        if let Some(mailbox) = self.mailboxes.remove(&lease)
+            && let Some(why) = why
+        {
+            mailbox.end(why);
+        }
+    }
+
+    /// Ends all streams and takes no more.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+        for (_, mailbox) in std::mem::take(&mut self.mailboxes) {
+            mailbox.end(StreamEnd::ShuttingDown);
+        }
+    }
+}
