@@ -19,6 +19,7 @@ use crate::node::{
     Ask, Input,
     account::AccountNews,
     link::{ByeReason, LinkUp, Outgoing},
+    status::RegistryStatus,
     sync::PullId,
     types::{Conversation, DeviceId, Heights, Reader, UserName},
     window::PullFailure,
@@ -108,6 +109,8 @@ pub enum Order {
     Registry(Ask),
     /// Ask the registry for its rooms.
     ListRooms(oneshot::Sender<Option<Vec<(crate::node::types::RoomName, u32)>>>),
+    /// How do the registries stand?
+    RegistryStatus(oneshot::Sender<Vec<RegistryStatus>>),
     /// Ask the registry something about the account. The answer may be why not.
     Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
@@ -125,6 +128,7 @@ impl Order {
             Self::StopPull(_)
             | Self::Registry(Ask::Leave(_) | Ask::Watch(_))
             | Self::ListRooms(_)
+            | Self::RegistryStatus(_)
             | Self::Account(..) => None,
         }
     }
