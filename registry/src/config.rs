@@ -19,6 +19,8 @@ Examples:
   peerchat-registry --listen 0.0.0.0:10001       for the peers of a network
   peerchat-registry --listen 127.0.0.1:0         on a free port, which is printed
   peerchat-registry --registration invite        new users need an invite
+  peerchat-registry --accounts-file DB --routes-file REDIS
+                                                 one of several that share what they know
   peerchat-registry invite                       makes one, also while the registry runs
   peerchat-registry fingerprint                  what a peer should see at its first contact
 
@@ -58,6 +60,15 @@ pub struct Config {
     /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
     #[arg(long, global = true, value_name = "FILE")]
     pub accounts_file: Option<PathBuf>,
+
+    /// Table of leases that several registries share, in Redis or Valkey: redis://HOST:PORT,
+    /// redis+sentinel://HOST:PORT,HOST:PORT/GROUP or redis+cluster://HOST:PORT,HOST:PORT; rediss for TLS [default: in memory]
+    #[arg(long, value_name = "URL", conflicts_with = "routes_file", value_parser = typed_url)]
+    pub routes: Option<TypedUrl>,
+
+    /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
+    #[arg(long, value_name = "FILE")]
+    pub routes_file: Option<PathBuf>,
 
     /// What to do instead of running a registry.
     #[command(subcommand)]
