@@ -4,11 +4,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTO_FILES: [&str; 4] = [
+const PROTO_FILES: [&str; 5] = [
     "peerchat/v1/entry.proto",
     "peerchat/v1/chat.proto",
     "peerchat/v1/routing.proto",
     "peerchat/v1/account.proto",
+    "peerchat/v1/cluster.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -63,11 +63,14 @@ pub enum NameError {
     Dots(String),
 }
 
-/// The name of a user. Shown as typed, compared case-folded.
+/// The name of a user. Shown as typed, compared case-folded. It is as small as a pointer: registries hold very many.
 #[derive(Clone)]
-pub struct UserName {
-    shown: Arc<str>,
-    key: Arc<str>,
+pub struct UserName(Arc<Spelled>);
+
+struct Spelled {
+    key: Box<str>,
+    /// Where it is not the key.
+    shown: Option<Box<str>>,
 }
 
 impl UserName {
@@ -80,45 +83,46 @@ impl UserName {
         let key = fold(&shown);
         // Folding can lengthen a name (ß becomes ss), and the key must be a name of its own: it names folders and travels alone.
         let key = checked(&key)?;
-        let key: Arc<str> = key.into();
-        let shown = if *shown == *key { Arc::clone(&key) } else { shown.into() };
-        Ok(Self { shown, key })
+        let shown = (shown != key).then(|| shown.into());
+        let key = key.into();
+        Ok(Self(Arc::new(Spelled { key, shown })))
     }
 
     /// The name as its owner wrote it.
     pub fn shown(&self) -> &str {
-        &self.shown
+        self.0.shown.as_ref().unwrap_or(&self.0.key)
     }
 
     /// The case-folded name, by which names are compared.
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 
     /// The same name with its folded form for the screen too.
     pub fn folded(&self) -> Self {
-        Self {
-            shown: Arc::clone(&self.key),
-            key: Arc::clone(&self.key),
+        if self.0.shown.is_none() {
+            return self.clone();
         }
+        let (key, shown) = (self.0.key.clone(), None);
+        Self(Arc::new(Spelled { key, shown }))
     }
 }
 
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(self.shown())
     }
 }
 
 impl fmt::Debug for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{}", self.shown)
+        write!(f, "@{}", self.shown())
     }
 }
 
 impl PartialEq for UserName {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.key() == other.key()
     }
 }
 
@@ -132,13 +136,13 @@ impl PartialOrd for UserName {
 
 impl Ord for UserName {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key)
+        self.key().cmp(other.key())
     }
 }
 
 impl Hash for UserName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        self.key().hash(state);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::ServerConfig;
+use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -53,6 +53,8 @@ pub struct Caller {
     pub device: Option<DeviceBytes>,
     /// The certificate that it showed, where that is one of a device. The verifier of the configuration has judged it.
     pub certificate: Option<Arc<DeviceCertificate>>,
+    /// Whatever certificate it showed. It has that one's key; what else is in it nobody has judged but the verifier.
+    pub shown: Option<Arc<CertificateDer<'static>>>,
 }
 
 /// Why a connection was closed before anything was asked over it.
@@ -164,6 +166,7 @@ async fn shake_hands(
         certificate: shown
             .and_then(|shown| DeviceCertificate::parse(shown).ok())
             .map(Arc::new),
+        shown: shown.map(|shown| Arc::new(shown.clone())),
     };
     Ok(Connection {
         stream,

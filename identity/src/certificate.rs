@@ -26,6 +26,9 @@ pub enum CertificateError {
     /// It does not name one device and one user as those of Peerchat do, or the device is not its key's.
     #[error("it does not name a device and a user of Peerchat")]
     OtherNames,
+    /// It names no node of a cluster.
+    #[error("it does not name a node of a cluster")]
+    NoNode,
     /// The authority did not sign it, or it is not for its use or time.
     #[error("the registry's authority does not vouch for it: {0}")]
     NotTrusted(String),
@@ -54,13 +57,7 @@ impl DeviceCertificate {
     pub fn parse(der: &CertificateDer<'_>) -> Result<Self, CertificateError> {
         let certificate = read(der)?;
         let device = key_of(&certificate)?;
-        let names = certificate
-            .subject_alternative_name()
-            .map_err(|_| CertificateError::Malformed)?;
-        let names = names
-            .map(|names| names.value.general_names.as_slice())
-            .unwrap_or_default();
-        let [GeneralName::DNSName(dns), GeneralName::URI(uri)] = names else {
+        let [GeneralName::DNSName(dns), GeneralName::URI(uri)] = names_of(&certificate)? else {
             return Err(CertificateError::OtherNames);
         };
         let user = san::user(uri).filter(|_| san::device(dns) == Some(device));
@@ -93,6 +90,15 @@ fn read<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Certific
         Ok(([], certificate)) => Ok(certificate),
         _ => Err(CertificateError::Malformed),
     }
+}
+
+fn names_of<'a>(certificate: &'a X509Certificate<'a>) -> Result<&'a [GeneralName<'a>], CertificateError> {
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| CertificateError::Malformed)?;
+    Ok(names
+        .map(|names| names.value.general_names.as_slice())
+        .unwrap_or_default())
 }
 
 fn key_of(certificate: &X509Certificate<'_>) -> Result<DeviceBytes, CertificateError> {
@@ -142,7 +148,7 @@ impl Trust {
     /// It is not one of a device, the authority does not vouch for it, or its time has not come or is over.
     pub fn valid(&self, der: &CertificateDer<'_>, now: SystemTime) -> Result<DeviceCertificate, CertificateError> {
         let certificate = DeviceCertificate::parse(der)?;
-        self.judge(&certificate, now)?;
+        self.judge(&certificate.der, now)?;
         Ok(certificate)
     }
 
@@ -152,14 +158,28 @@ impl Trust {
     /// It is not one of a device, or the authority does not vouch for it.
     pub fn introduced(&self, der: &CertificateDer<'_>) -> Result<DeviceCertificate, CertificateError> {
         let certificate = DeviceCertificate::parse(der)?;
-        self.judge(&certificate, certificate.not_before)?;
+        self.judge(&certificate.der, certificate.not_before)?;
         Ok(certificate)
     }
 
-    fn judge(&self, certificate: &DeviceCertificate, at: SystemTime) -> Result<(), CertificateError> {
+    /// The node of a cluster for which a certificate was made that is valid at `now`.
+    ///
+    /// # Errors
+    /// It is not one of a node, the authority does not vouch for it, or its time has not come or is over.
+    pub fn node(&self, der: &CertificateDer<'_>, now: SystemTime) -> Result<u8, CertificateError> {
+        let certificate = read(der)?;
+        let [GeneralName::DNSName(name)] = names_of(&certificate)? else {
+            return Err(CertificateError::NoNode);
+        };
+        let node = san::node(name).ok_or(CertificateError::NoNode)?;
+        self.judge(der, now)?;
+        Ok(node)
+    }
+
+    fn judge(&self, certificate: &CertificateDer<'_>, at: SystemTime) -> Result<(), CertificateError> {
         let error = |error: webpki::Error| CertificateError::NotTrusted(error.to_string());
         let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let leaf = EndEntityCert::try_from(&certificate.der).map_err(error)?;
+        let leaf = EndEntityCert::try_from(certificate).map_err(error)?;
         leaf.verify_for_usage(
             &[webpki::ring::ED25519],
             std::slice::from_ref(&self.anchor),

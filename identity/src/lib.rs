@@ -6,7 +6,7 @@
 //!
 //! From the inside out: [`san`] is how a device and a user are written into a certificate; [`DeviceKey`] signs;
 //! [`DeviceCertificate`] and [`Trust`] read certificates and judge them; [`Fingerprint`] names a registry; [`tls`] has the
-//! four configurations that there are; [`accept`] and [`connect`] make connections of them; [`secret_file`] keeps keys.
+//! five configurations that there are; [`accept`] and [`connect`] make connections of them; [`secret_file`] keeps keys.
 
 pub mod accept;
 mod certificate;

@@ -1,4 +1,4 @@
-//! How a device and its user are written into a certificate: two subject alternative names.
+//! How a device and its user are written into a certificate: two subject alternative names. And how a node of a cluster is: one.
 //!
 //! The DNS name lets a dialler pin a device with nothing but TLS: it dials an address and demands the certificate of that
 //! very name. The URI tells whose device it is.
@@ -14,6 +14,9 @@ pub const REGISTRY: &str = "registry.internal";
 
 /// The domain of all devices. `.internal` is reserved for private use and will never be found in the public DNS.
 pub const DEVICES: &str = "device.internal";
+
+/// What the name of a cluster's node begins with. It is below [`REGISTRY`], where no device's name can be.
+const NODE: &str = "node-";
 
 const USER: &str = "peerchat://user/";
 
@@ -35,6 +38,18 @@ pub fn dns_name(device: &DeviceBytes) -> String {
 pub fn device(dns_name: &str) -> Option<DeviceBytes> {
     let label = dns_name.strip_suffix(DEVICES)?.strip_suffix('.')?;
     base32().decode(label.as_bytes()).ok()?.try_into().ok()
+}
+
+/// The DNS name of a node of a cluster, by which the other nodes dial it and know its calls.
+pub fn node_name(node: u8) -> String {
+    format!("{NODE}{node}.{REGISTRY}")
+}
+
+/// The node of a DNS name; none where it is not the name of one.
+pub fn node(dns_name: &str) -> Option<u8> {
+    let number = dns_name.strip_suffix(REGISTRY)?.strip_suffix('.')?.strip_prefix(NODE)?;
+    let node = number.parse().ok()?;
+    (node_name(node) == dns_name).then_some(node)
 }
 
 /// The URI of a user, with the name as it is shown.
@@ -83,6 +98,18 @@ mod tests {
         ] {
             assert!(device(name).is_none(), "{name}");
         }
+        for name in [
+            "registry.internal",
+            "node-.registry.internal",
+            "node-02.registry.internal",
+            "node-+2.registry.internal",
+            "node-256.registry.internal",
+            "node-2.device.internal",
+            "x.node-2.registry.internal",
+        ] {
+            assert!(node(name).is_none(), "{name}");
+        }
+        assert_eq!(node(&node_name(2)), Some(2));
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! The four configurations of TLS that there are: both ends of a connection between peers, and both ends of one to a registry.
+//! The five configurations of TLS that there are: both ends of a connection between peers, both ends of one to a registry, and a
+//! registry's end towards another one of its cluster.
 //!
 //! TLS 1.3 and HTTP/2 only. No session is ever resumed: a resumed one would bring back the certificate of the first, which may
 //! have ended or been revoked since.
@@ -124,6 +125,23 @@ pub fn registry_client(key: &DeviceKey) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(finished_client(config))
 }
 
+/// The end of a cluster's node towards another node, which is reached where that one serves peers. Which node is meant is in the name
+/// that is dialled: see [`node_name`].
+///
+/// # Errors
+/// Key, certificate and authority do not fit.
+pub fn node_client(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    trust: &Trust,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(roots(trust)?)
+        .with_client_auth_cert(vec![certificate], key)?;
+    Ok(finished_client(config))
+}
+
 /// The name to dial for one device and no other.
 pub fn device_name(device: &DeviceBytes) -> ServerName<'static> {
     san::dns_name(device)
@@ -134,4 +152,9 @@ pub fn device_name(device: &DeviceBytes) -> ServerName<'static> {
 /// The name to dial for a registry.
 pub fn registry_name() -> ServerName<'static> {
     san::REGISTRY.try_into().expect("it is a DNS name")
+}
+
+/// The name to dial for one node of a cluster and no other.
+pub fn node_name(node: u8) -> ServerName<'static> {
+    san::node_name(node).try_into().expect("it is a DNS name")
 }

@@ -3,6 +3,8 @@
 //! Its certificate follows from its key. Peers know a registry by the fingerprint of that certificate, so neither is ever made
 //! anew where one of them is there: a lost key is an error for the operator to look into, and not a new registry.
 
+mod template;
+
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
@@ -15,22 +17,21 @@ use peerchat_identity::{
 };
 use peerchat_proto::names::UserName;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyUsagePurpose, NameConstraints, PKCS_ED25519, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
-    SigningKey, date_time_ymd, string::Ia5String,
+    CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType, SerialNumber, date_time_ymd, string::Ia5String,
 };
-use ring::{
-    digest::{SHA256, digest},
-    rand::{SecureRandom as _, SystemRandom},
-};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use self::template::{Certified, Key, leaf, own_certificate, positive};
+use crate::cluster::term::NodeId;
 
 /// The files of an authority in its folder.
 const KEY_FILE: &str = "ca.key";
 const CERTIFICATE_FILE: &str = "ca.der";
 
-/// How much earlier than now a certificate begins: clocks of peers that are behind by less see nothing wrong.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// How much earlier than now a certificate begins: clocks of peers that are behind by less see nothing wrong. In a cluster any node
+/// certifies for all, so it is also by how much a node's clock may be ahead of everybody else's.
+const CLOCKS_APART: Duration = Duration::from_secs(2 * 3_600);
 
 /// The longest time for which a device is certified. Above it, a revoked device that the registry cannot tell of would be believed
 /// for too long.
@@ -38,11 +39,6 @@ pub const LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// The last second for which certificates are made, in the year 8999. A clock beyond it is wrong, and its certificates end here.
 const LAST_SECOND: Duration = Duration::from_secs(221_845_392_000);
-
-/// The years in which the authority and the registry's own certificate are valid. Peers pin the authority, and the registry's key
-/// is a new one at each start: neither is safer for an end that would come as a surprise.
-const FIRST_YEAR: i32 = 2_020;
-const LAST_YEAR: i32 = 9_999;
 
 /// Why there is no authority, or no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +53,12 @@ pub enum AuthorityError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is one already, where a new one was to be made.
+    #[error("{} is there already; it is not overwritten: with another one no peer would know the registries any more", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
     },
     /// The key is something else.
     #[error("{}: {source}; restore a copy of it", path.display())]
@@ -92,48 +94,6 @@ pub enum AuthorityError {
     Trust(#[from] CertificateError),
 }
 
-/// The key of the authority, as rcgen wants to see it.
-struct Key {
-    pair: DeviceKey,
-    public: DeviceBytes,
-}
-
-/// The public key of whoever is certified.
-struct Certified(DeviceBytes);
-
-impl PublicKeyData for Certified {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ED25519
-    }
-}
-
-impl PublicKeyData for Key {
-    fn der_bytes(&self) -> &[u8] {
-        &self.public
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ED25519
-    }
-}
-
-impl SigningKey for Key {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        Ok(self.pair.sign(message).to_vec())
-    }
-}
-
-impl From<DeviceKey> for Key {
-    fn from(pair: DeviceKey) -> Self {
-        let public = pair.public();
-        Self { pair, public }
-    }
-}
-
 /// The authority of a registry.
 pub struct Authority {
     issuer: Issuer<'static, Key>,
@@ -151,14 +111,32 @@ impl Authority {
         let _lock = lock(folder)?;
         match Self::read(folder)? {
             Some(authority) => Ok(authority),
-            None => {
-                let key = generate()?;
-                secret_file::write(&folder.join(KEY_FILE), key.pkcs8())?;
-                let certificate = own_certificate(&key)?;
-                secret_file::write(&folder.join(CERTIFICATE_FILE), &certificate)?;
-                Self::new(key, certificate)
+            None => Self::make(folder),
+        }
+    }
+
+    /// A new authority in a folder, for several registries that are to be one. It is made where it is not there.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Exists`] where there is one, or a part of one, and the others as they say.
+    pub fn create(folder: &Path) -> Result<Self, AuthorityError> {
+        secret_file::private_folder(folder)?;
+        let _lock = lock(folder)?;
+        for file in [KEY_FILE, CERTIFICATE_FILE] {
+            let path = folder.join(file);
+            if path.exists() {
+                return Err(AuthorityError::Exists { path });
             }
         }
+        Self::make(folder)
+    }
+
+    fn make(folder: &Path) -> Result<Self, AuthorityError> {
+        let key = generate()?;
+        secret_file::write(&folder.join(KEY_FILE), key.pkcs8())?;
+        let certificate = own_certificate(&key)?;
+        secret_file::write(&folder.join(CERTIFICATE_FILE), &certificate)?;
+        Self::new(key, certificate)
     }
 
     /// The authority in a folder; none where there is none yet.
@@ -259,18 +237,51 @@ impl Authority {
         Ok(params.signed_by(&Certified(*device), &self.issuer)?.der().clone())
     }
 
-    /// The certificates that the registry shows, and the key of the first: a new one each time.
+    /// The certificates that the registry shows to whoever calls it, and the key of the first: a new one each time. Where it is a node of a
+    /// cluster, the others can tell which one.
     ///
     /// # Errors
     /// The system fails.
-    pub fn registry_identity(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let key = generate()?;
-        let mut params = leaf("Peerchat registry");
-        params.subject_alt_names = vec![SanType::DnsName(Ia5String::try_from(san::REGISTRY)?)];
-        params.serial_number = Some(self.serial()?);
-        let own = params.signed_by(&Certified(key.public()), &self.issuer)?.der().clone();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8().to_vec()));
+    pub fn registry_identity(
+        &self,
+        node: Option<NodeId>,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let names = [san::REGISTRY.to_owned()].into_iter();
+        let names = names.chain(node.map(|node| san::node_name(node.number())));
+        let params = leaf("Peerchat registry");
+        let (own, key) = self.certified(params, names)?;
         Ok((vec![own, self.trust.authority().clone()], key))
+    }
+
+    /// The certificate that a node of a cluster shows where it calls the others, and its key: a new one each time. It says nothing but
+    /// which node that is.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub fn node_identity(
+        &self,
+        node: NodeId,
+    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
+        let mut params = leaf("Peerchat node");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.certified(params, [san::node_name(node.number())])
+    }
+
+    /// A certificate with these names, for a key that is made for it.
+    fn certified(
+        &self,
+        mut params: CertificateParams,
+        names: impl IntoIterator<Item = String>,
+    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
+        let key = generate()?;
+        let names = names
+            .into_iter()
+            .map(|name| Ok(SanType::DnsName(Ia5String::try_from(name)?)));
+        params.subject_alt_names = names.collect::<Result<_, rcgen::Error>>()?;
+        params.serial_number = Some(self.serial()?);
+        let certificate = params.signed_by(&Certified(key.public()), &self.issuer)?.der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8().to_vec()));
+        Ok((certificate, key))
     }
 
     fn serial(&self) -> Result<SerialNumber, AuthorityError> {
@@ -311,47 +322,6 @@ fn lock(folder: &Path) -> Result<fs::File, AuthorityError> {
         path: folder.to_owned(),
         source,
     })
-}
-
-/// The authority's own certificate. Nothing in it but the key differs, so that it can be made again.
-fn own_certificate(key: &DeviceKey) -> Result<CertificateDer<'static>, rcgen::Error> {
-    let mut params = named("Peerchat authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.name_constraints = Some(NameConstraints {
-        permitted_subtrees: [san::DEVICES, san::REGISTRY]
-            .map(|name| GeneralSubtree::DnsName(name.into()))
-            .to_vec(),
-        excluded_subtrees: Vec::new(),
-    });
-    let hash = digest(&SHA256, &key.public());
-    params.serial_number = hash.as_ref().first_chunk().map(|serial| positive(*serial));
-    let key = DeviceKey::from_pkcs8(key.pkcs8()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-    Ok(params.self_signed(&Key::from(key))?.der().clone())
-}
-
-fn leaf(name: &str) -> CertificateParams {
-    let mut params = named(name);
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    params
-}
-
-fn named(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = date_time_ymd(FIRST_YEAR, 1, 1);
-    params.not_after = date_time_ymd(LAST_YEAR, 12, 31);
-    params
-}
-
-/// RFC 5280 wants a positive number, and DER writes it without leading zeros.
-fn positive(mut serial: [u8; 16]) -> SerialNumber {
-    serial[0] = serial[0] & 0x7f | 0x40;
-    SerialNumber::from_slice(&serial)
 }
 
 #[cfg(test)]

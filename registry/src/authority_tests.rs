@@ -172,13 +172,59 @@ fn those_who_start_at_once_have_one_authority() {
 #[test]
 fn the_registry_shows_its_authority_and_a_new_key() {
     let authority = Authority::in_memory().unwrap();
-    let (chain, key) = authority.registry_identity().unwrap();
+    let (chain, key) = authority.registry_identity(None).unwrap();
     assert_eq!(chain.len(), 2);
     assert_eq!(Fingerprint::of(&chain[1]), authority.fingerprint());
-    let (again, _) = authority.registry_identity().unwrap();
+    let (again, _) = authority.registry_identity(None).unwrap();
     assert_ne!(again[0], chain[0]);
     assert!(DeviceCertificate::parse(&chain[0]).is_err(), "it is no device");
     tls::registry_server(chain, key).unwrap();
+}
+
+#[test]
+fn a_node_is_known_by_its_certificate_whatever_the_clocks_say() {
+    let authority = Authority::in_memory().unwrap();
+    let (trust, hour) = (authority.trust(), Duration::from_secs(3_600));
+    let (certificate, key) = authority.node_identity(NodeId::new(2).unwrap()).unwrap();
+    for clock in [now() - hour, now(), now() + hour, now() + 100_000 * hour] {
+        assert_eq!(trust.node(&certificate, clock), Ok(2));
+    }
+    assert!(DeviceCertificate::parse(&certificate).is_err(), "it is no device");
+    tls::node_client(certificate.clone(), key, trust).unwrap();
+    let other = Authority::in_memory().unwrap();
+    assert!(matches!(
+        other.trust().node(&certificate, now()),
+        Err(CertificateError::NotTrusted(_))
+    ));
+
+    let device = DeviceKey::generate().unwrap();
+    let issued = authority.issue(&device.public(), &alice(), LIFETIME, now()).unwrap();
+    assert_eq!(trust.node(&issued, now()), Err(CertificateError::NoNode));
+    // What a registry shows to its callers is not what it shows as a caller.
+    let (chain, _) = authority.registry_identity(Some(NodeId::new(2).unwrap())).unwrap();
+    assert_eq!(trust.node(&chain[0], now()), Err(CertificateError::NoNode));
+}
+
+/// Any node of a cluster certifies for all.
+#[test]
+fn what_a_registry_certifies_whose_clock_is_an_hour_off_is_valid_at_once() {
+    let authority = Authority::in_memory().unwrap();
+    let device = DeviceKey::generate().unwrap().public();
+    let hour = Duration::from_secs(3_600);
+    for clock in [now() - hour, now() + hour] {
+        let issued = authority.issue(&device, &alice(), LIFETIME, clock).unwrap();
+        authority.trust().valid(&issued, now()).unwrap();
+    }
+}
+
+#[test]
+fn an_authority_is_created_once() {
+    let (_parent, folder) = folder();
+    let created = Authority::create(&folder).unwrap().fingerprint();
+    assert!(matches!(Authority::create(&folder), Err(AuthorityError::Exists { .. })));
+    assert_eq!(Authority::find(&folder).unwrap().unwrap().fingerprint(), created);
+    fs::remove_file(folder.join(KEY_FILE)).unwrap();
+    assert!(matches!(Authority::create(&folder), Err(AuthorityError::Exists { .. })));
 }
 
 proptest! {

@@ -1,6 +1,9 @@
-//! What the program does instead of running a registry. Each command answers the line to print.
+//! What the program does instead of running a registry. Each command answers what to print.
 
-use std::{path::PathBuf, time::Duration};
+mod init;
+mod status;
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -10,6 +13,7 @@ use crate::{
         invite::{Invite, NoRandomness},
         store::{DatabaseUrl, OpenError, Place, Store, StoreError},
     },
+    address::{Address, AddressError},
     authority::{Authority, AuthorityError},
     config::{Command, Config, DataFolderError},
 };
@@ -32,6 +36,15 @@ pub enum CommandError {
     /// The authority cannot be read.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// No registry tells its status.
+    #[error(transparent)]
+    NoAnswer(#[from] status::NoAnswer),
+    /// The registry to ask is nowhere.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There is no folder for an authority.
+    #[error("name the folder of the authority with --ca DIR")]
+    NoCa,
     /// There is no authority yet.
     #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
     NoRegistry(PathBuf),
@@ -46,23 +59,36 @@ pub async fn run(
     config: &Config,
     accounts: Option<DatabaseUrl>,
 ) -> Result<Zeroizing<String>, CommandError> {
-    let folder = config.data_folder()?.ok_or(DataFolderError::Nothing);
+    let folder = || config.data_folder()?.ok_or(DataFolderError::Nothing);
     match command {
         Command::Invite { expires } => {
             let place = match accounts {
                 Some(url) => Place::Url(url),
-                None => Place::Folder(folder?),
+                None => Place::Folder(folder()?),
             };
             invite(&place, *expires, WallTime::now()).await
         }
         Command::Fingerprint => {
-            let folder = folder?;
+            let folder = config.ca.clone().map_or_else(folder, Ok)?;
             match Authority::find(&folder)? {
                 Some(authority) => Ok(Zeroizing::new(authority.fingerprint().to_string())),
                 None => Err(CommandError::NoRegistry(folder)),
             }
         }
+        Command::Init => {
+            let ca = config.ca.as_deref().ok_or(CommandError::NoCa)?;
+            Ok(Zeroizing::new(init::run(ca)?))
+        }
+        Command::Status { registry, json } => Ok(Zeroizing::new(match registry.as_slice() {
+            [] => status::run(&[here(config)?], *json).await?,
+            registries => status::run(registries, *json).await?,
+        })),
     }
+}
+
+/// The registry that would run with this command line.
+fn here(config: &Config) -> Result<Address, AddressError> {
+    Address::new(&config.listens_at(), Some(Ipv4Addr::LOCALHOST.into()))
 }
 
 async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {

@@ -4,14 +4,30 @@ mod folder;
 mod shared;
 mod span;
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 pub use folder::{DataFolderError, prepare_data_folder};
 pub use shared::{TypedUrl, UrlError};
 
-use crate::accounts::rules::Registration;
+use crate::{
+    accounts::rules::Registration,
+    address::{Address, AddressError},
+    cluster::{
+        ClusterSettings,
+        members::{Members, MembersError},
+        term::{NoNodeId, NodeId},
+    },
+};
+
+/// Where a registry listens if nobody says otherwise.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10_001);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +39,10 @@ Examples:
                                                  one of several that share what they know
   peerchat-registry invite                       makes one, also while the registry runs
   peerchat-registry fingerprint                  what a peer should see at its first contact
+  peerchat-registry init --ca DIR                an authority that several registries share
+  peerchat-registry --id 2 --cluster 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT --ca DIR
+                                                 one of three registries that are one
+  peerchat-registry status --registry HOST:PORT  the cluster as one of its nodes knows it
 
 Prints `listening on IP:PORT` to stdout once it is ready. \
 Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
@@ -34,9 +54,9 @@ Exit status: 0 ended when asked to, 1 an error, 2 wrong usage.";
 #[derive(Debug, Parser)]
 #[command(name = "peerchat-registry", version, about, after_help = EXAMPLES)]
 pub struct Config {
-    /// Where to listen, as IP:PORT; an IPv6 address stands in brackets
-    #[arg(long, global = true, value_name = "ADDR", default_value = "127.0.0.1:10001", value_parser = listen_address)]
-    pub listen: SocketAddr,
+    /// Where to listen, as IP:PORT; an IPv6 address stands in brackets [default: 127.0.0.1:10001, or the own entry of --cluster]
+    #[arg(long, global = true, value_name = "ADDR", value_parser = listen_address)]
+    pub listen: Option<SocketAddr>,
 
     /// Folder for what must survive a restart: accounts and keys. Created if it is not there, and its owner's alone [default:
     /// peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
@@ -51,6 +71,18 @@ pub struct Config {
     /// others could not be told is believed for as long
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = span::certificate_lifetime)]
     pub certificate_lifetime: Duration,
+
+    /// Which node of --cluster this is, 1 to 99; the highest that is there leads
+    #[arg(long, value_name = "N", requires = "cluster", value_parser = node_id)]
+    pub id: Option<NodeId>,
+
+    /// All nodes of the cluster, this one among them: 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT. The same ids at each node
+    #[arg(long, value_name = "LIST", requires_all = ["id", "ca"], value_parser = members)]
+    pub cluster: Option<Members>,
+
+    /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub ca: Option<PathBuf>,
 
     /// Database of the accounts, where several registries share them: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE
     /// (MariaDB too) or sqlite:PATH [default: a file in the data folder]
@@ -84,8 +116,89 @@ pub enum Command {
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span::invite_lifetime)]
         expires: Duration,
     },
-    /// Prints the fingerprint by which peers know this registry
+    /// Prints the fingerprint by which peers know this registry, or with --ca all that share that authority
     Fingerprint,
+    /// Makes an authority for several registries in the folder that --ca names
+    Init,
+    /// Prints the nodes of a cluster, which of them leads, and under which term
+    Status {
+        /// A registry of the cluster, as HOST:PORT; of several the first that answers [default: 127.0.0.1:10001]
+        #[arg(long, value_name = "ADDR", value_delimiter = ',', value_parser = registry_address)]
+        registry: Vec<Address>,
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Config {
+    /// Reads the command line. Where it is wrong, says so and ends the process with exit code 2.
+    pub fn read() -> Self {
+        let config = Self::parse();
+        if let Err(text) = config.check() {
+            Self::command().error(ErrorKind::ValueValidation, text).exit();
+        }
+        config
+    }
+
+    /// What no single argument shows to be wrong.
+    fn check(&self) -> Result<(), String> {
+        if matches!(self.command, Some(Command::Init)) && self.ca.is_none() {
+            return Err("init makes an authority in a folder: name it with --ca DIR".to_owned());
+        }
+        let Some(ClusterSettings { own, members }) = self.cluster() else {
+            return Ok(());
+        };
+        let shares = [
+            self.accounts.is_some(),
+            self.accounts_file.is_some(),
+            self.routes.is_some(),
+            self.routes_file.is_some(),
+        ];
+        if shares.contains(&true) {
+            return Err(
+                "a cluster needs no database and no Redis: give --cluster, or --accounts and --routes".to_owned(),
+            );
+        }
+        if members.address(own).is_none() {
+            let ids = members.ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(format!("--id {own} is not in --cluster, which has {ids}"));
+        }
+        if self.data.is_none() && self.listen.is_some_and(|listen| listen.port() == 0) {
+            return Err(
+                "a node of a cluster on a port of its own choice keeps its term: name its folder with --data"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Which node of which cluster it is to be.
+    pub fn cluster(&self) -> Option<ClusterSettings> {
+        Some(ClusterSettings {
+            own: self.id?,
+            members: self.cluster.clone()?,
+        })
+    }
+
+    /// Where it is to listen, as IP:PORT or, from the list of a cluster, HOST:PORT.
+    pub fn listens_at(&self) -> String {
+        let entry = || Some(self.cluster()?.own_address()?.to_string());
+        let typed = self.listen.map(|listen| listen.to_string());
+        typed.or_else(entry).unwrap_or_else(|| LISTEN_DEFAULT.to_string())
+    }
+}
+
+fn node_id(text: &str) -> Result<NodeId, NoNodeId> {
+    text.parse()
+}
+
+fn members(text: &str) -> Result<Members, MembersError> {
+    text.parse()
+}
+
+fn registry_address(text: &str) -> Result<Address, AddressError> {
+    Address::new(text, None)
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
@@ -102,51 +215,5 @@ fn registration(text: &str) -> Result<Registration, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Config::command().debug_assert();
-        let config = Config::parse_from(["peerchat-registry"]);
-        assert_eq!(config.listen.to_string(), "127.0.0.1:10001");
-        assert_eq!(config.data, None);
-        assert!(Config::try_parse_from(["peerchat-registry", "--listen", "nowhere"]).is_err());
-    }
-
-    #[test]
-    fn accounts_and_certificates_are_set_on_the_command_line() {
-        let config = Config::parse_from(["peerchat-registry"]);
-        assert_eq!(config.registration, Registration::Open);
-        assert_eq!(config.certificate_lifetime, Duration::from_secs(12 * 3_600));
-        assert!(config.command.is_none());
-        let typed = "peerchat-registry --registration closed --certificate-lifetime 30s";
-        let config = Config::parse_from(typed.split(' '));
-        assert_eq!(config.registration, Registration::Closed);
-        assert_eq!(config.certificate_lifetime, Duration::from_secs(30));
-        for wrong in [
-            "--registration Open",
-            "--certificate-lifetime 4s",
-            "--certificate-lifetime 8d",
-            "invite --expires 0s",
-        ] {
-            let typed = ["peerchat-registry"].into_iter().chain(wrong.split(' '));
-            assert!(Config::try_parse_from(typed).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_command_names_its_registry_before_or_after_it() {
-        for typed in ["--data x invite --expires 2h", "invite --expires 2h --data x"] {
-            let config = Config::parse_from(["peerchat-registry"].into_iter().chain(typed.split(' ')));
-            assert_eq!(config.data, Some("x".into()));
-            let expected = Duration::from_secs(7_200);
-            assert!(matches!(config.command, Some(Command::Invite { expires }) if expires == expected));
-        }
-        let config = Config::parse_from(["peerchat-registry", "fingerprint", "--listen", "[::]:7"]);
-        assert_eq!(config.listen.to_string(), "[::]:7");
-        assert!(matches!(config.command, Some(Command::Fingerprint)));
-    }
-}
+#[path = "config/tests.rs"]
+mod tests;

@@ -26,6 +26,7 @@
 pub mod accounts;
 pub mod address;
 pub mod authority;
+pub mod cluster;
 pub mod command;
 pub mod config;
 mod engine;
@@ -45,4 +46,4 @@ pub mod telemetry;
 
 pub use engine::RoutesUrl;
 pub use registry::{Registry, RegistryError, Settings};
-pub use server::{BindError, ServeError, bind, serve};
+pub use server::{BindError, ServeError, bind, bind_to, serve};

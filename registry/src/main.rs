@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, error::ErrorKind};
 use peerchat_registry::{
     Registry, RoutesUrl, Settings,
     accounts::store::DatabaseUrl,
-    bind, command,
+    bind_to, command,
     config::{Config, UrlError, prepare_data_folder},
     serve, telemetry,
 };
@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = Config::read();
     let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
     let routes = config.routes_url().unwrap_or_else(|error| wrong_usage(&error));
     telemetry::init();
@@ -46,9 +46,14 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
     let folder = config.data_folder()?;
     match &folder {
         Some(folder) => prepare_data_folder(folder)?,
+        None if accounts.is_some() && config.ca.is_some() => {}
         None => warn!("accounts and keys are in memory and end with this process; --data DIR keeps them"),
     }
-    let listener = bind(config.listen).await?;
+    let cluster = config.cluster();
+    if cluster.as_ref().is_some_and(|cluster| cluster.members.is_even()) {
+        warn!("the cluster has an even number of nodes: with one less, as many may fail");
+    }
+    let listener = bind_to(&config.listens_at()).await?;
     let registry = Registry::open(Settings {
         folder,
         accounts,
@@ -56,6 +61,8 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
         tells_folder: false,
+        ca: config.ca,
+        cluster,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");

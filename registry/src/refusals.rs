@@ -1,4 +1,5 @@
-//! Connections that were refused before anything was asked, in the log: a part of them, so that nobody fills a disk by dialling.
+//! Connections that were refused before anything was asked, and calls to the cluster by others than its nodes, in the log: a part of
+//! them, so that nobody fills a disk by dialling.
 
 use std::{
     fmt,
@@ -33,7 +34,7 @@ impl Refusals {
         let is_told = window.seen <= TOLD_MAX;
         drop(window);
         if left_out > 0 {
-            warn!(left_out, "more connections were refused than are told one by one");
+            warn!(left_out, "more was refused than is told one by one");
         }
         if is_told {
             warn!("{refused}");

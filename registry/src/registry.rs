@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use crate::{
     accounts::{
@@ -12,7 +13,9 @@ use crate::{
         store::{DatabaseUrl, OpenError, Place},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
+    cluster::{ClusterSettings, Leadership, Node, NodeError},
     engine::{Engine, EngineError, RoutesUrl},
+    refusals::Refusals,
 };
 
 /// How long a device's certificate is valid where nobody says otherwise.
@@ -33,6 +36,10 @@ pub struct Settings {
     pub certificate_lifetime: Duration,
     /// Callers on this machine are told the folder, so that one of them can go on with it.
     pub tells_folder: bool,
+    /// The folder of an authority that several registries share; none for one of its own.
+    pub ca: Option<PathBuf>,
+    /// The cluster of which it is a node.
+    pub cluster: Option<ClusterSettings>,
 }
 
 impl Settings {
@@ -45,6 +52,8 @@ impl Settings {
             registration: Registration::Open,
             certificate_lifetime: CERTIFICATE_LIFETIME,
             tells_folder: false,
+            ca: None,
+            cluster: None,
         }
     }
 
@@ -64,6 +73,12 @@ pub enum RegistryError {
     /// Its authority cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The shared one is not there.
+    #[error("there is no authority in {}; make one with `peerchat-registry init --ca DIR`, or copy that of the other registries", .0.display())]
+    NoAuthority(PathBuf),
+    /// It cannot be a node of its cluster.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// Its accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] OpenError),
@@ -93,8 +108,12 @@ pub struct Registry {
     pub(crate) engine: Engine,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) authority: Authority,
+    /// This registry in its cluster.
+    pub(crate) node: Option<Node>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) settings: Settings,
+    /// What was refused, in the log.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl Registry {
@@ -103,17 +122,23 @@ impl Registry {
     /// # Errors
     /// Something in the folder cannot be used, or others can read it.
     pub async fn open(settings: Settings) -> Result<Self, RegistryError> {
-        let (authority, place) = match &settings.folder {
-            Some(folder) => (Authority::open(folder)?, Place::Folder(folder.clone())),
-            None => (Authority::in_memory()?, Place::Memory),
+        let authority = match (&settings.ca, &settings.folder) {
+            (Some(ca), _) => Authority::find(ca)?.ok_or_else(|| RegistryError::NoAuthority(ca.clone()))?,
+            (None, Some(folder)) => Authority::open(folder)?,
+            (None, None) => Authority::in_memory()?,
         };
-        let place = settings.accounts.clone().map_or(place, Place::Url);
+        let node = match &settings.cluster {
+            Some(cluster) => Some(Node::open(cluster.clone(), settings.folder.as_deref(), &authority)?),
+            None => None,
+        };
+        let own = || settings.folder.clone().map_or(Place::Memory, Place::Folder);
+        let place = settings.accounts.clone().map_or_else(own, Place::Url);
         let policy = Policy {
             registration: settings.registration,
             // Not the one that is set: certificates of an earlier run may last longer.
             certificate_lifetime: LIFETIME_MAX,
         };
-        let (chain, key) = authority.registry_identity()?;
+        let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
         let accounts = Arc::new(Accounts::open(&place, policy).await?);
         let engine = match &settings.routes {
             None => Engine::in_memory(),
@@ -124,13 +149,20 @@ impl Registry {
             accounts,
             tls: tls::registry_server(chain, key)?,
             authority,
+            node,
             settings,
+            refusals: Arc::default(),
         })
     }
 
     /// How peers know this registry.
     pub fn fingerprint(&self) -> peerchat_identity::Fingerprint {
         self.authority.fingerprint()
+    }
+
+    /// Who leads its cluster, as this registry knows it while it serves; none where it is in none.
+    pub fn leadership(&self) -> Option<watch::Receiver<Leadership>> {
+        self.node.as_ref().map(Node::watch)
     }
 
     /// Now, by both clocks.

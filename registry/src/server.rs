@@ -9,7 +9,7 @@ use tonic::transport::{Server, server::Router};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    refusals::Refusals,
+    cluster::Calls,
     registry::Registry,
     service::{CALL_DEADLINE, Service},
 };
@@ -46,15 +46,15 @@ pub enum BindError {
     #[error(
         "{0} is in use by another program, perhaps another registry; stop that one, or choose another port with --listen"
     )]
-    Taken(SocketAddr),
+    Taken(String),
     /// The system does not allow it.
     #[error("not permitted to listen on {0}; choose a port above 1023 with --listen")]
-    NotPermitted(SocketAddr),
+    NotPermitted(String),
     /// Anything else, such as an address that is not this machine's.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}; choose an address of this machine with --listen")]
     Other {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// Why.
         source: io::Error,
     },
@@ -76,10 +76,21 @@ pub enum ServeError {
 /// # Errors
 /// [`BindError::Taken`] where somebody else listens there, and the others as they say.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::Taken(address),
-        io::ErrorKind::PermissionDenied => BindError::NotPermitted(address),
-        _ => BindError::Other { address, source },
+    bind_to(&address.to_string()).await
+}
+
+/// Listens at HOST:PORT. A host that has several addresses must have one of this machine's among them.
+///
+/// # Errors
+/// As [`bind`].
+pub async fn bind_to(address: &str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let address = address.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken(address),
+            io::ErrorKind::PermissionDenied => BindError::NotPermitted(address),
+            _ => BindError::Other { address, source },
+        }
     })
 }
 
@@ -96,13 +107,13 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let severed = CancellationToken::new();
     let sever = severed.clone().drop_guard();
     let config = Arc::clone(&registry.tls);
-    let refusals = Refusals::default();
+    let refusals = Arc::clone(&registry.refusals);
     let refused = move |refused: Refused| refusals.tell(&refused);
     let incoming = accept(listener, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
     let stop = async {
         shutdown.cancelled().await;
-        for service in ["", Service::ROUTING, Service::ACCOUNTS] {
+        for service in ["", Service::ROUTING, Service::ACCOUNTS, Calls::NAME] {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
         registry.engine.close();
@@ -112,11 +123,23 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
-    let served = tokio::select! {
-        served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
-        () = too_long => Ok(()),
-        () = registry.engine.run() => Ok(()),
+    let leave_cluster = shutdown.child_token();
+    let serving = async {
+        let served = tokio::select! {
+            served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
+            () = too_long => Ok(()),
+            () = registry.engine.run() => Ok(()),
+        };
+        leave_cluster.cancel();
+        served
     };
+    // Another node takes over while this one says good-bye to its peers.
+    let in_cluster = async {
+        if let Some(node) = &registry.node {
+            node.run(leave_cluster.clone()).await;
+        }
+    };
+    let (served, ()) = tokio::join!(serving, in_cluster);
     // First: calls that are at work keep the database open.
     drop(sever);
     registry.accounts.close().await;
@@ -126,7 +149,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
 /// All services behind their limits.
 async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    for service in [Service::ROUTING, Service::ACCOUNTS] {
+    for service in [Service::ROUTING, Service::ACCOUNTS, Calls::NAME] {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let reflection = || {
@@ -142,6 +165,7 @@ async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), Se
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .add_service(Service::routing(registry))
         .add_service(Service::accounts(registry))
+        .add_service(Calls::service(registry))
         .add_service(health_service.max_decoding_message_size(SIDE_REQUEST_BYTES_MAX))
         .add_service(
             reflection()

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What is measured where nothing is named.
-const DEFAULT: [Scenario; 10] = [
+const DEFAULT: [Scenario; 11] = [
     Scenario::Pair,
     Scenario::Mutual,
     Scenario::Room3,
@@ -21,6 +21,7 @@ const DEFAULT: [Scenario; 10] = [
     Scenario::Stream,
     Scenario::Join,
     Scenario::Find,
+    Scenario::Login,
     Scenario::Idle,
     Scenario::Open,
 ];
@@ -102,9 +103,9 @@ impl Settings {
     /// A peer takes so much of one device and no more for a while; it would be that limit that is measured.
     fn fits(&self) -> Result<(), BenchError> {
         for &scenario in &self.scenarios {
-            // A stream is sent twice. Whoever is idle sends nothing, and look-ups are no entries.
+            // A stream is sent twice. Whoever is idle sends nothing, and look-ups and log-ins are no entries.
             let times = match scenario {
-                Scenario::Idle | Scenario::Find => continue,
+                Scenario::Idle | Scenario::Find | Scenario::Login => continue,
                 Scenario::Stream => 2,
                 _ => 1,
             };
@@ -143,7 +144,7 @@ impl Settings {
     pub fn members(&self, scenario: Scenario) -> usize {
         match scenario {
             Scenario::Pair | Scenario::Mutual | Scenario::Join => 2,
-            Scenario::Find | Scenario::Open => 1,
+            Scenario::Find | Scenario::Login | Scenario::Open => 1,
             Scenario::Room3 | Scenario::Room3Two => self.members.unwrap_or(3),
             Scenario::Room20 => self.members.unwrap_or(20),
             Scenario::Room | Scenario::Stream => self.members.unwrap_or(ROOM_MEMBERS),

@@ -33,6 +33,7 @@ Scenarios:
   stream      one sender as fast as it goes, to 1, 2 and 19 receivers
   join        a newcomer pulls a history of --messages entries
   find        look-ups at the registry
+  login       log-ins at the registry, of new users and of known ones
   idle        what an idle peer with 20 links takes
   open        a start with a log of --messages entries
 
@@ -91,6 +92,8 @@ pub enum Scenario {
     Join,
     /// Look-ups at the registry.
     Find,
+    /// Log-ins at the registry.
+    Login,
     /// Peers that do nothing.
     Idle,
     /// A start with a long log.

@@ -152,7 +152,13 @@ impl<D: Disk> Core<D> {
             // What has no introduction cannot be served either.
             let proved = loaded.sealed.iter().map(|(author, seq)| (*author, *seq));
             let proved = proved.filter(|(author, _)| self.vouching.certificate(&author.device).is_some());
-            (loaded.servable, tail) = log.beyond(&Heights(proved.collect()));
+            let mut proved = Heights(proved.collect());
+            if !loaded.forked.is_subset(&loaded.proved) {
+                // Somebody may name what such an author said elsewhere, and that has a seal and cannot be served. Nothing but the log
+                // says who does, so all of it is looked at.
+                proved = Heights::default();
+            }
+            (loaded.servable, tail) = log.beyond(&proved);
         }
         for author in opened.authors {
             loaded.heads_seen.insert(author.author, author.head_seen);
@@ -345,8 +351,7 @@ impl<D: Disk> Core<D> {
         self.vouching.sync()?;
         for (conversation, log) in self.logs {
             let talk = self.node.talks().get(&conversation);
-            let incarnation =
-                talk.and_then(|talk| talk.resume.or_else(|| talk.author.map(|author| author.incarnation)));
+            let incarnation = talk.and_then(|talk| talk.permitted(self.node.me().device));
             let permit = incarnation.map(|incarnation| Resume {
                 incarnation,
                 state: Vec::new(),

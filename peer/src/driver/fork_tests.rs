@@ -224,6 +224,39 @@ fn what_only_this_peer_knows_to_be_a_contradiction_is_taken_and_not_served() {
 }
 
 #[test]
+fn what_names_the_other_side_of_such_a_contradiction_is_not_served_after_a_restart_either() {
+    let disk = MemoryDisk::new(1);
+    let mut peer = open(disk.clone(), 9);
+    let (mut mallory, mut twin, mut bob) = (Pen::new(1), Pen::new(1), Pen::new(2));
+    let link = peer.link(&mallory);
+    peer.frame(link, vec![mallory.write("one", Vec::new())]);
+    peer.input(Input::LinkDown(link, "gone".into()));
+    let others = vec![
+        at(&mut twin, "another one", Vec::new(), 1),
+        at(&mut twin, "two", Vec::new(), 2),
+    ];
+    peer.link(&Pen::new(3));
+    let pull = peer.pulled_from(3, heights(&[&twin]));
+    let pulled = Pulled {
+        entries: others,
+        seals: vec![twin.seal()],
+        ..Pulled::default()
+    };
+    peer.input(Input::History(pull, pulled));
+    peer.input(Input::HistoryEnd(pull, Ok(())));
+    let his = peer.link(&bob);
+    peer.frame(his, vec![at(&mut bob, "an answer", seen(&mallory, 2), 3)]);
+    peer.seals(his, &bob);
+    assert_eq!(peer.texts(), ["one", "an answer"]);
+    // Only now does she seal what she said here.
+    let link = peer.link(&mallory);
+    peer.seals(link, &mallory);
+    let served = |peer: &Peer| -> Vec<String> { peer.given_to(4).iter().map(|entry| text(entry)).collect() };
+    assert_eq!(served(&peer), ["one"]);
+    assert_eq!(served(&open(disk.kill(), 9)), ["one"]);
+}
+
+#[test]
 fn an_entry_whose_time_is_wrong_is_dropped_when_nothing_else_comes_out() {
     let (mut peer, mut mallory, mut bob) = (Peer::new(), Pen::new(1), Pen::new(2));
     let link = peer.link(&bob);

@@ -30,6 +30,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unjudged;
 pub mod vouching;
 mod waiting;
 

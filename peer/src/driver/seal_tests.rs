@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::{
     core::Act,
     signer::Signer,
-    testing::{Peer, identity, part_of, reader},
+    testing::{Peer, heights, identity, open, part_of, reader},
 };
 use crate::{
+    log::MemoryDisk,
     net::convert,
     node::{
         Input,
         event::Code,
-        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, UNSEALED_LIVE_MAX},
+        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, SEAL_SPAN_MAX, TELL_PAUSE_MS, UNSEALED_LIVE_MAX},
         link::{Frame, HeightsNews, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights, Lamport, Seen, Seq},
@@ -181,6 +182,82 @@ fn one_seal_over_too_many_entries_makes_nothing_unreadable_and_blames_nobody() {
 }
 
 #[test]
+fn of_seals_that_go_out_together_all_that_a_reader_needs_are_given() {
+    let (mut peer, mut bob, mut carol) = (Peer::new(), Pen::new(1), Pen::new(3));
+    // So that the last two of his come in one part.
+    let (hers, his) = (written(&mut carol, 1), written(&mut bob, SEAL_SPAN_MAX + 1));
+    let (link, _) = (peer.link(&carol), peer.link(&bob));
+    peer.frame(link, vec![hers[0].0.clone()]);
+    sealed(&mut peer, link, &[&hers[0].1]);
+    peer.judge();
+    let pull = peer.pulled_from(1, heights(&[&bob]));
+    let (most, last) = his.split_at(his.len() - 1);
+    for entries in [most, last] {
+        let pulled = Pulled {
+            seals: vec![entries[entries.len() - 1].1.clone()],
+            entries: entries.iter().map(|(entry, _)| entry.clone()).collect(),
+            ..Pulled::default()
+        };
+        peer.input(Input::History(pull, pulled));
+    }
+    peer.input(Input::HistoryEnd(pull, Ok(())));
+    assert_eq!(peer.given_to(2).len() as u64, SEAL_SPAN_MAX + 2);
+}
+
+#[test]
+fn who_was_there_when_the_user_left_is_sent_all_seals_of_what_he_heard() {
+    let mut peer = Peer::new();
+    let link = peer.link(&Pen::new(1));
+    let notary = HashNotary::shared(device(9));
+    let mut made = Vec::new();
+    for n in 0..2 {
+        peer.input(Input::Write(room(), format!("text {n}")));
+        let log = peer.core.log(&room()).unwrap();
+        let author = log.heights().0.into_keys().next().unwrap();
+        let (seq, id) = log.ids(&author, log.height(&author), log.height(&author)).unwrap()[0];
+        made.push(seal::make(notary.as_ref(), &room(), author, seq, id));
+    }
+    peer.input(Input::Leave(room()));
+    peer.acts.clear();
+    for seal in made {
+        // As they come from the thread that makes them.
+        peer.input(Input::Sealed(room(), vec![seal]));
+    }
+    let sent = peer.acts.iter().filter_map(|act| match act {
+        Act::Send(to, Outgoing::Seal(_, seal)) if *to == link => Some(seal.seq.0),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn seals_of_what_a_log_has_lost_are_not_in_the_way_of_those_that_come_again() {
+    let disk = MemoryDisk::new(1);
+    let (mut peer, mut bob) = (open(disk.clone(), 9), Pen::new(1));
+    let his = written(&mut bob, 300);
+    let take = |peer: &mut Peer, upto: usize| {
+        let link = peer.link(&Pen::new(1));
+        peer.frame(link, his[..upto].iter().map(|(entry, _)| entry.clone()).collect());
+        sealed(peer, link, &[&his[upto - 1].1]);
+        peer.judge();
+    };
+    let hers = Pen::new(3).write("before", Vec::new());
+    let link = peer.link(&Pen::new(3));
+    peer.frame(link, vec![hers]);
+    let log = peer.core.log(&room()).unwrap().folder().join("log");
+    let before = disk.bytes_of(&log).unwrap().len();
+    take(&mut peer, 256);
+    take(&mut peer, 300);
+    let disk = disk.kill();
+    // The log was not synced when the power went, and the seals were.
+    disk.tamper(&log, |bytes| bytes.truncate(before));
+    let mut peer = open(disk.clone(), 9);
+    take(&mut peer, 200);
+    assert_eq!(peer.given_to(2).len(), 200);
+    assert_eq!(open(disk.kill(), 9).given_to(2).len(), 200);
+}
+
+#[test]
 fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
     let (mut peer, mut bob, mut carol) = (Peer::new(), Pen::new(1), Pen::new(3));
     let (link, hers) = (peer.link(&bob), peer.link(&carol));
@@ -201,6 +278,8 @@ fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
     sealed(&mut peer, hers, &[&carol.seal(), &stray]);
     assert!(peer.core.must_judge());
     peer.judge();
+    sealed(&mut peer, hers, &[&carol.seal()]);
+    assert!(!peer.core.must_judge(), "it is kept, and not judged again");
     peer.frame(link, vec![cause.0.clone()]);
     sealed(&mut peer, link, &[&cause.1]);
     peer.judge();
@@ -235,7 +314,8 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
         peer.acts.iter().filter(|act| is_told(act)).count()
     };
     peer.frame(link, vec![bob.write("first", Vec::new())]);
-    // Carol asks while the seal is under way.
+    // Carol asks while the seal is under way, and not just after she was told.
+    peer.now += TELL_PAUSE_MS;
     let heights = vec![HeightsNews {
         conversation: room(),
         heights: Heights::default(),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use crate::{
     log::{Disk, History, Log, LogError},
     node::{
         contradiction::Contradiction,
-        limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX, SEAL_SPAN_LONG},
-        sealing::Seal,
+        limits::{BATCH_ENTRIES_MAX, PART_BYTES_MAX},
+        sealing::{Seal, needed},
         types::{Author, Conversation, DeviceId, Entry, Heights, Reader, Seq},
     },
 };
@@ -25,14 +25,14 @@ pub struct Serving {
     history: History,
     /// Of each author the seal that was given last.
     sealed: BTreeMap<Author, Seq>,
-    /// Of each author the seal up to which it is being given. It is kept here, since beside the log a later one may take its place
-    /// before it is sent.
-    planned: BTreeMap<Author, Seal>,
+    /// The seals up to which each author is being given. They are kept here, since beside the log later ones may take their places
+    /// before they are sent.
+    planned: BTreeMap<(Author, Seq), Seal>,
     introduced: BTreeSet<DeviceId>,
     /// Authors whose contradictions are to be proved first.
     contradicting: BTreeSet<Author>,
-    /// What is left of such a proof.
-    proof: Option<Contradiction>,
+    /// Such a proof, and how many of its entries were given.
+    proof: Option<(Arc<Contradiction>, usize)>,
 }
 
 /// A part of it; at its end there is nothing in it.
@@ -47,6 +47,10 @@ pub struct ServedPart {
     /// Pieces of proofs that authors contradict themselves.
     pub contradictions: Vec<Contradiction>,
 }
+
+/// The proofs that are being given, each in memory once: one may be as long as all that a reader lets wait.
+#[derive(Debug, Default)]
+pub(super) struct ProofsGiven(Mutex<BTreeMap<(Conversation, Author), Weak<Contradiction>>>);
 
 impl ServedPart {
     /// There is no more.
@@ -82,7 +86,13 @@ impl<D: Disk> Core<D> {
         Ok(self.log(conversation).map(|log| Serving {
             reader: reader.device,
             history: log.history(heights, &servable),
-            sealed: heights.0.clone(),
+            // Of authors who are here: a reader may name any number.
+            sealed: log
+                .heights()
+                .0
+                .into_keys()
+                .map(|author| (author, heights.of(&author)))
+                .collect(),
             planned: BTreeMap::new(),
             introduced: BTreeSet::new(),
             contradicting: contradicting.collect(),
@@ -103,7 +113,7 @@ impl<D: Disk> Core<D> {
         let (Some(log), Some(seals)) = (self.log(conversation), self.vouching.seals(conversation)) else {
             return Ok(ServedPart::default());
         };
-        if let Some(part) = self.next_piece(log, serving)? {
+        if let Some(part) = self.next_piece(conversation, log, serving)? {
             return Ok(part);
         }
         let Serving {
@@ -125,7 +135,7 @@ impl<D: Disk> Core<D> {
                 None
             })?;
             let seq = seal.seq;
-            planned.insert(*author, seal);
+            planned.insert((*author, seq), seal);
             Some(seq)
         };
         let batch = log.read_batch(history, cover)?;
@@ -137,25 +147,17 @@ impl<D: Disk> Core<D> {
             ..ServedPart::default()
         };
         for (author, last) in batch.last {
-            let planned = match planned.get(&author).is_some_and(|seal| seal.seq <= last) {
-                true => planned.remove(&author),
-                false => None,
-            };
-            let kept = seals.last_upto(&author, last)?;
-            let mut given: Vec<Seal> = planned.into_iter().chain(kept).collect();
-            given.sort_by_key(|seal| seal.seq);
-            let Some(last) = given.pop() else { continue };
-            let before = sealed.entry(author).or_default();
-            if last.seq <= *before {
-                continue;
+            let passed = planned.range((author, Seq::default())..=(author, last));
+            let mut given: BTreeMap<Seq, Seal> = passed.map(|((_, seq), seal)| (*seq, seal.clone())).collect();
+            for seq in given.keys() {
+                planned.remove(&(author, *seq));
             }
-            let is_long = last.seq.0 - before.0 > SEAL_SPAN_LONG;
-            let first = given
-                .into_iter()
-                .filter(|seal| is_long && seal.seq > *before && seal.seq < last.seq);
-            part.seals.extend(first);
+            given.extend(seals.last_upto(&author, last)?.map(|seal| (seal.seq, seal)));
+            let before = sealed.entry(author).or_default();
+            let needed = needed(*before, given.into_values().collect());
+            let Some(last) = needed.last() else { continue };
             *before = last.seq;
-            part.seals.push(last);
+            part.seals.extend(needed);
             if introduced.insert(author.device) {
                 part.introductions
                     .extend(self.vouching.certificate(&author.device).cloned());
@@ -165,19 +167,24 @@ impl<D: Disk> Core<D> {
     }
 
     /// The next piece of what proves that authors contradict themselves.
-    fn next_piece(&self, log: &Log<D>, serving: &mut Serving) -> Result<Option<ServedPart>, LogError> {
+    fn next_piece(
+        &self,
+        conversation: &Conversation,
+        log: &Log<D>,
+        serving: &mut Serving,
+    ) -> Result<Option<ServedPart>, LogError> {
         let mut part = ServedPart::default();
         while serving.proof.is_none()
             && let Some(author) = serving.contradicting.pop_first()
         {
             // Without knowing whose it is nobody believes it.
             if let Some(certificate) = self.vouching.certificate(&author.device) {
-                serving.proof = log.contradiction(&author)?;
+                serving.proof = self.proof_of(conversation, log, &author)?.map(|proof| (proof, 0));
                 let is_new = serving.proof.is_some() && serving.introduced.insert(author.device);
                 part.introductions.extend(is_new.then(|| certificate.clone()));
             }
         }
-        let Some(mut proof) = serving.proof.take() else {
+        let Some((proof, given)) = serving.proof.take() else {
             return Ok(None);
         };
         let mut bytes = 0;
@@ -185,18 +192,42 @@ impl<D: Disk> Core<D> {
             bytes += entry.bytes.len();
             bytes <= PART_BYTES_MAX
         };
-        let fitting = proof.entries.iter().take(BATCH_ENTRIES_MAX).take_while(fits).count();
-        let rest = proof.entries.split_off(fitting.max(1).min(proof.entries.len()));
+        let left = &proof.entries[given..];
+        let fitting = left.iter().take(BATCH_ENTRIES_MAX).take_while(fits).count();
+        let (piece, rest) = left.split_at(fitting.max(1).min(left.len()));
+        part.contradictions.push(Contradiction {
+            seal: proof.seal.clone(),
+            other: proof.other.clone(),
+            entries: piece.to_vec(),
+        });
         if !rest.is_empty() {
-            let (seal, other) = (proof.seal.clone(), proof.other.clone());
-            serving.proof = Some(Contradiction {
-                seal,
-                other,
-                entries: rest,
-            });
+            let given = given + piece.len();
+            serving.proof = Some((proof, given));
         }
-        part.contradictions.push(proof);
         Ok(Some(part))
+    }
+
+    /// What proves that an author contradicts himself: the one that others are being given already, or it is read.
+    fn proof_of(
+        &self,
+        conversation: &Conversation,
+        log: &Log<D>,
+        author: &Author,
+    ) -> Result<Option<Arc<Contradiction>>, LogError> {
+        let key = (conversation.clone(), *author);
+        let mut given = self
+            .vouching
+            .proofs_given
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(proof) = given.get(&key).and_then(Weak::upgrade) {
+            return Ok(Some(proof));
+        }
+        given.retain(|_, proof| proof.strong_count() > 0);
+        let proof = log.contradiction(author)?.map(Arc::new);
+        given.extend(proof.iter().map(|proof| (key.clone(), Arc::downgrade(proof))));
+        Ok(proof)
     }
 
     /// # Errors

@@ -1,15 +1,14 @@
 //! What is kept beside the logs to prove what is in them, and what is still to be sealed and judged.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 
 use super::{
     core::{Act, Core},
+    serve::ProofsGiven,
     signer::Signer,
+    unjudged::Unjudged,
 };
 use crate::{
     log::{Disk, Introductions, Log, LogError, Seals},
@@ -17,7 +16,7 @@ use crate::{
         Effect, Input, Now, Step,
         limits::SEAL_EVERY,
         link::Outgoing,
-        sealing::{Introduction, Seal, stretch},
+        sealing::{Introduction, Seal},
         types::{self, Author, Conversation, DeviceId, EntryId, Seq},
     },
     seal::{self, SharedNotary},
@@ -36,9 +35,9 @@ pub(super) struct Vouching<D: Disk> {
     certificates: BTreeMap<DeviceId, Bytes>,
     /// Own authors who have written since their last seal, with the last of what they wrote, and its id where it was written in this run.
     unsealed: BTreeMap<(Conversation, Author), (Seq, Option<EntryId>)>,
-    /// Seals that nobody has judged, of each author the last of every [`stretch`].
-    unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
+    unjudged: Unjudged,
     signer: Option<Signer>,
+    pub(super) proofs_given: ProofsGiven,
 }
 
 impl<D: Disk> Vouching<D> {
@@ -57,8 +56,9 @@ impl<D: Disk> Vouching<D> {
             introductions,
             certificates: certificates.collect(),
             unsealed: BTreeMap::new(),
-            unjudged: BTreeMap::new(),
+            unjudged: Unjudged::default(),
             signer: None,
+            proofs_given: ProofsGiven::default(),
         };
         Ok((vouching, known))
     }
@@ -81,12 +81,13 @@ impl<D: Disk> Vouching<D> {
             return Ok(BTreeMap::new());
         };
         let mut sealed = BTreeMap::new();
-        let mut left: Vec<Author> = log.heights().0.into_keys().collect();
+        // Also those of whom the log has lost everything: what comes again of them is sealed anew.
+        let mut left: Vec<Author> = seals.authors().copied().collect();
         while let Some(author) = left.pop() {
             let Some(seal) = seals.last_upto(&author, Seq(u64::MAX))? else {
                 // One that is there no longer makes room for the one before it.
                 if seals.covering(&author, Seq::FIRST).is_some() {
-                    seals.forget_last(&author);
+                    seals.forget_last(&author)?;
                     left.push(author);
                 }
                 continue;
@@ -94,7 +95,7 @@ impl<D: Disk> Vouching<D> {
             if log.ids(&author, seal.seq, seal.seq)? == [(seal.seq, seal.id)] {
                 sealed.insert(author, seal.seq);
             } else {
-                seals.forget_last(&author);
+                seals.forget_last(&author)?;
                 left.push(author);
             }
         }
@@ -133,11 +134,7 @@ impl<D: Disk> Vouching<D> {
             }
         }
         for (conversation, seal, from) in step.judge.drain(..) {
-            match self.unjudged.entry((conversation, seal.author, stretch(seal.seq))) {
-                Entry::Occupied(known) if known.get().0.seq >= seal.seq => {}
-                Entry::Occupied(mut known) => drop(known.insert((seal, from))),
-                Entry::Vacant(free) => drop(free.insert((seal, from))),
-            }
+            self.unjudged.add(conversation, seal, from);
         }
         Ok(())
     }
@@ -302,16 +299,11 @@ impl<D: Disk> Core<D> {
         !self.vouching.unjudged.is_empty()
     }
 
-    /// Begins to judge the seals that came over their authors' links. What comes of it is to be handed to [`Core::handle`].
+    /// Begins to judge some of the seals that came over their authors' links. What comes of it is to be handed to [`Core::handle`].
     pub fn begin_judging(&mut self) -> Judging {
-        let vouching = &mut self.vouching;
-        let unjudged = std::mem::take(&mut vouching.unjudged);
-        let seals = unjudged
-            .into_iter()
-            .map(|((conversation, ..), seal)| (conversation, seal));
         Judging {
-            notary: vouching.notary.clone(),
-            seals: seals.collect(),
+            notary: self.vouching.notary.clone(),
+            seals: self.vouching.unjudged.take(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::InspectError;
 use crate::{
-    log::{self, LOG_FILE, LogError, RealDisk, SEALS_FILE},
+    log::{self, LOG_FILE, LogError, RealDisk, SEALS_FILE, contradiction_file},
+    net::convert::decode_entry,
     node::{
         sealing::Seal,
         types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
@@ -30,7 +31,7 @@ pub(super) struct Proofs<'a> {
 }
 
 impl<'a> Proofs<'a> {
-    /// Reads the seals of a conversation and judges their signatures.
+    /// Reads the seals of a conversation and judges their signatures, and the proofs that authors contradict themselves.
     pub(super) fn read(
         title: &'a str,
         (conversation, folder): (&Conversation, &'a Path),
@@ -61,6 +62,15 @@ impl<'a> Proofs<'a> {
                 }
             }
         }
+        log::read_contradictions(&RealDisk, folder, decode_entry, |author, proof| {
+            if !proof.is_some_and(|proof| seal::is_proved(judge, conversation, &proof)) {
+                proofs.is_wrong(
+                    &contradiction_file(&author),
+                    0,
+                    "it does not prove that its author contradicts himself",
+                );
+            }
+        })?;
         Ok(proofs)
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     log::{Introductions, Log, Seals},
     net::convert::encode_entry,
+    node::contradiction::Contradiction,
     node::types::{Body, Draft, Lamport, Seq, WallTime},
     seal::{
         self, DeviceJudge, DeviceNotary, SharedNotary,
@@ -115,7 +116,21 @@ fn a_seal_that_proves_nothing_is_named() {
     let other_name = verified_with(of_bob, |folder, entries| {
         sealed(folder, &entries[0], &notaries[0], entries[0].id, "carol");
     });
+    let contradicts = |folder: &Path, entry: &Entry, notary: &SharedNotary| {
+        let seal = |id| seal::make(notary.as_ref(), &entry.conversation, entry.author, entry.seq, id);
+        let (log, _) = Log::open(RealDisk, folder, decode_entry).unwrap();
+        let proof = Contradiction {
+            seal: seal(entry.id),
+            other: seal(EntryId([9; 32])),
+            entries: Vec::new(),
+        };
+        log.keep_contradiction(&proof).unwrap();
+        log.close(None).unwrap();
+    };
+    verified_with(of_bob, |folder, entries| contradicts(folder, &entries[0], &notaries[0])).unwrap();
+    let slandered = verified_with(of_bob, |folder, entries| contradicts(folder, &entries[0], &notaries[1]));
     for (found, why) in [
+        (slandered, "-0000000000000001 is damaged at byte 0: it does not prove"),
         (forged, "/direct/bob/seals is damaged at byte 48: the seal of entry 1"),
         (of_another, "is of another entry than the log's"),
         (altered, "no whole seal"),

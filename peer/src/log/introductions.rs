@@ -1,7 +1,8 @@
 //! The file `introductions` in a user's folder: of every device the certificate that says whose it is.
 //!
 //! One certificate per device is enough for ever, so the file is only appended to. Its frames are those of a log. What a crash left
-//! half-written is cut off: an introduction that is lost comes again.
+//! half-written is cut off, and of what was damaged all that is whole is kept: an introduction that is lost comes again, but only from
+//! somebody who has it.
 
 use std::path::Path;
 
@@ -51,7 +52,17 @@ impl<D: Disk> Introductions<D> {
                 life
             }
         };
-        let (found, end) = frames(&bytes, life);
+        let (mut found, mut end) = frames(&bytes, life);
+        let behind = salvaged(&bytes, life, end);
+        if !behind.is_empty() {
+            found.extend(behind);
+            let mut whole = encode_header(Kind::Introductions, life).to_vec();
+            for certificate in &found {
+                encode_frame(life, certificate, &mut whole);
+            }
+            disk.replace(&path, &whole)?;
+            end = whole.len();
+        }
         let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
         let file = disk.open(&path)?.ok_or_else(|| IoError::new(&path, "open", gone()))?;
         let length = end as u64;
@@ -85,7 +96,7 @@ impl<D: Disk> Introductions<D> {
     }
 }
 
-/// The certificates in a user's folder, up to the first that is not whole. Changes nothing.
+/// The certificates in a user's folder that are whole. Changes nothing.
 ///
 /// # Errors
 /// The disk refuses.
@@ -95,7 +106,27 @@ pub fn read_introductions<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<Bytes>
     let (Header::Good(life) | Header::Half(life)) = decode_header(Kind::Introductions, &bytes) else {
         return Ok(Vec::new());
     };
-    Ok(frames(&bytes, life).0)
+    let (mut found, end) = frames(&bytes, life);
+    found.extend(salvaged(&bytes, life, end));
+    Ok(found)
+}
+
+/// What is whole behind a place where nothing is.
+fn salvaged(bytes: &Bytes, life: Life, damaged: usize) -> Vec<Bytes> {
+    let mut found = Vec::new();
+    let mut at = damaged + 1;
+    // A length that can be one is rare where none is meant, so this looks at each byte little more than once.
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        at += match decode_frame(life, rest) {
+            Some(frame) => {
+                let start = at + FRAME_HEAD_BYTES;
+                found.push(bytes.slice(start..start + frame.len()));
+                FRAME_HEAD_BYTES + frame.len()
+            }
+            None => 1,
+        };
+    }
+    found
 }
 
 /// What the whole frames hold, and where they end.
@@ -146,6 +177,13 @@ mod tests {
         assert_eq!(Introductions::open(&disk, folder()).unwrap().1, expected[..4]);
         fill(&disk, 4, 5).unwrap();
         assert_eq!(read_introductions(&disk, folder()).unwrap(), expected);
+        // One that is damaged costs itself alone.
+        disk.tamper(&path, |bytes| bytes[HEADER_BYTES + FRAME_HEAD_BYTES + 100 + 20] ^= 1);
+        let whole = [&expected[..1], &expected[2..]].concat();
+        assert_eq!(read_introductions(&disk, folder()).unwrap(), whole);
+        for _ in 0..2 {
+            assert_eq!(Introductions::open(&disk, folder()).unwrap().1, whole);
+        }
         disk.tamper(&path, |bytes| bytes[..HEADER_BYTES].fill(0));
         assert!(Introductions::open(&disk, folder()).unwrap().1.is_empty());
     }

@@ -67,6 +67,7 @@ mod testing;
 
 use std::path::{Path, PathBuf};
 
+pub use contradictions::{contradiction_file, read_contradictions};
 pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
 pub use folders::{NAME_FILE, folder_name, folder_of};

@@ -77,20 +77,16 @@ impl<D: Disk> Seals<D> {
             Slot::Free => seals.free.push(slot),
             Slot::Bad => bad.push(slot),
         })?;
-        for slot in bad {
-            // So that it is not found again when somebody looks through the file.
-            file.write_at(offset(slot), &[0; SLOT_BYTES])?;
-            seals.free.push(slot);
-        }
         for marks in seals.marks.values_mut() {
             marks.sort_unstable_by_key(|mark| mark.seq);
             // Where one covers more alone than a reader may let wait, it is of no use, nor is what comes after it. They come again, with
             // those between.
             let before = |at: usize| at.checked_sub(1).map_or(Seq::default(), |at| marks[at].seq);
-            let bad = (0..marks.len()).find(|&at| marks[at].seq.0 - before(at).0 > SEAL_SPAN_MAX);
-            let bad = marks.split_off(bad.unwrap_or(marks.len())).into_iter();
-            seals.free.extend(bad.map(|mark| mark.slot));
+            let useless = (0..marks.len()).find(|&at| marks[at].seq.0 - before(at).0 > SEAL_SPAN_MAX);
+            let useless = marks.split_off(useless.unwrap_or(marks.len()));
+            bad.extend(useless.into_iter().map(|mark| mark.slot));
         }
+        bad.into_iter().try_for_each(|slot| seals.clear(slot))?;
         Ok(seals)
     }
 
@@ -137,10 +133,31 @@ impl<D: Disk> Seals<D> {
     }
 
     /// Forgets an author's last seal: it does not fit the log.
-    pub fn forget_last(&mut self, author: &Author) {
-        if let Some(mark) = self.marks.get_mut(author).and_then(Vec::pop) {
-            self.free.push(mark.slot);
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn forget_last(&mut self, author: &Author) -> Result<(), LogError> {
+        match self.marks.get_mut(author).and_then(Vec::pop) {
+            Some(mark) => self.clear(mark.slot),
+            None => Ok(()),
         }
+    }
+
+    /// The authors of whom there are seals.
+    pub fn authors(&self) -> impl Iterator<Item = &Author> {
+        self.marks
+            .iter()
+            .filter(|(_, marks)| !marks.is_empty())
+            .map(|(author, _)| author)
+    }
+
+    /// Empties a slot, so that what was in it is not found again by the next one who reads the file.
+    fn clear(&mut self, slot: u64) -> Result<(), LogError> {
+        if let Some((file, _)) = &self.file {
+            file.write_at(offset(slot), &[0; SLOT_BYTES])?;
+        }
+        self.free.push(slot);
+        Ok(())
     }
 
     /// The seq of an author's first seal at or after an entry.

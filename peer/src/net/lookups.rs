@@ -1,4 +1,4 @@
-//! Look-ups at a registry outside of a session, over a pool of connections of one device: what a load on a registry is made of.
+//! Look-ups and log-ins at a registry outside of a session: what a load on a registry is made of.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,13 +64,7 @@ impl Lookups {
         for _ in 0..connections.max(1) {
             clients.push(connected(registry, Arc::clone(&config)).await?);
         }
-        let request = wire::LogInRequest {
-            user: user.shown().to_owned(),
-            // Nobody will dial it.
-            address: "127.0.0.1:9".to_owned(),
-            ..wire::LogInRequest::default()
-        };
-        let login = clients[0].log_in(request).await.map_err(Box::new)?.into_inner();
+        let login = log_in(&mut clients[0], user).await?;
         let stop = CancellationToken::new();
         renew(clients[0].clone(), login.lease.clone(), stop.clone()).await?;
         Ok(Self {
@@ -93,6 +87,28 @@ impl Lookups {
         let found = client.find(request).await.map_err(Box::new)?.into_inner();
         Ok(found.peers.into_iter().map(|peer| peer.address).collect())
     }
+}
+
+/// Logs a device of `user` in over a connection of its own, and hangs up. Answers whether the name was free.
+///
+/// # Errors
+/// No registry listens there, or it refuses.
+pub async fn log_in_once(registry: &str, key: &DeviceKey, user: &UserName) -> Result<bool, LookupError> {
+    let mut client = connected(registry, tls::registry_client(key)?).await?;
+    Ok(log_in(&mut client, user).await?.is_new_account)
+}
+
+async fn log_in(
+    client: &mut RoutingServiceClient<Channel>,
+    user: &UserName,
+) -> Result<wire::LogInResponse, LookupError> {
+    let request = wire::LogInRequest {
+        user: user.shown().to_owned(),
+        // Nobody will dial it.
+        address: "127.0.0.1:9".to_owned(),
+        ..wire::LogInRequest::default()
+    };
+    Ok(client.log_in(request).await.map_err(Box::new)?.into_inner())
 }
 
 async fn connected(registry: &str, config: Arc<ClientConfig>) -> Result<RoutingServiceClient<Channel>, ConnectError> {

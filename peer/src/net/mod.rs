@@ -18,6 +18,7 @@ mod passport;
 mod refusing;
 mod routing;
 mod server;
+mod turnstile;
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +44,9 @@ use crate::{
     node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
     seal::SharedNotary,
 };
-pub use lookups::{LookupError, Lookups};
+use turnstile::Turnstile;
+
+pub use lookups::{LookupError, Lookups, log_in_once};
 pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
 pub use server::{ServeError, serve};
 
@@ -90,6 +93,7 @@ pub struct Net {
     address: watch::Receiver<String>,
     incoming: mpsc::Sender<Incoming>,
     refusals: Refusals,
+    histories: Turnstile,
     next_link: Arc<AtomicU64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -115,6 +119,7 @@ impl Net {
             address,
             incoming,
             refusals,
+            histories: Turnstile::default(),
             next_link: Arc::new(AtomicU64::new(0)),
             tasks: TaskTracker::new(),
             shutdown,

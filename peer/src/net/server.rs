@@ -159,11 +159,13 @@ impl ChatService for Chat {
         let wire::HistoryRequest { conversation, heights } = request.into_inner();
         let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
+        let passed = self.net.histories.pass(reader.device)?;
         let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
-        self.net
-            .tasks
-            .spawn(async move { chat.send_parts(conversation, heights, reader, parts).await });
+        self.net.tasks.spawn(async move {
+            chat.send_parts(conversation, heights, reader, parts).await;
+            drop(passed);
+        });
         Ok(Response::new(answer))
     }
 }

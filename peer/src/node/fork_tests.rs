@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    LoadedLog, Millis,
+    Input, LoadedLog, Millis,
     event::{Code, Event},
     holdback::Held,
-    limits::{FORKED_MAX, FORKED_UNKNOWN_MAX},
+    limits::{COMPARES_PER_SECOND, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
     replica::{AuthorLog, Replica},
-    testing::{Alice, Other},
+    testing::{Alice, Other, room, seals},
     types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
 };
 
@@ -99,6 +99,36 @@ fn nothing_is_asked_for_of_one_who_contradicts_himself() {
 }
 
 #[test]
+fn who_was_shown_more_jumps_than_are_excused_is_not_to_blame_for_them() {
+    let mallory = MALLORY.first(1);
+    let held = AuthorLog {
+        user: MALLORY.user(),
+        lamports: vec![mallory.lamport],
+        head: mallory.id,
+    };
+    let log = LoadedLog {
+        authors: [(mallory.author, held)].into(),
+        forked: BTreeSet::from([mallory.author]),
+        ..LoadedLog::default()
+    };
+    let mut alice = Alice::joins_with(log, &[BOB]);
+    alice.answer(BOB, Heights::default());
+    alice.link(BOB);
+    let names = |seq| Seen {
+        author: mallory.author,
+        seq: Seq(seq),
+    };
+    let far = Lamport(3 * FORKED_LAMPORTS_MAX);
+    alice.live(BOB, &[BOB.write_at(1, None, &[names(4)], far)]);
+    assert_eq!((alice.held_of(BOB), alice.blamed()), (0, Vec::new()));
+    // A time that is too early is nobody else's doing.
+    let early = [BOB.first(2)];
+    alice.live(BOB, &early);
+    alice.live(BOB, &[BOB.write_at(2, Some(&early[0]), &[names(4)], Lamport(1))]);
+    assert_eq!(alice.blamed(), ["bob"]);
+}
+
+#[test]
 fn there_are_so_many_who_contradict_themselves_and_no_more() {
     let mut replica = Replica::new(super::testing::room());
     let author = |n: usize| Author {
@@ -127,4 +157,21 @@ fn alice_takes(replica: &mut Replica, entry: &Arc<Entry>) {
         seal: None,
     };
     assert_eq!(replica.offer(held).taken.len(), 1);
+}
+
+#[test]
+fn who_sends_old_entries_again_and_again_has_few_of_them_compared() {
+    let mut alice = Alice::among(&[MALLORY]);
+    let chain = MALLORY.chain(1, 256);
+    alice.live(MALLORY, &chain);
+    alice.input(Input::Judged(room(), seals(&chain), Vec::new()));
+    for _ in 0..20 {
+        alice.live(MALLORY, &chain);
+    }
+    let at_once = COMPARES_PER_SECOND as usize;
+    assert_eq!(alice.compared, at_once);
+    alice.now += 1_000;
+    alice.live(MALLORY, &chain[..1]);
+    assert_eq!(alice.compared, at_once + 1);
+    assert!(alice.blamed().is_empty());
 }

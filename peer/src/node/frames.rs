@@ -8,7 +8,7 @@ use super::{
     event::Event,
     holdback::Held,
     io::Compare,
-    link::{Ack, Frame, LinkId, Outgoing, Peer},
+    link::{Ack, Frame, HeightsNews, LinkId, Outgoing, Peer},
     refusal::Refusal,
     replica::Offered,
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
@@ -34,7 +34,7 @@ impl Node {
         for ack in frame.acks {
             self.acked(device, &ack);
         }
-        for news in frame.heights {
+        for news in merged(frame.heights) {
             self.heights_news(device, news);
         }
         if !frame.memberships.is_empty() {
@@ -84,7 +84,10 @@ impl Node {
             seal: None,
         };
         let mut offered = self.offer(held, false, now);
-        if let Some(known) = offered.known.take() {
+        let peer = self.peers.get_mut(&device);
+        if let Some(known) = offered.known.take()
+            && peer.is_some_and(|peer| peer.may_compare(now.mono))
+        {
             self.known_live(&conversation, known.entry);
         }
         for (held, why) in &offered.refused {
@@ -114,7 +117,7 @@ impl Node {
     ) -> Result<(), String> {
         let title = conversation.label(&self.me.user);
         let mut result = Ok(());
-        for (held, why) in refused.into_iter().filter(|(held, _)| held.live) {
+        for (held, why) in refused.into_iter().filter(|(held, why)| held.live && why.is_misdeed()) {
             let why = format!("in {title}: {why}");
             match held.from {
                 from if from == heard => result = result.and(Err(why)),
@@ -236,7 +239,8 @@ impl Node {
             durable: *durable,
         };
         let (stored, durable) = talk.deliveries.take(device, *author, acked, height);
-        if to == self.me.user {
+        let is_news = |(after, upto): NewlyAcked| after < upto;
+        if to == self.me.user || !is_news(stored) && !is_news(durable) {
             return;
         }
         // What another of his devices has, he has already.
@@ -263,7 +267,7 @@ impl Node {
         (after, upto): NewlyAcked,
         durable: bool,
     ) {
-        let Some(talk) = self.talks.get(conversation) else {
+        let Some(talk) = self.talks.get(conversation).filter(|_| after < upto) else {
             return;
         };
         let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
@@ -305,6 +309,19 @@ impl Node {
             self.effect(Effect::TellDelivered(news));
         }
     }
+}
+
+/// What a frame says of each conversation, once: a queue may have gathered more, and somebody may repeat himself to cost others work.
+fn merged(all: Vec<HeightsNews>) -> impl Iterator<Item = HeightsNews> {
+    let mut merged: BTreeMap<Conversation, HeightsNews> = BTreeMap::new();
+    for mut news in all {
+        if let Some(earlier) = merged.remove(&news.conversation) {
+            news.heights.raise(earlier.heights);
+            news.reply_wanted |= earlier.reply_wanted;
+        }
+        merged.insert(news.conversation.clone(), news);
+    }
+    merged.into_values()
 }
 
 /// The highest seq that was just taken, per conversation and author.

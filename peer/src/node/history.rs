@@ -56,6 +56,7 @@ impl Node {
         let (mut count, mut passed) = (0, 0);
         let mut bad = false;
         for entry in entries {
+            self.own_came(&conversation, &entry);
             if found.is_left(&entry.author) {
                 found.add(entry);
                 continue;
@@ -77,7 +78,7 @@ impl Node {
                 found.add(entry);
             }
             offered.taken.iter().for_each(|held| found.follows(&held.entry.author));
-            bad |= refused.iter().any(|(held, _)| !held.live);
+            bad |= refused.iter().any(|(held, why)| !held.live && why.is_misdeed());
             count += offered.taken.len() as u64;
             passed += offered.passed;
             self.take_offered(&conversation, offered, &mut taken);
@@ -262,6 +263,9 @@ impl Node {
             self.show_last(conversation, &quiet);
         }
         self.unsettled.insert(conversation.clone());
+        if complete && !pull.partial {
+            self.claims_refuted(conversation, pull.from, &pull.claims);
+        }
     }
 
     /// A pull failed while joining: where nobody else has anything either, its member is asked again a few times before joining ends

@@ -73,7 +73,8 @@ pub const AUTHORS_MAX: usize = 65_536;
 pub const FORKED_LAMPORTS_MAX: u64 = 1 << 32;
 
 /// The most authors of a conversation who are known to contradict themselves. What names entries of a further one that are not here waits
-/// for these, as for anybody's; there cannot be so many without as many floods, see [`FLOOD_AUTHOR_BYTES`].
+/// for these, as for anybody's. A device makes a hundred or so of whom something is held before it has used up its allowance
+/// ([`FLOOD_AUTHOR_BYTES`]), and [`FORKED_UNKNOWN_MAX`] others; so it takes several devices.
 pub const FORKED_MAX: usize = 1_024;
 
 /// The most authors of one device of which nothing is held and who are known to contradict themselves: more than any has by accident. A
@@ -83,6 +84,10 @@ pub const FORKED_UNKNOWN_MAX: usize = 16;
 /// The most entries of a proof that an author contradicts himself: as many as a reader lets wait for a seal, so that of all that can be
 /// served it can be proved. What would need a longer one is not told to others.
 pub const CONTRADICTION_ENTRIES_MAX: usize = WINDOW_ENTRIES_MAX;
+
+/// So many live entries of a device that are here already are compared in a second with what is here, which takes a look at the disk for each.
+/// Further ones are passed over: an honest device sends hardly any, and two different ones come out by a pull as well.
+pub const COMPARES_PER_SECOND: u32 = 256;
 
 /// The most bytes of such a proof, with the same decision. Its author's device is charged with them.
 pub const CONTRADICTION_BYTES_MAX: usize = WINDOW_BYTES_MAX;
@@ -167,6 +172,9 @@ pub const SEAL_EVERY: u64 = 256;
 /// some: only what names an entry that nobody ever seals comes here.
 pub const UNSERVABLE_MAX: usize = 65_536;
 
+/// The most bytes of a device's entries that cannot be served yet, with the same decision: what they name is kept in memory.
+pub const UNSERVABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// So many entries of an author are taken live without a seal. Further ones are passed over, and come by a pull, with their seals.
 pub const UNSEALED_LIVE_MAX: u64 = 4_096;
 
@@ -177,17 +185,19 @@ pub const UNSEALED_LIVE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// seal that would cover more makes nothing servable, and a history with such a one is refused.
 pub const SEAL_SPAN_MAX: u64 = 6_144;
 
-/// The most bytes of such entries, with the same decision.
-pub const SEAL_SPAN_BYTES_MAX: u64 = 24 * 1024 * 1024;
+/// The most bytes of such entries, with the same decision: so many as [`SEAL_EVERY`] of the longest have. Seals that are no farther apart
+/// than that need not be looked at for what they cover.
+pub const SEAL_SPAN_BYTES_MAX: u64 = SEAL_EVERY * ENTRY_BYTES_MAX as u64;
 
-/// Where the last seal of a part of a history covers more entries than so many alone, the first one is sent and judged as well.
-pub const SEAL_SPAN_LONG: u64 = 1_024;
+/// The most seals in a part of a history: of an author with an entry in it two, as what comes before it may have waited for a seal for
+/// long, and further ones at least [`SEAL_EVERY`] apart.
+pub const PART_SEALS_MAX: usize = 2 * BATCH_ENTRIES_MAX;
 
 /// The most entries of a pulled history that wait for a seal. When more come, the pull ends and is made from another member.
 pub const WINDOW_ENTRIES_MAX: usize = 8_192;
 
 /// The most bytes of a pulled history that wait for a seal, with the same decision.
-pub const WINDOW_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const WINDOW_BYTES_MAX: usize = 48 * 1024 * 1024;
 
 /// Where the seal of an entry comes later in a history than so many entries, the entries up to it are sent ahead, so that the reader's
 /// window stays far below its limit.
@@ -209,6 +219,10 @@ pub const SEAL_GRACE_MS: u64 = 500;
 /// So many own authors of a conversation are remembered while the process runs, to be gone on with. Above it the one is forgotten that
 /// has not written for the longest time.
 pub const OWN_AUTHORS_MAX: usize = 16;
+
+/// So many own authors of a conversation may be in doubt since somebody says that he holds more of them. Of a further one it is not
+/// believed before it is shown: each could cost a new author.
+pub const OWN_DOUBTED_MAX: usize = 8;
 
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of

@@ -1,10 +1,10 @@
 //! What a peer knows of another device, and the state of the link to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Millis,
-    limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    limits::{COMPARES_PER_SECOND, REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
@@ -158,16 +158,22 @@ pub struct Peer {
     pub bye: Option<ByeReason>,
     /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
+    /// It said that it holds own entries of this device, and did not have them: that is believed of it no more.
+    pub claims_falsely: bool,
+    /// How many of its live entries that were here already were compared with what is here, since a time.
+    compared: (u32, Millis),
     /// How many dials in a row have failed.
     pub failures: u32,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
-    /// The conversations of which its link is still to be told the heights.
-    pub to_tell: BTreeSet<Conversation>,
+    /// The conversations of which its link is still to be told the heights, and whether the same is wanted in return.
+    pub to_tell: BTreeMap<Conversation, bool>,
     /// Where telling goes on: the first one that may not have been told.
     pub tell_from: Option<Conversation>,
     /// When it goes on.
     pub tell_at: Option<Millis>,
+    /// Before this time it is not told because it asks, since it was told some a moment ago.
+    pub tell_not_before: Millis,
 }
 
 impl Peer {
@@ -180,12 +186,25 @@ impl Peer {
             link: LinkState::Down { retry_at: None },
             bye: None,
             refused: 0,
+            claims_falsely: false,
+            compared: (0, Millis::default()),
             failures: 0,
             heights: BTreeMap::new(),
-            to_tell: BTreeSet::new(),
+            to_tell: BTreeMap::new(),
             tell_from: None,
             tell_at: None,
+            tell_not_before: Millis::default(),
         }
+    }
+
+    /// Whether one more of its live entries that is here already is to be compared with what is here.
+    pub fn may_compare(&mut self, now: Millis) -> bool {
+        let (count, since) = &mut self.compared;
+        if now.since(*since) >= 1_000 {
+            (*count, *since) = (0, now);
+        }
+        *count = count.saturating_add(1);
+        *count <= COMPARES_PER_SECOND
     }
 
     /// The open link.

@@ -18,7 +18,7 @@
 //! | `access` | who may read what |
 //! | `private`, `knocks` | invitations to private rooms, and who is in those |
 //! | `door` | how rooms are named by those who type |
-//! | `delivery` | who has what of ours |
+//! | `delivery`, `doubts` | who has what of ours, and who says that he has more of it |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `own`, `memberships` | the user's other devices, and the rooms that all of them hold |
@@ -43,6 +43,7 @@ pub mod clock;
 pub mod contradiction;
 pub mod delivery;
 pub mod door;
+pub mod doubts;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
@@ -71,8 +72,6 @@ pub mod people;
 mod presence;
 pub mod private;
 mod pulling;
-#[cfg(test)]
-mod quiet_tests;
 pub mod refusal;
 pub mod replica;
 mod rooms;

@@ -238,7 +238,7 @@ impl Node {
             self.meet(device);
         }
         if new && link.is_some() {
-            self.tell_heights(conversation, device, true);
+            self.tell_soon(conversation, device, true);
         } else if new {
             self.dial_soon(device, self.now);
         }

@@ -5,7 +5,7 @@ use super::{
     types::{Author, DeviceId, EntryId, Lamport, Seq, UserName},
 };
 
-/// An entry that breaks a rule, which its author knew.
+/// Why an entry is not taken. But for what [`Refusal::is_misdeed`] excepts it breaks a rule that its author knew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Two different entries of one author have the same seq.
@@ -40,6 +40,18 @@ pub enum Refusal {
         /// What it says.
         found: Lamport,
     },
+    /// It names somebody who contradicts himself, and its Lamport time is beyond what that excuses.
+    #[error("entry {seq} of {author} has Lamport time {found}, which is too far beyond {latest}", seq = .seq.0, found = .found.0, latest = .latest.0)]
+    FarBeyond {
+        /// The author.
+        author: Author,
+        /// The seq of the entry.
+        seq: Seq,
+        /// What it would be by what is held.
+        latest: Lamport,
+        /// What it says.
+        found: Lamport,
+    },
     /// The device belongs to another user.
     #[error("device {device} writes as {found}, but it is {held}'s")]
     OtherUser {
@@ -56,4 +68,11 @@ pub enum Refusal {
     /// More than [`AUTHORS_MAX`] authors.
     #[error("the conversation has {AUTHORS_MAX} authors, which is the limit")]
     TooManyAuthors,
+}
+
+impl Refusal {
+    /// Whether it shows that the author broke a rule. Otherwise it may be that he holds other entries than are here.
+    pub fn is_misdeed(&self) -> bool {
+        !matches!(self, Self::FarBeyond { .. } | Self::TooManyAuthors)
+    }
 }

@@ -255,7 +255,7 @@ impl Replica {
         }
         match self.check_next(entry, log) {
             Ok(()) => Verdict::Next,
-            Err(why @ Refusal::WrongLamport { .. }) => {
+            Err(why @ (Refusal::WrongLamport { .. } | Refusal::FarBeyond { .. })) => {
                 // It is another entry that its author was shown under this number, perhaps. If so, that is still to come out.
                 let mut doubtful = entry.seen.iter().filter(|cause| !self.forked.contains(&cause.author));
                 doubtful
@@ -279,19 +279,29 @@ impl Replica {
             return Err(Refusal::BrokenChain { author, seq });
         }
         let latest = self.lamport_after(author, &entry.seen);
-        let (mut expected, mut beyond) = (latest, 0);
+        let (mut expected, mut is_exact) = (latest, true);
         if entry.seen.iter().any(|cause| self.forked.contains(&cause.author)) {
             // What this author was shown of them may be earlier or later than what is here.
             let others = entry.seen.iter().filter(|cause| !self.forked.contains(&cause.author));
             expected = self.lamport_after(author, others);
-            beyond = FORKED_LAMPORTS_MAX;
+            is_exact = false;
         }
-        if entry.lamport < expected || entry.lamport.0.saturating_sub(latest.0) > beyond {
+        let found = entry.lamport;
+        if !is_exact && found.0.saturating_sub(latest.0) > FORKED_LAMPORTS_MAX {
+            // He may have been shown several that are late by so much.
+            return Err(Refusal::FarBeyond {
+                author,
+                seq,
+                latest,
+                found,
+            });
+        }
+        if found < expected || is_exact && found > latest {
             return Err(Refusal::WrongLamport {
                 author,
                 seq,
                 expected,
-                found: entry.lamport,
+                found,
             });
         }
         if let Some(user) = &entry.user {

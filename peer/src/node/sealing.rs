@@ -25,7 +25,7 @@ use super::{
     clock::Frontier,
     limits::{
         ANCHOR_EVERY, SEAL_EVERY, SEAL_SPAN_BYTES_MAX, SEAL_SPAN_MAX, UNSEALED_LIVE_BYTES_MAX, UNSEALED_LIVE_MAX,
-        UNSERVABLE_MAX,
+        UNSERVABLE_BYTES_MAX, UNSERVABLE_MAX,
     },
     types::{Author, DeviceId, Entry, EntryId, Heights, Seen, Seq, UserName},
 };
@@ -70,6 +70,20 @@ pub fn is_anchor(before: Seq, seq: Seq, after: Seq) -> bool {
 /// are few, and still what one covers alone is never much more than [`SEAL_EVERY`].
 pub fn stretch(seq: Seq) -> u64 {
     seq.0 / SEAL_EVERY
+}
+
+/// Of an author's seals in their order those that a reader needs who holds everything up to `before`: the last one, and of the others
+/// so many that none covers more than [`SEAL_EVERY`] alone where there is one in between. Whoever keeps these can be read in turn.
+pub fn needed(before: Seq, seals: Vec<Seal>) -> Vec<Seal> {
+    let mut before = before;
+    let next: Vec<Option<Seq>> = seals.iter().skip(1).map(|seal| Some(seal.seq)).chain([None]).collect();
+    let is_needed = |(seal, next): &(Seal, Option<Seq>)| {
+        let needed = seal.seq > before && next.is_none_or(|next| next.0 - before.0 > SEAL_EVERY);
+        before = if needed { seal.seq } else { before };
+        needed
+    };
+    let found = seals.into_iter().zip(next).filter(is_needed);
+    found.map(|(seal, _)| seal).collect()
 }
 
 /// What a seal says about what is held.
@@ -137,7 +151,9 @@ impl Sealing {
     /// known here yet.
     pub fn has_room(&self, author: &Author, live: bool, more: Span) -> bool {
         let here = self.waiting.get(author).map(Lane::span).unwrap_or_default().and(more);
-        if here.entries >= UNSERVABLE_MAX as u64 {
+        let of_device = self.waiting.range(authors_of(&author.device));
+        let bytes: u64 = of_device.map(|(_, lane)| lane.span().bytes).sum();
+        if here.entries >= UNSERVABLE_MAX as u64 || bytes + more.bytes >= UNSERVABLE_BYTES_MAX {
             return false;
         }
         if !live || here.is_below(UNSEALED_LIVE_MAX, UNSEALED_LIVE_BYTES_MAX) {

@@ -68,8 +68,12 @@ impl Node {
     pub(super) fn sealed(&mut self, conversation: &Conversation, mut seals: Vec<Seal>) {
         seals.retain(|seal| self.keep_seal(conversation, seal.clone()));
         let seals: Vec<_> = seals.into_iter().map(Arc::new).collect();
+        let me = self.me.device;
         let talk = self.talk(conversation);
-        let mut devices = std::mem::take(&mut talk.owed_seals);
+        let mut devices = talk.owed_seals.clone();
+        if !talk.sealing.lacks_seals_of(&me) {
+            talk.owed_seals.clear();
+        }
         devices.extend(talk.members.keys());
         for device in devices {
             let Some(link) = self.peers.get(&device).and_then(Peer::link_with_room) else {
@@ -158,7 +162,7 @@ impl Node {
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
-            Fit::Old if talk.replica.held().has(&seal) => {
+            Fit::Old if talk.replica.held().lacks(&seal) => {
                 self.step.judge.push((conversation, seal, device));
                 Ok(())
             }

@@ -242,7 +242,7 @@ impl Window {
         else {
             return Err(stray);
         };
-        let entries = self.beyond(seal);
+        let entries = seq.0 - chain.covered.0;
         if entries > SEAL_SPAN_MAX || bytes - chain.covered_bytes > SEAL_SPAN_BYTES_MAX {
             let entries = usize::try_from(entries).unwrap_or(usize::MAX);
             return Err(BadHistory::TooLong { entries });
@@ -261,10 +261,10 @@ impl Window {
         }
     }
 
-    /// How many entries a seal covers that nothing else covers.
-    pub fn beyond(&self, seal: &Seal) -> u64 {
-        let chain = self.chains.get(&seal.author);
-        chain.map_or(0, |chain| seal.seq.0.saturating_sub(chain.covered.0))
+    /// Up to where an author's entries are held or covered.
+    pub fn covered(&self, author: &Author) -> Seq {
+        let chain = self.chains.get(author);
+        chain.map_or(self.have.of(author), |chain| chain.covered)
     }
 
     /// A seal that [`Window::claim`] has let pass is good.

@@ -11,9 +11,9 @@ use super::{SharedNotary, introduction, is_good, is_own, is_proved};
 use crate::node::{
     Identity,
     contradiction::Contradiction,
-    limits::{FORKED_MAX, SEAL_SPAN_LONG},
-    sealing::Seal,
-    types::{Author, Conversation, DeviceId, Entry, Heights},
+    limits::FORKED_MAX,
+    sealing::{Seal, needed},
+    types::{Author, Conversation, DeviceId, Entry, Heights, Seq},
     window::{BadHistory, Pulled, Window},
 };
 
@@ -59,8 +59,8 @@ impl HistoryReader {
         }
     }
 
-    /// Takes in a part, and hands out what is proved now. Of each author's seals at most two are judged. Takes 0.1 ms for each, and
-    /// for each introduction.
+    /// Takes in a part, and hands out what is proved now. Takes 0.1 ms for each seal that is judged, and for each
+    /// introduction.
     ///
     /// # Errors
     /// The history cannot be genuine, or cannot be shown to be: nothing more of it may be taken.
@@ -103,22 +103,16 @@ impl HistoryReader {
         })
     }
 
-    /// Of each author's seals the last one, and before it the first one where the last covers much alone: kept as it is and passed on so,
-    /// what one covers would grow from reader to reader.
-    fn worth_judging(&self, seals: Vec<Seal>) -> impl Iterator<Item = Seal> + use<> {
-        let mut of: BTreeMap<Author, Vec<Seal>> = BTreeMap::new();
+    /// Of each author's seals as many as it takes: kept as they are and passed on so, what one covers does not grow from reader to reader.
+    fn worth_judging(&self, seals: Vec<Seal>) -> Vec<Seal> {
+        let mut of: BTreeMap<Author, BTreeMap<Seq, Seal>> = BTreeMap::new();
         for seal in seals {
-            of.entry(seal.author).or_default().push(seal);
+            of.entry(seal.author).or_default().insert(seal.seq, seal);
         }
-        let long = |seal: &Seal| self.window.beyond(seal) > SEAL_SPAN_LONG;
-        let mut found = Vec::new();
-        for mut seals in of.into_values() {
-            seals.sort_by_key(|seal| seal.seq);
-            let last = seals.pop();
-            let first = seals.into_iter().next().filter(|_| last.as_ref().is_some_and(long));
-            found.extend(first.into_iter().chain(last));
-        }
-        found.into_iter()
+        let worth = |(author, seals): (Author, BTreeMap<Seq, Seal>)| {
+            needed(self.window.covered(&author), seals.into_values().collect())
+        };
+        of.into_iter().flat_map(worth).collect()
     }
 
     /// A piece of a proof came. Hands out what is whole now, and good.

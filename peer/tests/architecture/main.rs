@@ -115,7 +115,7 @@ const PARTS: [Part; 10] = [
 ];
 
 /// The only places that know generated types.
-const WIRE: [&str; 2] = ["peer/src/net/", "registry/src/service"];
+const WIRE: [&str; 3] = ["peer/src/net/", "registry/src/service", "registry/src/cluster/wire"];
 
 /// What stands for something unfinished.
 const UNFINISHED: [&str; 4] = ["TODO", "FIXME", "todo!", "unimplemented!"];

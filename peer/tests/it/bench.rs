@@ -183,6 +183,8 @@ fn histories_look_ups_and_starts_are_measured() {
         "--scenario",
         "find",
         "--scenario",
+        "login",
+        "--scenario",
         "open",
         "--messages",
         "300",
@@ -193,13 +195,19 @@ fn histories_look_ups_and_starts_are_measured() {
         .iter()
         .map(|one| one["name"].clone())
         .collect();
-    assert_eq!(names, ["join", "find", "open"]);
-    for (number, count) in [(0, 1), (1, 300), (2, 5)] {
+    assert_eq!(names, ["join", "find", "login", "open"]);
+    for (number, count) in [(0, 1), (1, 300), (2, 300), (3, 5)] {
         assert_sane(&found["scenarios"][number]["latency"], count);
     }
     assert!(found["scenarios"][0]["figures"]["first_screen_ns"].as_f64().unwrap() > 0.0);
     assert!(found["scenarios"][1]["figures"]["lookups_per_second"].as_f64().unwrap() > 0.0);
-    assert!(found["scenarios"][2]["figures"]["resident_bytes"].as_f64().unwrap() > 1e6);
+    for figure in ["new_per_second", "known_per_second", "tls_bytes"] {
+        assert!(
+            found["scenarios"][2]["figures"][figure].as_f64().unwrap() > 0.0,
+            "{figure}"
+        );
+    }
+    assert!(found["scenarios"][3]["figures"]["resident_bytes"].as_f64().unwrap() > 1e6);
     assert!(!found["version"].as_str().unwrap().is_empty() && found["machine"]["cores"].as_u64().unwrap() > 0);
 }
 

@@ -49,7 +49,8 @@ pub enum DataFolderError {
 }
 
 impl Config {
-    /// Where accounts and keys are kept: in a folder in `--data`, or else in one of this listening address. None means in memory: a
+    /// Where accounts and keys are kept: in a folder in `--data`, or else in one of this listening address, or of the
+    /// entry of a node in its cluster's list. None means in memory: a
     /// registry on any free port is another one at each start.
     ///
     /// # Errors
@@ -59,11 +60,11 @@ impl Config {
             // A folder of its own, since one that its operator made is often open to others.
             return Ok(Some(data.join(IN_DATA)));
         }
-        if self.listen.port() == 0 {
+        if self.listen.is_some_and(|listen| listen.port() == 0) {
             return Ok(None);
         }
         let dirs = etcetera::base_strategy::Xdg::new().map_err(DataFolderError::NoHome)?;
-        Ok(Some(dirs.data_dir().join(OF_ALL).join(self.listen.to_string())))
+        Ok(Some(dirs.data_dir().join(OF_ALL).join(self.listens_at())))
     }
 }
 

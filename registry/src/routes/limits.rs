@@ -19,8 +19,9 @@ pub const STREAM_LOST: Millis = Millis(3_000);
 /// merely reconnects joins them at once; one that was started anew is soon gone from those that it does not join.
 pub const REJOIN: Millis = Millis(5_000);
 
-/// Live devices, each with a lease. About 1 KiB each, and a connection and its buffers beside it.
-pub const LEASES_MAX: usize = 10_000;
+/// Live devices, each with a lease. About 1 KiB each, and a connection and its buffers beside it: how many files the process may have
+/// open is reached sooner on most machines.
+pub const LEASES_MAX: usize = 200_000;
 
 /// Rooms that exist at the same time.
 pub const ROOMS_MAX: usize = 65_536;

@@ -17,6 +17,7 @@
 mod command;
 pub mod limits;
 mod offline;
+mod sets;
 mod types;
 mod upkeep;
 
@@ -30,6 +31,7 @@ use peerchat_proto::names::{RoomName, UserName};
 
 pub use command::{Answer, Command, Query, Told};
 use offline::OfflineNames;
+use sets::{DevicesOf, FewSet};
 pub use types::{
     AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer,
     Refusal, Step,
@@ -41,9 +43,10 @@ pub struct Routes {
     leases: BTreeMap<DeviceId, Lease>,
     tokens: BTreeMap<LeaseToken, DeviceId>,
     /// The live devices of every user who has one.
-    users: BTreeMap<UserName, BTreeSet<DeviceId>>,
+    users: DevicesOf,
     rooms: BTreeMap<RoomName, BTreeSet<(UserName, DeviceId)>>,
-    watchers: BTreeMap<UserName, BTreeSet<DeviceId>>,
+    /// Who is told of whom.
+    watchers: DevicesOf,
     /// When to look at which lease next, so that time costs only what it ends.
     due: BTreeSet<(Millis, DeviceId)>,
     offline: OfflineNames,
@@ -56,11 +59,11 @@ struct Lease {
     peer: Peer,
     ends: Millis,
     /// Rooms that this lease joined.
-    rooms: BTreeSet<RoomName>,
+    rooms: FewSet<RoomName>,
     /// Rooms of the device's former lease that this one has not joined yet.
-    kept: BTreeSet<RoomName>,
+    kept: FewSet<RoomName>,
     kept_until: Millis,
-    watched: BTreeSet<UserName>,
+    watched: FewSet<UserName>,
     /// This lease's entry in [`Routes::due`].
     due: Millis,
 }
@@ -181,7 +184,7 @@ impl Routes {
         self.step(now, |routes, effects| {
             let device = routes.holder(token)?;
             let watched = &routes.lease(device).watched;
-            let added: BTreeSet<&UserName> = users.iter().filter(|user| !watched.contains(user)).collect();
+            let added: BTreeSet<&UserName> = users.iter().filter(|user| !watched.contains(*user)).collect();
             if watched.len() + added.len() > limits::WATCHED_PER_LEASE_MAX {
                 return Err(Refusal::WatchedFull);
             }
@@ -231,14 +234,9 @@ impl Routes {
         from: IpAddr,
         outcome: AttemptOutcome,
     ) -> Vec<Effect> {
-        let live = self
-            .users
-            .get(user)
-            .into_iter()
-            .flatten()
-            .filter(|live| **live != device);
+        let live = self.users.of(user).filter(|live| *live != device);
         let tell = live.map(|live| Effect::Tell {
-            to: self.lease(*live).token,
+            to: self.lease(live).token,
             change: Change::Attempt { device, from, outcome },
         });
         tell.collect()

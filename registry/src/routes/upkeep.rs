@@ -1,10 +1,11 @@
 //! How the indexes of the table are kept in step with its leases, and who is told of it.
 
-use std::collections::BTreeSet;
-
 use peerchat_proto::names::{RoomName, UserName};
 
-use super::{Change, DeviceId, Effect, Lease, LeaseEnd, LeaseToken, Liveness, Millis, Peer, Refusal, Routes, limits};
+use super::{
+    Change, DeviceId, Effect, Lease, LeaseEnd, LeaseToken, Liveness, Millis, Peer, Refusal, Routes, limits,
+    sets::FewSet,
+};
 
 impl Routes {
     /// The device that holds the lease of this token.
@@ -26,8 +27,7 @@ impl Routes {
 
     /// The live devices of a user.
     pub(super) fn live_peers(&self, user: &UserName) -> impl Iterator<Item = &Peer> {
-        let devices = self.users.get(user).into_iter().flatten();
-        devices.map(|device| &self.lease(*device).peer)
+        self.users.of(user).map(|device| &self.lease(device).peer)
     }
 
     /// Starts the lease of a device that has none.
@@ -37,16 +37,16 @@ impl Routes {
             token,
             peer: peer.clone(),
             ends,
-            rooms: BTreeSet::new(),
-            kept: BTreeSet::new(),
+            rooms: FewSet::default(),
+            kept: FewSet::default(),
             kept_until: now,
-            watched: BTreeSet::new(),
+            watched: FewSet::default(),
             due: ends,
         };
         self.offline.remove(&peer.user);
         self.due.insert((ends, peer.device));
         self.tokens.insert(token, peer.device);
-        self.users.entry(peer.user.clone()).or_default().insert(peer.device);
+        self.users.insert(peer.user.clone(), peer.device);
         self.leases.insert(peer.device, lease);
         self.tell_watchers(&peer, Liveness::Here, effects);
     }
@@ -73,7 +73,7 @@ impl Routes {
         });
         if !is_same {
             self.tell_watchers(&peer, Liveness::Here, effects);
-            for room in &kept {
+            for room in kept.iter() {
                 self.tell_room(room, &peer, Liveness::Here, effects);
             }
         }
@@ -94,15 +94,13 @@ impl Routes {
             end,
         });
         // Whoever logs out has not left his rooms: he is owed what is said there, and joins them again when he is back.
-        for room in lease.rooms.union(&lease.kept) {
+        let mut rooms = lease.rooms;
+        rooms.append(&mut { lease.kept });
+        for room in rooms.iter() {
             self.depart(&peer, room, Liveness::Lost, effects);
         }
-        if let Some(devices) = self.users.get_mut(&peer.user) {
-            devices.remove(&device);
-            if devices.is_empty() {
-                self.users.remove(&peer.user);
-                self.offline.insert(peer.user.clone(), now);
-            }
+        if self.users.remove(&peer.user, device) {
+            self.offline.insert(peer.user.clone(), now);
         }
         let liveness = if end == LeaseEnd::Lost {
             Liveness::Lost
@@ -118,7 +116,7 @@ impl Routes {
         let kept = std::mem::take(&mut lease.kept);
         let peer = lease.peer.clone();
         self.schedule(device);
-        for room in &kept {
+        for room in kept.iter() {
             self.depart(&peer, room, Liveness::Lost, effects);
         }
     }
@@ -180,7 +178,7 @@ impl Routes {
 
     /// Lets a device hear of a user from now on, and tells where the user is now.
     pub(super) fn watch(&mut self, device: DeviceId, user: &UserName, effects: &mut Vec<Effect>) {
-        self.watchers.entry(user.clone()).or_default().insert(device);
+        self.watchers.insert(user.clone(), device);
         let lease = self.lease_mut(device);
         lease.watched.insert(user.clone());
         let to = lease.token;
@@ -221,20 +219,14 @@ impl Routes {
             .get_mut(&device)
             .map(|lease| std::mem::take(&mut lease.watched));
         for user in watched.into_iter().flatten() {
-            if let Some(watchers) = self.watchers.get_mut(&user) {
-                watchers.remove(&device);
-                if watchers.is_empty() {
-                    self.watchers.remove(&user);
-                }
-            }
+            self.watchers.remove(&user, device);
         }
     }
 
     /// Tells those who watch the user of `peer`.
     fn tell_watchers(&self, peer: &Peer, liveness: Liveness, effects: &mut Vec<Effect>) {
-        let watchers = self.watchers.get(&peer.user).into_iter().flatten();
-        effects.extend(watchers.map(|watcher| Effect::Tell {
-            to: self.lease(*watcher).token,
+        effects.extend(self.watchers.of(&peer.user).map(|watcher| Effect::Tell {
+            to: self.lease(watcher).token,
             change: Change::Presence {
                 peer: peer.clone(),
                 liveness,

@@ -12,6 +12,10 @@ mod bad_input;
 mod balancing;
 mod caller;
 mod certificates;
+mod cluster;
+mod cluster_site;
+mod cluster_strangers;
+mod cluster_usage;
 mod harness;
 mod hosting;
 mod leases;
@@ -23,6 +27,7 @@ mod revoking;
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 mod servers;
 mod shared;
+mod shared_forms;
 mod shared_load;
 mod side_services;
 mod strangers;

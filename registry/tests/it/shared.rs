@@ -34,15 +34,17 @@ impl Site {
         };
         secret(&site.file("accounts"), &site.database.create("peerchat_it").await);
         secret(&site.file("routes"), &site.redis.url(""));
+        let (code, text) = run(&["init", "--ca", site.file("ca").to_str().unwrap()]).await;
+        assert_eq!(code, Some(0), "{text}");
         Some(site)
     }
 
-    /// One more registry. All have the same authority.
+    /// One more registry. All have the same authority, and nothing of their own.
     pub(crate) fn registry(&self) -> Registry {
-        let (data, accounts, routes) = (self.file("data"), self.file("accounts"), self.file("routes"));
+        let (ca, accounts, routes) = (self.file("ca"), self.file("accounts"), self.file("routes"));
         Registry::start_with(&[
-            "--data",
-            data.to_str().unwrap(),
+            "--ca",
+            ca.to_str().unwrap(),
             "--accounts-file",
             accounts.to_str().unwrap(),
             "--routes-file",
@@ -55,7 +57,8 @@ impl Site {
     }
 }
 
-fn secret(path: &Path, text: &str) {
+/// Writes a file that is its owner's alone.
+pub(crate) fn secret(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -246,7 +249,12 @@ async fn no_lease_ends_because_redis_could_not_be_reached() {
     site.redis.freeze(false);
     assert_eq!(stream.heard().await, "bob Here", "asked for while it was away");
     in_the_end(async || bob.join("lobby").await).await;
-    assert_eq!(stream.heard().await, "#lobby bob Here");
+    // What was asked for several times may be told several times.
+    while let heard = stream.heard().await
+        && heard != "#lobby bob Here"
+    {
+        assert_eq!(heard, "bob Here");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ fn check(service: &str) -> HealthCheckRequest {
 async fn health_says_serving_and_at_the_end_not_serving() {
     let mut registry = Registry::start();
     let mut client = HealthClient::new(registry.nameless_channel().await);
-    for service in ["", SERVICE, "peerchat.v1.AccountService"] {
+    for service in ["", SERVICE, "peerchat.v1.AccountService", "peerchat.v1.ClusterService"] {
         let answer = client.check(check(service)).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
     }

@@ -3,6 +3,7 @@
 mod find;
 mod idle;
 mod join;
+mod login;
 mod open;
 mod stream;
 mod talk;
@@ -32,6 +33,7 @@ pub async fn run_all(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
             Scenario::Stream => outcomes.extend(stream::run(bench, &part).await?),
             Scenario::Join => outcomes.push(join::run(bench, &part).await?),
             Scenario::Find => outcomes.push(find::run(bench, &part).await?),
+            Scenario::Login => outcomes.push(login::run(bench, &part).await?),
             Scenario::Idle => outcomes.push(idle::run(bench, &part).await?),
             Scenario::Open => outcomes.push(open::run(bench, &part).await?),
         }

@@ -10,7 +10,7 @@ use crate::{
     driver::serve::ServedPart,
     node::{
         contradiction::Contradiction,
-        limits::{BATCH_ENTRIES_MAX, INTRODUCTION_BYTES_MAX},
+        limits::{BATCH_ENTRIES_MAX, INTRODUCTION_BYTES_MAX, PART_SEALS_MAX},
         sealing::{Seal, stretch},
         types::{Conversation, EntryError, EntryId, Seq},
     },
@@ -93,13 +93,13 @@ pub(crate) fn part_to_wire(part: ServedPart) -> wire::HistoryResponse {
 /// # Errors
 /// The part is over a limit, or something in it breaks a rule.
 pub(crate) fn part_from_wire(part: wire::HistoryResponse) -> Result<Part, EntryError> {
-    for (what, found) in [
-        ("seals", part.seals.len()),
-        ("introductions", part.introductions.len()),
-        ("contradictions", part.contradictions.len()),
+    for (what, most, found) in [
+        ("seals", PART_SEALS_MAX, part.seals.len()),
+        ("introductions", BATCH_ENTRIES_MAX, part.introductions.len()),
+        ("contradictions", BATCH_ENTRIES_MAX, part.contradictions.len()),
     ] {
-        if found > BATCH_ENTRIES_MAX {
-            return Err(invalid(what, &format!("at most {BATCH_ENTRIES_MAX}"), found));
+        if found > most {
+            return Err(invalid(what, &format!("at most {most}"), found));
         }
     }
     if let Some(long) = part

@@ -285,3 +285,42 @@ fn what_comes_live_without_a_seal_has_a_limit_in_entries_and_in_bytes() {
         assert!(!sealing.has_room(&author(1), true, Span { entries, bytes }));
     }
 }
+
+proptest! {
+    #[test]
+    fn of_seals_so_many_are_needed_that_none_covers_more_than_the_next_one_had_to(
+        before in 0_u64..2_000,
+        seqs in prop::collection::btree_set(1_u64..5_000, 1..60),
+    ) {
+        let seqs: Vec<u64> = seqs.into_iter().collect();
+        let seal = |seq: &u64| Seal { author: author(1), seq: Seq(*seq), id: EntryId([0; 32]), signature: [0; 64] };
+        let found = needed(Seq(before), seqs.iter().map(seal).collect());
+        let found: Vec<u64> = found.iter().map(|seal| seal.seq.0).collect();
+        let beyond: Vec<u64> = seqs.into_iter().filter(|seq| *seq > before).collect();
+        prop_assert_eq!(found.last(), beyond.last());
+        for (before, seq) in [before].iter().chain(&found).zip(&found) {
+            let between = beyond.iter().filter(|one| (*before + 1..*seq).contains(*one)).count();
+            prop_assert!(between == 0 || seq - before <= SEAL_EVERY, "{before} to {seq}");
+        }
+        // No two steps could have been one.
+        for steps in [before].iter().chain(&found).collect::<Vec<_>>().windows(3) {
+            prop_assert!(steps[2] - steps[0] > SEAL_EVERY);
+        }
+    }
+}
+
+#[test]
+fn of_what_a_device_cannot_prove_so_many_bytes_are_taken_and_no_more() {
+    let mut entries = log_of_many(&[(1, false); 8]);
+    let mut sealing = Sealing::default();
+    let long = vec![0; (UNSERVABLE_BYTES_MAX / 8) as usize];
+    for (n, entry) in entries.iter_mut().enumerate() {
+        // As many authors, but one device.
+        entry.draft.author.incarnation = n as u64;
+        entry.bytes = long.clone().into();
+        assert!(sealing.has_room(&entry.author, false, Span::default()), "{n}");
+        sealing.take(entry, Millis(0));
+    }
+    assert!(!sealing.has_room(&entries[0].author, false, Span::default()));
+    assert!(sealing.has_room(&author(2), false, Span::default()));
+}

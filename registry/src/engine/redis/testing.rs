@@ -194,3 +194,56 @@ fn beliefs_built_from_news_equal_the_table() {
     });
     tried.unwrap();
 }
+
+/// No limit, but a figure: `cargo test -p peerchat-registry --lib what_a_call_costs -- --nocapture`.
+#[test]
+fn what_a_call_costs_the_server() {
+    const DEVICES: usize = 2_000;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let Some(server) = runtime.block_on(Server::start(Kind::Redis)) else {
+        return;
+    };
+    let link = Link::new(server.url("").parse().unwrap());
+    let shared = Shared::new(&runtime, &link);
+    let hex = |n: usize, bytes: usize| format!("{n:0width$x}", width = 2 * bytes);
+    let user = |n: usize| format!("user{n}");
+    let rounds: [(&str, &dyn Fn(usize) -> Vec<Vec<u8>>); 4] = [
+        ("log in", &|n| {
+            words::words(["log_in", &hex(n, 16), &hex(n, 32), &user(n), &user(n), "192.0.2.1:1"])
+        }),
+        ("join a room of 20", &|n| {
+            words::words(["join_room", &hex(n, 16), &format!("room{}", n / 20)])
+        }),
+        ("find", &|n| words::words(["find", &hex(n, 16), &user(DEVICES - n)])),
+        ("renew", &|n| words::words(["renew", &hex(n, 16)])),
+    ];
+    for (what, call) in rounds {
+        let _: Value = shared.ask(redis::cmd("CONFIG").arg("RESETSTAT").clone());
+        for n in 1..=DEVICES {
+            assert!(
+                shared
+                    .run(call(n), Millis(0))
+                    .answer(&Command::Expire)
+                    .is_none_or(|answer| answer.is_ok())
+            );
+        }
+        let stats: String = shared.ask(redis::cmd("INFO").arg("commandstats").clone());
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha")).unwrap();
+        let each = line
+            .split(',')
+            .find_map(|part| part.strip_prefix("usec_per_call="))
+            .unwrap();
+        println!("{what}: {each} µs of the server");
+    }
+    let memory: String = shared.ask(redis::cmd("INFO").arg("memory").clone());
+    println!(
+        "{} for {DEVICES} devices",
+        memory
+            .lines()
+            .find(|line| line.starts_with("used_memory_human"))
+            .unwrap()
+    );
+}

@@ -41,14 +41,18 @@ impl Table for Routes {
             let view = LeaseView {
                 peer: lease.peer.clone(),
                 ends: lease.ends,
-                joined: lease.rooms.clone(),
-                kept: lease.kept.clone(),
-                watched: lease.watched.clone(),
+                joined: lease.rooms.iter().cloned().collect(),
+                kept: lease.kept.iter().cloned().collect(),
+                watched: lease.watched.iter().cloned().collect(),
             };
             (*token, view)
         };
         let devices = |members: &BTreeSet<(UserName, DeviceId)>| members.iter().map(|(_, device)| *device).collect();
         assert_eq!(self.leases.len(), self.tokens.len());
+        let mut users = BTreeMap::<_, BTreeSet<_>>::new();
+        for (user, device) in self.users.iter() {
+            users.entry(user.clone()).or_default().insert(*device);
+        }
         View {
             leases: self.tokens.iter().map(lease).collect(),
             rooms: self
@@ -56,7 +60,7 @@ impl Table for Routes {
                 .iter()
                 .map(|(room, members)| (room.clone(), devices(members)))
                 .collect(),
-            users: self.users.clone(),
+            users,
             due: self.due.len(),
         }
     }

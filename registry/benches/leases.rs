@@ -1,0 +1,91 @@
+//! What leases take: memory for each, and how many log-ins, joins and look-ups the table does in a second.
+//!
+//! ```sh
+//! cargo bench -p peerchat-registry
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a bench")]
+
+use std::{fs, time::Instant};
+
+use peerchat_proto::names::{RoomName, UserName};
+use peerchat_registry::{
+    address::Address,
+    routes::{DeviceId, LeaseToken, Millis, Peer, Routes, Step},
+};
+
+const LEASES: usize = 100_000;
+/// Each is in one room of its own team, and watches whom it talks to.
+const ROOM_MEMBERS: usize = 20;
+const WATCHED: usize = 5;
+
+fn main() {
+    let now = Millis(0);
+    let peers: Vec<(Peer, LeaseToken)> = (0..LEASES).map(peer).collect();
+    let rooms = LEASES / ROOM_MEMBERS;
+    let rooms: Vec<RoomName> = (0..rooms)
+        .map(|n| RoomName::new(&format!("team-{n}")).unwrap())
+        .collect();
+    let before = resident_bytes();
+    let mut routes = Routes::new();
+    time("log-ins", || {
+        for (peer, token) in &peers {
+            done(routes.log_in(peer.clone(), *token, now));
+        }
+    });
+    time("joins", || {
+        for (n, (_, token)) in peers.iter().enumerate() {
+            done(routes.join_room(*token, &rooms[n / ROOM_MEMBERS], now));
+        }
+    });
+    time("renewals", || {
+        for (n, (_, token)) in peers.iter().enumerate() {
+            let watched: Vec<UserName> = (1..=WATCHED)
+                .map(|further| peers[(n + further) % LEASES].0.user.clone())
+                .collect();
+            done(routes.renew(*token, &watched, now));
+        }
+    });
+    let bytes = resident_bytes().saturating_sub(before) / LEASES as u64;
+    time("look-ups", || {
+        for (n, (_, token)) in peers.iter().enumerate() {
+            assert!(routes.find(*token, &peers[n * 7_919 % LEASES].0.user).is_ok());
+        }
+    });
+    println!("{LEASES} leases, each in a room of {ROOM_MEMBERS} and watching {WATCHED} users: {bytes} bytes each");
+}
+
+fn peer(n: usize) -> (Peer, LeaseToken) {
+    let mut device = [0; 32];
+    device[..8].copy_from_slice(&(n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    let mut token = [0; 16];
+    token[..8].copy_from_slice(&device[..8]);
+    let peer = Peer {
+        user: UserName::new(&format!("user-{n}")).unwrap(),
+        device: DeviceId(device),
+        address: Address::new(
+            &format!("10.0.{}.{}:{}", n / 256 % 256, n % 256, 1_024 + n % 60_000),
+            None,
+        )
+        .unwrap(),
+    };
+    (peer, LeaseToken(token))
+}
+
+fn done<T>(step: Step<T>) {
+    assert!(step.answer.is_ok(), "the table refuses");
+}
+
+fn time(what: &str, work: impl FnOnce()) {
+    let begun = Instant::now();
+    work();
+    println!("{what}: {:.0}/s", LEASES as f64 / begun.elapsed().as_secs_f64());
+}
+
+/// The memory of this process, as the system counts it.
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or_default() * 1_024
+}

@@ -1,0 +1,230 @@
+//! The way to one other node. What is said is said soon or not at all: the election tells everything again that still matters.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustls::ClientConfig;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    election::Message,
+    members::Members,
+    term::NodeId,
+    wire::{LinkError, NodeClient},
+};
+use crate::address::Address;
+
+/// How many messages wait to be said. The oldest makes room for the newest.
+const QUEUE_MAX: usize = 32;
+
+/// How old a message may be when it is said. An older one would say what is no longer so.
+const STALE: Duration = Duration::from_secs(1);
+
+/// How long a connection with its handshake may take.
+const DIAL_TIMEOUT: Duration = Duration::from_millis(750);
+
+/// How long a call may take.
+const CALL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// After how long a node that could not be reached is dialled again: at first, and at most. It is dialled at once when it calls.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// Whether a node can be talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkState {
+    Up,
+    Down,
+}
+
+/// The near end of a link.
+#[derive(Debug)]
+pub(super) struct Link(Arc<Shared>);
+
+/// What both ends of a link's queue share.
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something is in the queue, or nothing more will be.
+    news: Notify,
+    /// There is reason to dial at once.
+    called: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<(Instant, Message)>,
+    is_ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next message that is not stale; none when the link has ended and all has been said.
+    async fn next(&self) -> Option<Message> {
+        loop {
+            {
+                let mut queue = self.lock();
+                while let Some((since, message)) = queue.messages.pop_front() {
+                    if since.elapsed() <= STALE {
+                        return Some(message);
+                    }
+                }
+                if queue.is_ended {
+                    return None;
+                }
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn start(
+        id: NodeId,
+        address: Address,
+        members: &Members,
+        tls: Arc<ClientConfig>,
+        states: mpsc::Sender<(NodeId, LinkState)>,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let shared = Arc::new(Shared::default());
+        let carrier = Carrier {
+            id,
+            address,
+            nodes: members.ids().map(|id| id.number().into()).collect(),
+            tls,
+            shared: Arc::clone(&shared),
+            states,
+            state: LinkState::Down,
+            told: None,
+            pause: RETRY_FIRST,
+        };
+        tasks.spawn(carrier.run());
+        Self(shared)
+    }
+
+    /// Says something, soon or not at all.
+    pub(super) fn send(&self, message: Message) {
+        let mut queue = self.0.lock();
+        if queue.messages.len() >= QUEUE_MAX {
+            queue.messages.pop_front();
+        }
+        queue.messages.push_back((Instant::now(), message));
+        drop(queue);
+        self.0.news.notify_one();
+    }
+
+    /// The other node has called, so it is there.
+    pub(super) fn was_called(&self) {
+        self.0.called.notify_one();
+    }
+
+    /// Says what is left to be said, if the other node is there, and ends.
+    pub(super) fn end(self) {
+        self.0.lock().is_ended = true;
+        self.0.news.notify_one();
+        self.0.called.notify_one();
+    }
+}
+
+/// What carries messages to the other end.
+struct Carrier {
+    id: NodeId,
+    address: Address,
+    /// The list of this node, which the other one compares with its own.
+    nodes: Vec<u32>,
+    tls: Arc<ClientConfig>,
+    shared: Arc<Shared>,
+    states: mpsc::Sender<(NodeId, LinkState)>,
+    state: LinkState,
+    /// What the log says of it already.
+    told: Option<String>,
+    pause: Duration,
+}
+
+impl Carrier {
+    async fn run(mut self) {
+        loop {
+            match self.dial().await {
+                Ok(client) => {
+                    let Some(failure) = self.carry(client).await else {
+                        return;
+                    };
+                    self.fail(&failure).await;
+                }
+                Err(failure) => self.fail(&failure).await,
+            }
+            if !self.rest().await {
+                return;
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<NodeClient, LinkError> {
+        let dialled = NodeClient::connect(self.address.as_str(), self.id, Arc::clone(&self.tls));
+        timeout(DIAL_TIMEOUT, dialled).await.unwrap_or(Err(LinkError::Silent))
+    }
+
+    /// Says what is to be said until the connection fails; none where nothing more will be.
+    async fn carry(&mut self, mut client: NodeClient) -> Option<LinkError> {
+        let shared = Arc::clone(&self.shared);
+        while let Some(message) = shared.next().await {
+            let called = timeout(CALL_TIMEOUT, client.call(&self.nodes, message)).await;
+            match called.unwrap_or(Err(LinkError::Silent)) {
+                Ok(()) => self.succeed().await,
+                // The connection is good. What is wrong with this node somebody must mend.
+                Err(refused @ LinkError::Refused(_)) => self.fail(&refused).await,
+                Err(failure) => return Some(failure),
+            }
+        }
+        None
+    }
+
+    async fn succeed(&mut self) {
+        self.pause = RETRY_FIRST;
+        if self.state == LinkState::Down {
+            info!(node = %self.id, address = %self.address, "a node can be reached");
+            self.told = None;
+            self.become_state(LinkState::Up).await;
+        }
+    }
+
+    async fn fail(&mut self, failure: &LinkError) {
+        let text = failure.to_string();
+        if self.told.as_ref() != Some(&text) {
+            warn!(node = %self.id, address = %self.address, failure = text, "a node cannot be reached");
+            self.told = Some(text);
+        }
+        if self.state == LinkState::Up {
+            self.become_state(LinkState::Down).await;
+        }
+    }
+
+    async fn become_state(&mut self, state: LinkState) {
+        self.state = state;
+        // Where nobody wants to know any more, this ends soon.
+        let _ = self.states.send((self.id, state)).await;
+    }
+
+    /// Waits before the next try: longer each time, and never as long as others do. False where there will be none.
+    async fn rest(&mut self) -> bool {
+        let pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+        self.pause = (self.pause * 2).min(RETRY_MAX);
+        tokio::select! {
+            () = sleep_until(Instant::now() + pause) => {}
+            () = self.shared.called.notified() => {}
+        }
+        !self.shared.lock().is_ended
+    }
+}

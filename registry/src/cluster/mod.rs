@@ -1,0 +1,51 @@
+//! Several registries that are one: each serves peers, and one of them leads.
+//!
+//! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom. `node` runs the election
+//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node. `wire` is the
+//! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
+
+pub mod election;
+mod link;
+pub mod members;
+mod node;
+mod status;
+pub mod term;
+mod term_file;
+mod wire;
+
+use std::collections::BTreeSet;
+
+use self::{election::Role, members::Members, term::NodeId};
+use crate::address::Address;
+
+pub use node::NodeError;
+pub use status::{ClusterStatus, MemberStatus, NodeState};
+pub use term_file::TermFileError;
+pub use wire::{AskError, ask_status};
+
+pub(crate) use self::{node::Node, wire::Calls};
+
+/// Which node of which cluster a registry is.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// This node. It is in the list.
+    pub own: NodeId,
+    /// All nodes.
+    pub members: Members,
+}
+
+impl ClusterSettings {
+    /// Where this node is; none where it is not in the list.
+    pub fn own_address(&self) -> Option<&Address> {
+        self.members.address(self.own)
+    }
+}
+
+/// Who leads, as a node knows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// What this node is, and under which term it is led or leads.
+    pub role: Role,
+    /// The other nodes to which it can talk.
+    pub reachable: BTreeSet<NodeId>,
+}

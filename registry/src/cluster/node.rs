@@ -1,0 +1,282 @@
+//! This process's part in its cluster: the election with a clock, chance, a disk and links to the other nodes.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use peerchat_identity::tls::{self, TlsError};
+use rustls::ClientConfig;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinSet, spawn_blocking},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{
+    ClusterSettings, Leadership, TermFileError,
+    election::{Election, Input, Message, Output, Role},
+    link::{Link, LinkState},
+    members::Members,
+    term::{NodeId, Term},
+    term_file::TermFile,
+};
+use crate::{
+    authority::{Authority, AuthorityError},
+    routes::Millis,
+};
+
+/// How many messages wait to be heard. Others send a few a second each; what comes when it is full is refused, and as good as lost.
+const INBOX_MAX: usize = 256;
+
+/// How many changes of links wait to be noted.
+const LINK_STATES_MAX: usize = 64;
+
+/// After how long a term that the disk did not take is tried again.
+const KEEP_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the last words of a node that ends may take.
+const RESIGN_WAIT: Duration = Duration::from_millis(500);
+
+/// Why a registry cannot be a node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its term cannot be kept.
+    #[error(transparent)]
+    Term(#[from] TermFileError),
+    /// It has no folder to keep it in.
+    #[error("a node of a cluster keeps its term: name its folder with --data")]
+    NoFolder,
+    /// It gets no certificate.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// TLS does not take its certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A node, as the rest of its registry sees it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    settings: ClusterSettings,
+    inbox: mpsc::Sender<(NodeId, Message)>,
+    leadership: watch::Sender<Leadership>,
+    /// What runs it, until it runs.
+    engine: Mutex<Option<Engine>>,
+}
+
+#[derive(Debug)]
+struct Engine {
+    seen: Term,
+    file: TermFile,
+    inbox: mpsc::Receiver<(NodeId, Message)>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Node {
+    /// A node that takes no part yet.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(crate) fn open(
+        settings: ClusterSettings,
+        folder: Option<&Path>,
+        authority: &Authority,
+    ) -> Result<Self, NodeError> {
+        let (file, seen) = TermFile::open(folder.ok_or(NodeError::NoFolder)?, settings.own)?;
+        let (certificate, key) = authority.node_identity(settings.own)?;
+        let tls = tls::node_client(certificate, key, authority.trust())?;
+        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let leadership = Leadership {
+            role: Role::Election,
+            reachable: [].into(),
+        };
+        Ok(Self {
+            settings,
+            inbox: sender,
+            leadership: watch::Sender::new(leadership),
+            engine: Mutex::new(Some(Engine { seen, file, inbox, tls })),
+        })
+    }
+
+    pub(crate) fn own(&self) -> NodeId {
+        self.settings.own
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.settings.members
+    }
+
+    /// Who leads, and each change of that.
+    pub(crate) fn watch(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+
+    /// Who leads now.
+    pub(crate) fn leadership(&self) -> Leadership {
+        self.leadership.borrow().clone()
+    }
+
+    /// Takes in what another node has said; false where too much waits already.
+    pub(super) fn hear(&self, from: NodeId, message: Message) -> bool {
+        self.inbox.try_send((from, message)).is_ok()
+    }
+
+    /// Takes part until `shutdown`, and then hands over. A second call does nothing.
+    pub(crate) async fn run(&self, shutdown: CancellationToken) {
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(engine) = engine {
+            Driver::new(self, engine, shutdown).run().await;
+        }
+    }
+}
+
+struct Driver<'n> {
+    node: &'n Node,
+    election: Election,
+    file: Arc<TermFile>,
+    inbox: mpsc::Receiver<(NodeId, Message)>,
+    links: BTreeMap<NodeId, Link>,
+    link_states: mpsc::Receiver<(NodeId, LinkState)>,
+    tasks: JoinSet<()>,
+    started: Instant,
+    chance: fastrand::Rng,
+    shutdown: CancellationToken,
+}
+
+impl<'n> Driver<'n> {
+    fn new(node: &'n Node, engine: Engine, shutdown: CancellationToken) -> Self {
+        let (states, link_states) = mpsc::channel(LINK_STATES_MAX);
+        let mut tasks = JoinSet::new();
+        let others = node.members().iter().filter(|(id, _)| *id != node.own());
+        let links = others.map(|(id, address)| {
+            let (tls, states) = (Arc::clone(&engine.tls), states.clone());
+            let link = Link::start(id, address.clone(), node.members(), tls, states, &mut tasks);
+            (id, link)
+        });
+        Self {
+            links: links.collect(),
+            node,
+            election: Election::new(node.own(), node.members().ids(), engine.seen, Millis(0)),
+            file: Arc::new(engine.file),
+            inbox: engine.inbox,
+            link_states,
+            tasks,
+            started: Instant::now(),
+            chance: fastrand::Rng::new(),
+            shutdown,
+        }
+    }
+
+    async fn run(mut self) {
+        info!(node = %self.node.own(), nodes = self.links.len() + 1, "takes part in its cluster");
+        loop {
+            let wake_at = self.started + Duration::from_millis(self.election.wake_at().0);
+            let input = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                Some((from, message)) = self.inbox.recv() => {
+                    if let Some(link) = self.links.get(&from) {
+                        link.was_called();
+                    }
+                    Input::Message { from, message }
+                }
+                Some((id, state)) = self.link_states.recv() => {
+                    self.note(id, state);
+                    continue;
+                }
+                () = sleep_until(wake_at) => Input::Tick,
+            };
+            self.step(input).await;
+        }
+        self.step(Input::Resign).await;
+        self.hang_up();
+        let said = async { while self.tasks.join_next().await.is_some() {} };
+        // Who cannot be told in this time finds out.
+        let _ = timeout(RESIGN_WAIT, said).await;
+    }
+
+    async fn step(&mut self, input: Input) {
+        let now = Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        for output in self.election.handle(input, now, self.chance.u64(..)) {
+            match output {
+                Output::Persist(term) => {
+                    if !self.keep(term).await {
+                        // What was not kept must not be said, not even as a last word.
+                        return self.hang_up();
+                    }
+                }
+                Output::Send { to, message } => {
+                    if let Some(link) = self.links.get(&to) {
+                        link.send(message);
+                    }
+                }
+                Output::Became(role) => self.became(role),
+            }
+        }
+        // Where nothing could be kept for a while, it is what it was.
+        self.became(self.election.role());
+    }
+
+    /// Lets the links say what is left to be said, and end.
+    fn hang_up(&mut self) {
+        for (_, link) in std::mem::take(&mut self.links) {
+            link.end();
+        }
+    }
+
+    /// Keeps a term, or tries until it can: meanwhile this node says nothing, so the others elect without it. False at the end.
+    async fn keep(&mut self, term: Term) -> bool {
+        let mut is_told = false;
+        loop {
+            let file = Arc::clone(&self.file);
+            let kept = spawn_blocking(move || file.keep(term)).await;
+            let failure = match kept {
+                Ok(Ok(())) => break,
+                Ok(Err(failure)) => failure.to_string(),
+                Err(failure) => io::Error::from(failure).to_string(),
+            };
+            if !is_told {
+                error!(%failure, "cannot keep the term of the cluster's leader; this node takes no part until it can");
+                is_told = true;
+                self.became(Role::Election);
+            }
+            tokio::select! {
+                () = sleep(KEEP_RETRY) => {}
+                () = self.shutdown.cancelled() => return false,
+            }
+        }
+        if is_told {
+            info!("takes part in its cluster again");
+        }
+        true
+    }
+
+    fn became(&self, role: Role) {
+        let is_news = self.node.leadership.send_if_modified(|leadership| {
+            let is_news = leadership.role != role;
+            leadership.role = role;
+            is_news
+        });
+        match role {
+            _ if !is_news => {}
+            Role::Leader(term) => info!(%term, "this node leads"),
+            Role::Follower(term) => {
+                let node = term.leader().map(|node| node.number());
+                info!(node, %term, "another node leads");
+            }
+            Role::Election => info!("no node leads"),
+        }
+    }
+
+    fn note(&self, id: NodeId, state: LinkState) {
+        self.node.leadership.send_if_modified(|leadership| match state {
+            LinkState::Up => leadership.reachable.insert(id),
+            LinkState::Down => leadership.reachable.remove(&id),
+        });
+    }
+}

@@ -1,0 +1,209 @@
+//! Calls to other nodes, and the question for a registry's status.
+
+use std::{io, sync::Arc};
+
+use peerchat_identity::{DeviceKey, Fingerprint, NoKey, connect, tls};
+use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
+use rustls::{CertificateError, ClientConfig};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    address::Address,
+    cluster::{
+        ClusterStatus, MemberStatus, NodeState,
+        election::Message,
+        members::MEMBERS_MAX,
+        term::{NodeId, Term},
+    },
+};
+
+/// Why a node cannot be talked to.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cluster) enum LinkError {
+    #[error("no connection: {0}")]
+    Io(io::Error),
+    #[error("it does not answer in time")]
+    Silent,
+    #[error("its certificate is of another authority: all nodes need the same --ca")]
+    OtherAuthority,
+    #[error("another registry is there: its certificate is not that of this node")]
+    OtherNode,
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("it refuses: {0}")]
+    Refused(String),
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Self::OtherNode,
+            Some(rustls::Error::InvalidCertificate(_)) => Self::OtherAuthority,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// A connection to a node, which has proved that it is that one.
+#[derive(Debug)]
+pub(in crate::cluster) struct NodeClient(ClusterServiceClient<Channel>);
+
+impl NodeClient {
+    pub(in crate::cluster) async fn connect(
+        address: &str,
+        id: NodeId,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Self, LinkError> {
+        let stream = connect::connect(address, tls::node_name(id.number()), tls).await?;
+        let channel = connect::grpc(stream, endpoint()).await;
+        let channel = channel.map_err(|error| LinkError::Broken(error.to_string()))?;
+        Ok(Self(ClusterServiceClient::new(channel)))
+    }
+
+    /// Says something to the node.
+    pub(in crate::cluster) async fn call(&mut self, nodes: &[u32], message: Message) -> Result<(), LinkError> {
+        let Self(client) = self;
+        let nodes = nodes.to_vec();
+        let called = match message {
+            Message::Election { seen } => {
+                let seen = seen.number();
+                client.election(v1::ElectionRequest { nodes, seen }).await.map(drop)
+            }
+            Message::Answer { seen, leader } => {
+                let request = v1::AnswerRequest {
+                    nodes,
+                    seen: seen.number(),
+                    leader_term: leader.number(),
+                };
+                client.answer(request).await.map(drop)
+            }
+            Message::Coordinator { term } => {
+                let term = term.number();
+                client
+                    .coordinator(v1::CoordinatorRequest { nodes, term })
+                    .await
+                    .map(drop)
+            }
+            Message::Heartbeat { term } => {
+                let term = term.number();
+                client.heartbeat(v1::HeartbeatRequest { nodes, term }).await.map(drop)
+            }
+            Message::Resign { term } => {
+                let term = term.number();
+                client.resign(v1::ResignRequest { nodes, term }).await.map(drop)
+            }
+        };
+        called.map_err(|status| match status.code() {
+            Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::InvalidArgument
+            | Code::Unimplemented
+            | Code::ResourceExhausted => LinkError::Refused(status.message().to_owned()),
+            _ => LinkError::Broken(status.message().to_owned()),
+        })
+    }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::from_static("https://node")
+}
+
+/// Why a registry does not say what it knows of its cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no connection.
+    #[error("cannot reach {address}: {source}")]
+    Io {
+        /// Where.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It refuses, or breaks off.
+    #[error("{address} does not tell its status: {}", source.message())]
+    Status {
+        /// Where.
+        address: String,
+        /// Why.
+        source: Status,
+    },
+    /// Its answer makes no sense.
+    #[error("{0} tells a status that cannot be read")]
+    Malformed(String),
+    /// There is no key for the connection.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// Asks a registry for the status of its cluster, none where it is in none, and for the fingerprint that it shows. Anybody may ask, and
+/// who answers proves nothing but that fingerprint. The caller sets the deadline.
+///
+/// # Errors
+/// [`AskError`].
+pub async fn ask_status(address: &str) -> Result<(Fingerprint, Option<ClusterStatus>), AskError> {
+    let refused = |source| AskError::Status {
+        address: address.to_owned(),
+        source,
+    };
+    let failed = |source| AskError::Io {
+        address: address.to_owned(),
+        source,
+    };
+    // A registry asks whoever calls for a key. This one is for this call alone.
+    let tls = tls::registry_client(&DeviceKey::generate()?)?;
+    let stream = connect::connect(address, tls::registry_name(), tls)
+        .await
+        .map_err(failed)?;
+    let malformed = || AskError::Malformed(address.to_owned());
+    let fingerprint = connect::registry_fingerprint(&stream).ok_or_else(malformed)?;
+    let channel = connect::grpc(stream, endpoint()).await;
+    let channel = channel.map_err(|error| failed(io::Error::other(error)))?;
+    let mut client = ClusterServiceClient::new(channel);
+    let answer = client
+        .get_status(v1::GetStatusRequest {})
+        .await
+        .map_err(refused)?
+        .into_inner();
+    if answer.id == 0 {
+        return Ok((fingerprint, None));
+    }
+    let status = status(answer).ok_or_else(malformed)?;
+    Ok((fingerprint, Some(status)))
+}
+
+/// The status in an answer; none where it makes no sense.
+fn status(answer: v1::GetStatusResponse) -> Option<ClusterStatus> {
+    let node = |number: u32| NodeId::new(number.into()).ok();
+    if answer.members.len() > MEMBERS_MAX {
+        return None;
+    }
+    let members = answer.members.iter().map(|member| {
+        Some(MemberStatus {
+            id: node(member.id)?,
+            address: Address::new(&member.address, None).ok()?,
+            is_reachable: member.is_reachable,
+        })
+    });
+    Some(ClusterStatus {
+        id: node(answer.id)?,
+        state: match answer.role() {
+            v1::NodeRole::Follower => NodeState::Follower,
+            v1::NodeRole::Election => NodeState::Election,
+            v1::NodeRole::Leader => NodeState::Leader,
+            v1::NodeRole::Unspecified => return None,
+        },
+        term: Some(Term::new(answer.term)?.number()).filter(|term| *term > 0),
+        leader: node(answer.leader),
+        members: members.collect::<Option<_>>()?,
+    })
+}

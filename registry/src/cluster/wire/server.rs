@@ -1,0 +1,158 @@
+//! Calls of other nodes. Who calls is said by his certificate, and whoever has none of a node is refused and told of in the log.
+
+use std::{sync::Arc, time::SystemTime};
+
+use peerchat_identity::accept::Caller;
+use peerchat_proto::v1::{
+    self,
+    cluster_service_server::{self, ClusterService, ClusterServiceServer},
+};
+use tonic::{Code, Request, Response, Status};
+
+use crate::{
+    cluster::{
+        ClusterStatus, Node, NodeState,
+        election::Message,
+        term::{NodeId, Term},
+    },
+    registry::Registry,
+};
+
+/// The most bytes of a request: some numbers.
+const REQUEST_BYTES_MAX: usize = 4 * 1024;
+
+/// The calls of the cluster's service.
+#[derive(Debug, Clone)]
+pub(crate) struct Calls {
+    registry: Arc<Registry>,
+}
+
+impl Calls {
+    /// The name of the service, as health checks use it.
+    pub(crate) const NAME: &str = cluster_service_server::SERVICE_NAME;
+
+    /// The service of this registry, ready for a server.
+    pub(crate) fn service(registry: &Arc<Registry>) -> ClusterServiceServer<Self> {
+        let registry = Arc::clone(registry);
+        ClusterServiceServer::new(Self { registry }).max_decoding_message_size(REQUEST_BYTES_MAX)
+    }
+
+    /// Takes in what the node that calls says.
+    fn hear<T>(&self, request: &Request<T>, nodes: &[u32], message: Result<Message, Status>) -> Result<(), Status> {
+        let (node, from) = self.caller(request, nodes).inspect_err(|status| {
+            let caller = request.extensions().get::<Caller>();
+            let from = caller.map_or_else(|| "somewhere".to_owned(), |caller| caller.address.to_string());
+            let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
+            self.registry.refusals.tell(&refused);
+        })?;
+        if node.hear(from, message?) {
+            Ok(())
+        } else {
+            Err(Status::resource_exhausted("too many messages wait to be heard"))
+        }
+    }
+
+    /// This node, and the one that calls it.
+    fn caller<T>(&self, request: &Request<T>, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
+        let node = self.registry.node.as_ref();
+        let node = node.ok_or_else(|| Status::failed_precondition("this registry is not part of a cluster"))?;
+        let shown = request
+            .extensions()
+            .get::<Caller>()
+            .and_then(|caller| caller.shown.as_deref())
+            .ok_or_else(|| Status::unauthenticated("show a certificate of a node of this cluster"))?;
+        let trust = self.registry.authority.trust();
+        let number = trust.node(shown, SystemTime::now()).map_err(|error| {
+            Status::permission_denied(format!(
+                "this is for the nodes of the cluster, and the caller's certificate is none of them: {error}"
+            ))
+        })?;
+        let other = NodeId::new(number.into()).ok().filter(|id| *id != node.own());
+        let own: Vec<u32> = node.members().ids().map(|id| id.number().into()).collect();
+        if nodes != own {
+            return Err(Status::failed_precondition(format!(
+                "node {number} has the nodes {nodes:?} in its list, and node {} has {own:?}; give all the same --cluster",
+                node.own()
+            )));
+        }
+        let member = other.filter(|id| node.members().address(*id).is_some());
+        let member = member.ok_or_else(|| Status::permission_denied(format!("node {number} is none of the others")))?;
+        Ok((node, member))
+    }
+}
+
+fn term(number: u64) -> Result<Term, Status> {
+    Term::new(number).ok_or_else(|| Status::new(Code::InvalidArgument, format!("{number} is no term")))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ClusterService for Calls {
+    async fn election(&self, request: Request<v1::ElectionRequest>) -> Answer<v1::ElectionResponse> {
+        let v1::ElectionRequest { nodes, seen } = request.get_ref();
+        let message = term(*seen).map(|seen| Message::Election { seen });
+        self.hear(&request, nodes, message)?;
+        Ok(Response::new(v1::ElectionResponse {}))
+    }
+
+    async fn answer(&self, request: Request<v1::AnswerRequest>) -> Answer<v1::AnswerResponse> {
+        let v1::AnswerRequest {
+            nodes,
+            seen,
+            leader_term,
+        } = request.get_ref();
+        let message = term(*seen).and_then(|seen| {
+            let leader = term(*leader_term)?;
+            Ok(Message::Answer { seen, leader })
+        });
+        self.hear(&request, nodes, message)?;
+        Ok(Response::new(v1::AnswerResponse {}))
+    }
+
+    async fn coordinator(&self, request: Request<v1::CoordinatorRequest>) -> Answer<v1::CoordinatorResponse> {
+        let v1::CoordinatorRequest { nodes, term: number } = request.get_ref();
+        let message = term(*number).map(|term| Message::Coordinator { term });
+        self.hear(&request, nodes, message)?;
+        Ok(Response::new(v1::CoordinatorResponse {}))
+    }
+
+    async fn heartbeat(&self, request: Request<v1::HeartbeatRequest>) -> Answer<v1::HeartbeatResponse> {
+        let v1::HeartbeatRequest { nodes, term: number } = request.get_ref();
+        let message = term(*number).map(|term| Message::Heartbeat { term });
+        self.hear(&request, nodes, message)?;
+        Ok(Response::new(v1::HeartbeatResponse {}))
+    }
+
+    async fn resign(&self, request: Request<v1::ResignRequest>) -> Answer<v1::ResignResponse> {
+        let v1::ResignRequest { nodes, term: number } = request.get_ref();
+        let message = term(*number).map(|term| Message::Resign { term });
+        self.hear(&request, nodes, message)?;
+        Ok(Response::new(v1::ResignResponse {}))
+    }
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
+        let status = self.registry.node.as_ref().map(ClusterStatus::of);
+        Ok(Response::new(status.map(wire_status).unwrap_or_default()))
+    }
+}
+
+fn wire_status(status: ClusterStatus) -> v1::GetStatusResponse {
+    let role = match status.state {
+        NodeState::Follower => v1::NodeRole::Follower,
+        NodeState::Election => v1::NodeRole::Election,
+        NodeState::Leader => v1::NodeRole::Leader,
+    };
+    let members = status.members.into_iter().map(|member| v1::ClusterMember {
+        id: member.id.number().into(),
+        address: member.address.to_string(),
+        is_reachable: member.is_reachable,
+    });
+    v1::GetStatusResponse {
+        id: status.id.number().into(),
+        role: role.into(),
+        term: status.term.unwrap_or_default(),
+        leader: status.leader.map_or(0, |id| id.number().into()),
+        members: members.collect(),
+    }
+}

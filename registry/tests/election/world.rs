@@ -1,0 +1,350 @@
+//! The world: a clock, a queue of what happens when, some nodes with their disks, and a network.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+};
+
+use peerchat_registry::{
+    cluster::{
+        election::{Election, HEARTBEAT, Input, Message, Output},
+        term::{NodeId, Term},
+    },
+    routes::Millis,
+};
+
+use crate::{checks::Checks, faults::Fault};
+
+/// For so long everything goes wrong.
+pub const TROUBLE: u64 = 30_000;
+/// Within so many heartbeats after that all who can talk must agree.
+pub const BOUND: u64 = 8;
+/// For so long after that nothing may change any more.
+const PEACE: u64 = 20_000;
+/// How long a message takes at most where nothing is wrong.
+const DELAY_MAX: u64 = 30;
+
+/// Which node, by its place in the list.
+pub type Who = usize;
+
+/// Something that happens at a time.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    Deliver {
+        from: Who,
+        to: Who,
+        message: Message,
+    },
+    Tick {
+        who: Who,
+        life: u32,
+    },
+    /// A disk has kept a term.
+    Kept {
+        who: Who,
+        life: u32,
+        term: Term,
+    },
+    /// A process that stood still goes on.
+    Resume {
+        who: Who,
+        life: u32,
+    },
+    Fault(Fault),
+}
+
+/// How often things happened, to see that a run was worth it.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Totals {
+    pub leaderships: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub crashes: u64,
+    pub crashes_while_keeping: u64,
+    pub partitions: u64,
+    pub one_way_cuts: u64,
+    pub resignations: u64,
+    pub stalls: u64,
+    /// Of all runs the longest time until all agreed.
+    pub slowest_ms: u64,
+}
+
+impl Totals {
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            leaderships: self.leaderships + other.leaderships,
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+            crashes: self.crashes + other.crashes,
+            crashes_while_keeping: self.crashes_while_keeping + other.crashes_while_keeping,
+            partitions: self.partitions + other.partitions,
+            one_way_cuts: self.one_way_cuts + other.one_way_cuts,
+            resignations: self.resignations + other.resignations,
+            stalls: self.stalls + other.stalls,
+            slowest_ms: self.slowest_ms.max(other.slowest_ms),
+        }
+    }
+
+    pub fn assert_everything_happened(self) {
+        let all = [
+            self.leaderships,
+            self.lost,
+            self.doubled,
+            self.crashes,
+            self.crashes_while_keeping,
+            self.partitions,
+            self.one_way_cuts,
+            self.resignations,
+            self.stalls,
+        ];
+        assert!(
+            all.into_iter().all(|count| count > 0),
+            "something never happened: {self:?}"
+        );
+    }
+}
+
+/// A node: what is on its disk, and its process.
+#[derive(Debug)]
+pub struct SimNode {
+    pub id: NodeId,
+    pub disk: Term,
+    pub life: u32,
+    pub process: Option<Process>,
+}
+
+/// A process. It does what the shipped driver does: outputs in their order, and nothing before its disk has kept what it was given.
+#[derive(Debug)]
+pub struct Process {
+    pub election: Election,
+    pub is_stalled: bool,
+    /// What the disk is keeping, and what is to be done when it has.
+    pub keeping: Option<Term>,
+    held: VecDeque<Output>,
+    inbox: VecDeque<Input>,
+}
+
+/// A simulated world.
+pub struct World {
+    pub now: u64,
+    pub rng: fastrand::Rng,
+    pub nodes: Vec<SimNode>,
+    /// Who cannot say anything to whom.
+    pub cut: BTreeSet<(Who, Who)>,
+    pub peace: bool,
+    pub totals: Totals,
+    pub checks: Checks,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    next: u64,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let count = rng.usize(2..=5);
+        let mut ids = BTreeSet::new();
+        while ids.len() < count {
+            ids.insert(NodeId::new(rng.u64(1..=99)).unwrap());
+        }
+        let sim_node = |id| SimNode {
+            id,
+            disk: Term::NONE,
+            life: 0,
+            process: None,
+        };
+        let mut world = Self {
+            now: 0,
+            rng,
+            nodes: ids.into_iter().map(sim_node).collect(),
+            cut: BTreeSet::new(),
+            peace: false,
+            totals: Totals::default(),
+            checks: Checks::default(),
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            next: 0,
+        };
+        for who in 0..count {
+            let at = world.rng.u64(..2_000);
+            world.at(at, Happening::Fault(Fault::Start(who)));
+        }
+        world.plan_faults();
+        world
+    }
+
+    pub fn run(mut self) -> Totals {
+        self.run_until(TROUBLE);
+        self.make_peace(DELAY_MAX);
+        let bound = TROUBLE + BOUND * HEARTBEAT.0;
+        self.run_until(bound);
+        self.check_agreement();
+        self.run_until(bound + PEACE);
+        self.check_agreement();
+        assert!(self.checks.last_change <= bound, "who leads changed in peace");
+        self.totals.slowest_ms = self.checks.last_change.saturating_sub(TROUBLE);
+        self.totals.leaderships = self.checks.leaderships();
+        self.totals
+    }
+
+    /// Lets something happen some milliseconds from now.
+    pub fn after(&mut self, ms: u64, happening: Happening) {
+        self.at(self.now + ms, happening);
+    }
+
+    pub fn at(&mut self, at: u64, happening: Happening) {
+        self.queue.push(Reverse((at, self.next)));
+        self.happenings.insert(self.next, happening);
+        self.next += 1;
+    }
+
+    /// Messages that are still under way then are lost.
+    pub fn lose_messages_after(&mut self, end: u64) {
+        for Reverse((at, number)) in &self.queue {
+            if *at > end && matches!(self.happenings.get(number), Some(Happening::Deliver { .. })) {
+                self.happenings.remove(number);
+            }
+        }
+    }
+
+    fn run_until(&mut self, end: u64) {
+        while let Some(&Reverse((at, number))) = self.queue.peek() {
+            if at > end {
+                break;
+            }
+            self.queue.pop();
+            self.now = at;
+            if let Some(happening) = self.happenings.remove(&number) {
+                self.happen(happening);
+            }
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Deliver { from, to, message } => {
+                let from = self.nodes[from].id;
+                self.input(to, Input::Message { from, message });
+            }
+            Happening::Tick { who, life } => {
+                let due = |process: &Process| process.election.wake_at().0 <= self.now;
+                if self.nodes[who].life == life && self.nodes[who].process.as_ref().is_some_and(due) {
+                    self.input(who, Input::Tick);
+                }
+            }
+            Happening::Kept { who, life, term } => {
+                let node = &mut self.nodes[who];
+                if let Some(process) = node.process.as_mut().filter(|_| node.life == life) {
+                    process.keeping = None;
+                    node.disk = term;
+                    self.go_on(who);
+                }
+            }
+            Happening::Resume { who, life } => {
+                let node = &mut self.nodes[who];
+                if let Some(process) = node.process.as_mut().filter(|_| node.life == life) {
+                    process.is_stalled = false;
+                    self.go_on(who);
+                }
+            }
+            Happening::Fault(fault) => self.fault(fault),
+        }
+    }
+
+    /// Starts a node's process, if it is not running.
+    pub fn start(&mut self, who: Who) {
+        let ids: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
+        let node = &mut self.nodes[who];
+        if node.process.is_some() {
+            return;
+        }
+        node.life += 1;
+        node.process = Some(Process {
+            election: Election::new(node.id, ids, node.disk, Millis(self.now)),
+            is_stalled: false,
+            keeping: None,
+            held: VecDeque::new(),
+            inbox: VecDeque::new(),
+        });
+        self.input(who, Input::Tick);
+    }
+
+    pub fn input(&mut self, who: Who, input: Input) {
+        if let Some(process) = &mut self.nodes[who].process {
+            process.inbox.push_back(input);
+            self.go_on(who);
+        }
+    }
+
+    /// Does what a process can do before its disk or somebody else stops it.
+    fn go_on(&mut self, who: Who) {
+        loop {
+            let chance = self.rng.u64(..);
+            let Some(process) = &mut self.nodes[who].process else {
+                return;
+            };
+            if process.is_stalled || process.keeping.is_some() {
+                return;
+            }
+            if let Some(output) = process.held.pop_front() {
+                self.carry_out(who, output);
+                continue;
+            }
+            let Some(input) = process.inbox.pop_front() else { break };
+            process.held = process.election.handle(input, Millis(self.now), chance).into();
+        }
+        let node = &self.nodes[who];
+        let (life, wake_at) = (node.life, node.process.as_ref().unwrap().election.wake_at().0);
+        if wake_at < u64::MAX {
+            self.at(wake_at.max(self.now + 1), Happening::Tick { who, life });
+        }
+    }
+
+    fn carry_out(&mut self, who: Who, output: Output) {
+        match output {
+            Output::Persist(term) => {
+                let is_slow = !self.peace && self.rng.u8(..20) == 0;
+                let takes = self.rng.u64(..if is_slow { 700 } else { 10 });
+                let life = self.nodes[who].life;
+                self.nodes[who].process.as_mut().unwrap().keeping = Some(term);
+                self.after(takes, Happening::Kept { who, life, term });
+                // The moment in which a crash could do most harm.
+                if !self.peace && self.rng.u8(..20) == 0 {
+                    self.after(takes / 2, Happening::Fault(Fault::Crash(who)));
+                    let later = self.rng.u64(1..3_000);
+                    self.after(later, Happening::Fault(Fault::Start(who)));
+                }
+            }
+            Output::Send { to, message } => {
+                self.check_message(who, message);
+                let to = self.nodes.iter().position(|node| node.id == to).unwrap();
+                self.send(who, to, message);
+            }
+            Output::Became(role) => self.check_role(who, role),
+        }
+    }
+
+    fn send(&mut self, from: Who, to: Who, message: Message) {
+        if self.cut.contains(&(from, to)) {
+            self.totals.lost += 1;
+            return;
+        }
+        let copies = match self.rng.u8(..10) {
+            _ if self.peace => 1,
+            0 => 0,
+            1 => 2,
+            _ => 1,
+        };
+        match copies {
+            0 => self.totals.lost += 1,
+            2 => self.totals.doubled += 1,
+            _ => {}
+        }
+        for _ in 0..copies {
+            let is_late = !self.peace && self.rng.u8(..8) == 0;
+            let delay = self.rng.u64(1..=if is_late { 900 } else { DELAY_MAX });
+            self.after(delay, Happening::Deliver { from, to, message });
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Clusters of real processes. Between each two nodes is a relay of each direction's own, so a test can part them; a node's list names its
+//! relays, which stay where they are while processes come and go.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use peerchat_registry::cluster::{ClusterStatus, ask_status};
+use tempfile::TempDir;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::harness::{Registry, SOON, run_whole};
+
+/// Where a relay leads to; nowhere while it is cut, or its node has not started yet.
+type Way = watch::Sender<Option<SocketAddr>>;
+
+/// A cluster. Its processes end with it.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    nodes: BTreeMap<u8, Registry>,
+    relays: BTreeMap<(u8, u8), (SocketAddr, Way)>,
+    /// Pairs that cannot talk.
+    cut: BTreeSet<(u8, u8)>,
+    ids: Vec<u8>,
+}
+
+impl Cluster {
+    /// A cluster of which nothing runs yet, with an authority.
+    pub(crate) async fn new(ids: &[u8]) -> Self {
+        let cluster = Self {
+            folder: tempfile::tempdir().unwrap(),
+            nodes: BTreeMap::new(),
+            relays: relays(ids).await,
+            cut: BTreeSet::new(),
+            ids: ids.to_vec(),
+        };
+        init(&cluster.ca()).await;
+        cluster
+    }
+
+    /// A cluster that runs and has its leader.
+    pub(crate) async fn running(ids: &[u8]) -> Self {
+        let mut cluster = Self::new(ids).await;
+        for id in ids {
+            cluster.start(*id);
+        }
+        cluster.led_by(*ids.last().unwrap(), ids).await;
+        cluster
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca")
+    }
+
+    pub(crate) fn data(&self, id: u8) -> PathBuf {
+        self.folder.path().join(format!("node-{id}"))
+    }
+
+    /// The list as a node has it.
+    pub(crate) fn list(&self, of: u8) -> String {
+        let entries = self.ids.iter().map(|id| format!("{id}={}", self.relays[&(of, *id)].0));
+        entries.collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn start(&mut self, id: u8) {
+        let (list, ca) = (self.list(id), self.ca());
+        self.start_as(id, &list, &ca);
+    }
+
+    pub(crate) fn start_as(&mut self, id: u8, list: &str, ca: &Path) {
+        let (number, data) = (id.to_string(), self.data(id));
+        let arguments = ["--id", &number, "--cluster", list, "--ca", ca.to_str().unwrap()];
+        let data = ["--data", data.to_str().unwrap()];
+        self.nodes
+            .insert(id, Registry::start_with(&[&arguments[..], &data].concat()));
+        self.lay_ways();
+    }
+
+    pub(crate) fn node(&self, id: u8) -> &Registry {
+        &self.nodes[&id]
+    }
+
+    /// Ends a node without warning.
+    pub(crate) fn kill(&mut self, id: u8) {
+        self.nodes.remove(&id);
+        self.lay_ways();
+    }
+
+    /// Ends a node in order.
+    pub(crate) async fn stop(&mut self, id: u8) {
+        let node = self.nodes.remove(&id).unwrap();
+        node.stop().await;
+        self.lay_ways();
+    }
+
+    /// Parts a node from all others.
+    pub(crate) fn isolate(&mut self, id: u8) {
+        for other in self.ids.iter().filter(|other| **other != id) {
+            self.cut.extend([(id, *other), (*other, id)]);
+        }
+        self.lay_ways();
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+        self.lay_ways();
+    }
+
+    fn lay_ways(&self) {
+        for (pair, (_, way)) in &self.relays {
+            let target = self.nodes.get(&pair.1).filter(|_| !self.cut.contains(pair));
+            let target = target.map(|node| node.address.parse().unwrap());
+            way.send_if_modified(|way| std::mem::replace(way, target) != target);
+        }
+    }
+
+    /// What a node says of the cluster.
+    pub(crate) async fn status(&self, id: u8) -> Option<ClusterStatus> {
+        ask_status(&self.nodes[&id].address).await.ok()?.1
+    }
+
+    /// Waits until all of these name this leader, under one term, which is answered with the time that it took.
+    pub(crate) async fn led_by(&self, leader: u8, nodes: &[u8]) -> (u64, Duration) {
+        let begun = Instant::now();
+        loop {
+            let mut found = Vec::new();
+            for id in nodes {
+                let status = self.status(*id).await;
+                found.push(status.and_then(|status| Some((status.leader?.number(), status.term?))));
+            }
+            if let Some((id, term)) = found[0]
+                && id == leader
+                && found.iter().all(|other| *other == found[0])
+            {
+                return (term, begun.elapsed());
+            }
+            assert!(
+                begun.elapsed() < SOON,
+                "{leader} does not lead {nodes:?}: {found:?}\n{}",
+                self.logs()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn logs(&self) -> String {
+        let logs = self
+            .nodes
+            .iter()
+            .map(|(id, node)| format!("node {id}:\n{}", node.log()));
+        logs.collect()
+    }
+}
+
+/// Makes an authority; what that said.
+pub(crate) async fn init(ca: &Path) -> String {
+    let (code, printed, text) = run_whole(&["init", "--ca", ca.to_str().unwrap()]).await;
+    assert_eq!(code, Some(0), "{text}");
+    printed
+}
+
+async fn relays(ids: &[u8]) -> BTreeMap<(u8, u8), (SocketAddr, Way)> {
+    let mut relays = BTreeMap::new();
+    for from in ids {
+        for to in ids {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let way = Way::new(None);
+            tokio::spawn(relay(listener, way.subscribe()));
+            relays.insert((*from, *to), (address, way));
+        }
+    }
+    relays
+}
+
+/// Passes on each connection for as long as its way stays the same.
+async fn relay(listener: TcpListener, mut way: watch::Receiver<Option<SocketAddr>>) {
+    while let Ok((mut near, _)) = listener.accept().await {
+        let Some(target) = *way.borrow_and_update() else {
+            continue;
+        };
+        let mut changed = way.clone();
+        tokio::spawn(async move {
+            let Ok(mut far) = TcpStream::connect(target).await else {
+                return;
+            };
+            tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => {}
+                _ = changed.changed() => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! Who may speak in a cluster: its nodes, each for itself, and nobody else.
+
+use std::{sync::Arc, time::Duration};
+
+use peerchat_identity::{DeviceCertificate, Trust, connect, tls};
+use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
+use peerchat_registry::{authority::Authority, cluster::term::NodeId};
+use rustls::ClientConfig;
+use tonic::{Code, transport::Channel};
+
+use crate::{caller::*, cluster_site::*, harness::*};
+
+type Speaker = ClusterServiceClient<Channel>;
+
+const NODES: [u32; 3] = [1, 2, 3];
+
+fn heartbeat(term: u64) -> v1::HeartbeatRequest {
+    let nodes = NODES.to_vec();
+    v1::HeartbeatRequest { nodes, term }
+}
+
+/// Somebody who shows what is in a configuration.
+async fn speaker(registry: &Registry, config: Arc<ClientConfig>) -> Speaker {
+    let stream = connect::connect(&registry.address, tls::registry_name(), config)
+        .await
+        .unwrap();
+    Speaker::new(connect::grpc(stream, endpoint()).await.unwrap())
+}
+
+/// Whoever has the authority's key, and says that he is this node.
+async fn as_node(cluster: &Cluster, id: u64, to: u8) -> Speaker {
+    let authority = Authority::find(&cluster.ca()).unwrap().unwrap();
+    let (certificate, key) = authority.node_identity(NodeId::new(id).unwrap()).unwrap();
+    let config = tls::node_client(certificate, key, authority.trust()).unwrap();
+    speaker(cluster.node(to), config).await
+}
+
+#[tokio::test]
+async fn nobody_but_a_node_is_heard() {
+    let cluster = Cluster::running(&[1, 2, 3]).await;
+    let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
+    let node = cluster.node(1);
+    let later = term + 100;
+
+    let mut nameless = Speaker::new(node.nameless_channel().await);
+    let refusal = refused(nameless.heartbeat(heartbeat(later)).await);
+    assert_eq!(refusal.0, Code::Unauthenticated);
+    let mut device = Speaker::new(node.channel(1).await);
+    let refusal = refused(device.heartbeat(heartbeat(later)).await);
+    assert_eq!(refusal.0, Code::PermissionDenied);
+    // Of the right authority, and for a device.
+    let alice = Caller::log_in(node, "alice", 1).await;
+    let trust = Trust::new(alice.answer.authority.to_vec().into()).unwrap();
+    let certificate = DeviceCertificate::parse(&alice.answer.certificate.to_vec().into()).unwrap();
+    let mut device = speaker(node, tls::peer_client(key(1), &certificate, &trust).unwrap()).await;
+    let refusal = refused(device.heartbeat(heartbeat(later)).await);
+    assert_eq!(refusal.0, Code::PermissionDenied);
+    // For a node, and of another authority.
+    let other = Authority::in_memory().unwrap();
+    let (certificate, key) = other.node_identity(NodeId::new(3).unwrap()).unwrap();
+    let config = tls::node_client(certificate, key, &trust).unwrap();
+    let refusal = refused(speaker(node, config).await.heartbeat(heartbeat(later)).await);
+    assert_eq!(refusal.0, Code::PermissionDenied);
+    // Of the right authority, and of no member, or of the called node itself.
+    for id in [4, 1] {
+        let refusal = refused(as_node(&cluster, id, 1).await.heartbeat(heartbeat(later)).await);
+        assert_eq!(refusal.0, Code::PermissionDenied, "{}", refusal.1);
+    }
+    node.logged("a call to the cluster from 127.0.0.1").await;
+    assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term, "nobody was disturbed");
+    // Who is there is no secret.
+    nameless.get_status(v1::GetStatusRequest {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_speaks_for_itself_alone_and_in_its_own_cluster() {
+    let cluster = Cluster::running(&[1, 2, 3]).await;
+    let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
+    let mut two = as_node(&cluster, 2, 1).await;
+    // The term is node 3's, whatever node 2 says.
+    two.heartbeat(heartbeat(term + 100)).await.unwrap();
+    two.resign(v1::ResignRequest {
+        nodes: NODES.to_vec(),
+        term,
+    })
+    .await
+    .unwrap();
+    let refusal = refused(two.heartbeat(heartbeat(7)).await);
+    assert_eq!(refusal.0, Code::InvalidArgument);
+    let request = v1::HeartbeatRequest {
+        nodes: vec![1, 2, 3, 4],
+        term,
+    };
+    let refusal = refused(two.heartbeat(request).await);
+    assert_eq!(refusal.0, Code::FailedPrecondition);
+    tokio::time::timeout(Duration::from_secs(3), async {
+        assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term);
+    })
+    .await
+    .unwrap();
+    let alone = Registry::start();
+    let mut anybody = Speaker::new(alone.channel(1).await);
+    let refusal = refused(anybody.heartbeat(heartbeat(term)).await);
+    assert_eq!(refusal.0, Code::FailedPrecondition);
+    assert!(refusal.1.contains("not part of a cluster"), "{}", refusal.1);
+}
+
+#[tokio::test]
+async fn who_dials_a_node_gets_that_one_or_nobody() {
+    let mut cluster = Cluster::new(&[1, 2, 3]).await;
+    cluster.start(1);
+    // Where node 2 should be, node 1 is.
+    let list = format!("1=127.0.0.1:1,2={},3=127.0.0.1:3", cluster.node(1).address);
+    let ca = cluster.ca();
+    cluster.start_as(3, &list, &ca);
+    cluster.node(3).logged("another registry is there").await;
+}
