@@ -227,7 +227,7 @@ impl<D: Disk> Core<D> {
         let inside = (sealed.0.saturating_add(SEAL_EVERY)..height.0).step_by(step);
         // What cannot be read is not sealed by itself; the last seal covers it.
         let last = (height > sealed).then_some(height);
-        let id_of = |seq| log.ids(&author, seq, seq).ok()?.pop();
+        let id_of = |seq| self.ids(conversation, &author, seq, seq).ok()?.pop();
         let notary = self.vouching.notary.as_ref();
         let make = |(seq, id)| seal::make(notary, conversation, author, seq, id);
         let ids = inside.map(Seq).chain(last).filter_map(id_of);

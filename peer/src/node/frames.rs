@@ -115,6 +115,9 @@ impl Node {
         refused: Vec<(Held, Refusal)>,
         heard: Option<DeviceId>,
     ) -> Result<(), String> {
+        if refused.is_empty() {
+            return Ok(());
+        }
         let title = conversation.label(&self.me.user);
         let mut result = Ok(());
         for (held, why) in refused.into_iter().filter(|(held, why)| held.live && why.is_misdeed()) {
@@ -243,56 +246,51 @@ impl Node {
         if to == self.me.user || !is_news(stored) && !is_news(durable) {
             return;
         }
-        // What another of his devices has, he has already.
-        let others = talk
-            .members
-            .iter()
-            .filter(|(other, member)| **other != device && member.user == to);
-        let others = others.map(|(other, _)| talk.deliveries.of(other, author));
-        let had = others.fold(Acked::default(), |had, other| Acked {
-            stored: had.stored.max(other.stored),
-            durable: had.durable.max(other.durable),
-        });
-        for ((after, upto), had, durable) in [(stored, had.stored, false), (durable, had.durable, true)] {
-            self.tell_delivered(conversation, *author, &to, (after.max(had), upto), durable);
+        for (news, durable) in [(stored, false), (durable, true)] {
+            if news.0 < news.1 {
+                self.tell_delivered(conversation, *author, (device, &to), news, durable);
+            }
         }
     }
 
-    /// Tells the user that a member has the entries after one seq up to another, in runs that equally many have.
+    /// Tells the user that a member has, at this device, the entries after one seq up to another, in runs that equally many have.
     fn tell_delivered(
         &mut self,
         conversation: &Conversation,
         author: Author,
-        to: &UserName,
-        (after, upto): NewlyAcked,
+        (at, to): (DeviceId, &UserName),
+        (mut after, upto): NewlyAcked,
         durable: bool,
     ) {
         let Some(talk) = self.talks.get(conversation).filter(|_| after < upto) else {
             return;
         };
-        let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
+        let acked = talk.deliveries.of_author(&author);
+        let mut users: Vec<(&UserName, Seq)> = Vec::with_capacity(talk.members.len());
         for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
-            let acked = talk.deliveries.of(device, &author);
+            let acked = acked(device);
             let acked = if durable { acked.durable } else { acked.stored };
-            let user = users.entry(&member.user).or_default();
-            *user = acked.max(*user);
+            if *device != at && member.user == *to {
+                // What another of his devices has, he has already.
+                after = after.max(acked);
+            }
+            users.push((&member.user, acked));
         }
+        // A user has what any of his devices has.
+        users.sort_unstable_by_key(|(user, acked)| (*user, std::cmp::Reverse(*acked)));
+        users.dedup_by_key(|(user, _)| *user);
         // Acks are cumulative, so how many have an entry changes only after the last one that somebody has.
-        let mut ends: Vec<Seq> = users
-            .values()
-            .copied()
-            .filter(|seq| (after..upto).contains(seq))
-            .collect();
+        let acked = users.iter().map(|(_, acked)| *acked);
+        let mut ends: Vec<Seq> = acked.filter(|seq| (after..upto).contains(seq)).collect();
         ends.push(upto);
         ends.sort_unstable();
         let of = users.len();
         let mut from = after.next();
-        let mut news = Vec::new();
         for upto in ends.into_iter().filter(|end| *end > after) {
             if from <= upto {
-                let have = users.values().filter(|acked| **acked >= upto).count();
+                let have = users.iter().filter(|(_, acked)| *acked >= upto).count();
                 let (conversation, to) = (conversation.clone(), to.clone());
-                news.push(DeliveryNews {
+                self.step.then.push(Effect::TellDelivered(DeliveryNews {
                     conversation,
                     author,
                     from,
@@ -301,12 +299,9 @@ impl Node {
                     durable,
                     have,
                     of,
-                });
+                }));
                 from = upto.next();
             }
-        }
-        for news in news {
-            self.effect(Effect::TellDelivered(news));
         }
     }
 }

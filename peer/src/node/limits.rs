@@ -142,6 +142,31 @@ pub const REGISTRY_RETRY_MS_MIN: u64 = 50;
 /// The longest wait before logging in at the registry again, in milliseconds.
 pub const REGISTRY_RETRY_MS_MAX: u64 = 2_000;
 
+/// A log-in that lasted so long was a good one, in milliseconds: the registry is not left alone for longer and longer when it ends.
+pub const REGISTRY_LASTING_MS: u64 = 10_000;
+
+/// The most registries of a list. More are refused as wrong usage.
+pub const REGISTRIES_MAX: usize = 8;
+
+/// How often a peer that uses another registry looks whether the first of its list is there, in milliseconds: after a random part
+/// between the half and the whole of it.
+pub const HOME_LOOK_MS: u64 = 6_000;
+
+/// How long the first registry of a list must have been there before a peer moves back to it, in milliseconds: a random part between
+/// the half and the whole of it, so that one that was restarted does not get all its peers at once.
+pub const HOME_AFTER_MS: u64 = 20_000;
+
+/// How long finding another registry may take before the user is told that there is none, in milliseconds. Until then nothing has
+/// happened for him, and what is asked waits.
+pub const FAILOVER_MS_MAX: u64 = CALL_MS_MAX;
+
+/// The most questions that wait meanwhile. A further one is answered as if there were no registry.
+pub const FAILOVER_QUESTIONS_MAX: usize = 256;
+
+/// How long the registry to which a peer has moved has to say again who is there, in milliseconds. Of whom it has said nothing by then
+/// it has nothing to say.
+pub const RELIST_MS: u64 = 10_000;
+
 /// The most rooms that are listed; a larger site is for searching, not for reading.
 pub const ROOMS_LISTED_MAX: usize = 10_000;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Millis,
+    breaker::{Breaker, Waits},
     limits::{COMPARES_PER_SECOND, REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
     sealing::Seal,
@@ -123,11 +124,8 @@ pub struct LinkUp {
 /// The state of the link to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
-    /// There is none. It is dialled at `retry_at`, if it is wanted then; never, where that is none.
-    Down {
-        /// When.
-        retry_at: Option<Millis>,
-    },
+    /// There is none. It is dialled when the device's breaker says so, if it is wanted then.
+    Down,
     /// It is being dialled.
     Dialing,
     /// It is open.
@@ -162,8 +160,8 @@ pub struct Peer {
     pub claims_falsely: bool,
     /// How many of its live entries that were here already were compared with what is here, since a time.
     compared: (u32, Millis),
-    /// How many dials in a row have failed.
-    pub failures: u32,
+    /// Whether and when it is dialled.
+    pub breaker: Breaker,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
     /// The conversations of which its link is still to be told the heights, and whether the same is wanted in return.
@@ -183,12 +181,12 @@ impl Peer {
             user,
             address: None,
             listed: false,
-            link: LinkState::Down { retry_at: None },
+            link: LinkState::Down,
             bye: None,
             refused: 0,
             claims_falsely: false,
             compared: (0, Millis::default()),
-            failures: 0,
+            breaker: Breaker::new(REDIAL),
             heights: BTreeMap::new(),
             to_tell: BTreeMap::new(),
             tell_from: None,
@@ -224,13 +222,11 @@ impl Peer {
     }
 }
 
-/// How long to wait before the next dial after a number of failures, in milliseconds: twice as long each time between two
-/// limits, of which a random part between the half and the whole is taken, so that many peers do not dial in step.
-pub fn redial_ms(failures: u32, rng: &mut fastrand::Rng) -> u64 {
-    let doubled = REDIAL_MS_MIN.saturating_mul(1 << failures.min(20));
-    let longest = doubled.min(REDIAL_MS_MAX);
-    rng.u64(longest / 2..=longest)
-}
+/// How long a device is left alone that could not be dialled.
+const REDIAL: Waits = Waits {
+    first_ms: REDIAL_MS_MIN,
+    longest_ms: REDIAL_MS_MAX,
+};
 
 /// Whether a new link takes the place of the one that is there.
 ///
@@ -271,15 +267,5 @@ mod tests {
         let me = DeviceId([1; 32]);
         assert!(replaces(me, &up(2, 8, false), 7, true), "another session");
         assert!(replaces(me, &up(2, 7, false), 7, false), "the same side dialled again");
-    }
-
-    #[test]
-    fn the_wait_grows_to_its_limit() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        for failures in 0..100 {
-            let wait = redial_ms(failures, &mut rng);
-            assert!((REDIAL_MS_MIN / 2..=REDIAL_MS_MAX).contains(&wait), "{wait}");
-        }
-        assert!(redial_ms(40, &mut rng) >= REDIAL_MS_MAX / 2);
     }
 }

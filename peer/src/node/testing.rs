@@ -145,7 +145,10 @@ impl Alice {
             compared: 0,
         };
         alice.input(Input::Start(Memberships::default()));
-        alice.input(Input::RegistryUp { hosting: false });
+        alice.input(Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        });
         alice.enters(room_name(), others);
         alice
     }
