@@ -122,7 +122,10 @@ impl Registry {
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
         Ok(Self {
-            engine: Engine::in_memory(),
+            engine: match &node {
+                Some(node) => Engine::in_cluster(node.seat()),
+                None => Engine::in_memory(),
+            },
             accounts: Accounts::open(&place, policy).await?,
             tls: tls::registry_server(chain, key)?,
             authority,

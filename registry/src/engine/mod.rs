@@ -11,6 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::Instant;
 
 use crate::{
+    cluster::{ClusterTable, Seat},
     hub::Hub,
     mailbox::{Closed, Outbox, StreamEnd},
     routes::{
@@ -36,6 +37,12 @@ pub(crate) enum EngineError {
     /// The registry shuts down.
     #[error("the registry is shutting down; log in again when it is back")]
     ShuttingDown,
+    /// Nobody leads the cluster, or the leader does not answer.
+    #[error("the registries of this cluster agree on no leader at the moment, so nothing can be changed; try again")]
+    NoLeader,
+    /// Too many calls wait for the cluster.
+    #[error("too many calls wait for the registries of this cluster; try again")]
+    Busy,
     /// What was answered is not what was asked.
     #[error("the registry's table gave an answer to another question; its operator must look into it")]
     Muddled,
@@ -54,12 +61,27 @@ pub(crate) struct Engine {
 enum Table {
     /// This process.
     Memory(Hub),
+    /// All nodes of a cluster, of which this is one.
+    Cluster(Box<ClusterTable>),
 }
 
 impl Engine {
     /// A table of this process alone.
     pub(crate) fn in_memory() -> Self {
         Self::new(Table::Memory(Hub::new()))
+    }
+
+    /// A node's copy of the table of its cluster.
+    pub(crate) fn in_cluster(seat: Seat) -> Self {
+        Self::new(Table::Cluster(Box::new(ClusterTable::new(seat))))
+    }
+
+    /// The copy of the cluster's table, where there is one.
+    pub(crate) fn cluster_table(&self) -> Option<&ClusterTable> {
+        match &self.table {
+            Table::Cluster(table) => Some(table),
+            Table::Memory(_) => None,
+        }
     }
 
     fn new(table: Table) -> Self {
@@ -76,6 +98,7 @@ impl Engine {
         self.random.fill(&mut token.0).map_err(|_| EngineError::NoRandomness)?;
         match &self.table {
             Table::Memory(hub) => hub.log_in(peer, token)?,
+            Table::Cluster(table) => table.log_in(peer, token).await?,
         }
         Ok(token)
     }
@@ -88,6 +111,7 @@ impl Engine {
     ) -> Result<(Outbox, Closed), EngineError> {
         match &self.table {
             Table::Memory(hub) => hub.open_stream(lease, users),
+            Table::Cluster(table) => table.open_stream(lease, users).await,
         }
     }
 
@@ -95,12 +119,16 @@ impl Engine {
     pub(crate) async fn stream_lost(&self, lease: LeaseToken, why: Option<StreamEnd>) {
         match &self.table {
             Table::Memory(hub) => hub.stream_lost(lease, why),
+            Table::Cluster(table) => table.stream_lost(lease, why),
         }
     }
 
     /// Renews a lease, and from now on tells its holder of these users too.
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
-        self.done(Command::Renew { lease, users }).await
+        match &self.table {
+            Table::Cluster(table) => table.renew(lease, users).await,
+            Table::Memory(_) => self.done(Command::Renew { lease, users }).await,
+        }
     }
 
     /// Ends a lease.
@@ -193,6 +221,7 @@ impl Engine {
     pub(crate) fn close(&self) {
         match &self.table {
             Table::Memory(hub) => hub.close(),
+            Table::Cluster(table) => table.close(),
         }
     }
 
@@ -200,6 +229,7 @@ impl Engine {
     pub(crate) fn is_closed(&self) -> bool {
         match &self.table {
             Table::Memory(hub) => hub.is_closed(),
+            Table::Cluster(table) => table.is_closed(),
         }
     }
 
@@ -207,6 +237,7 @@ impl Engine {
     pub(crate) async fn run(&self) {
         match &self.table {
             Table::Memory(hub) => hub.tick().await,
+            Table::Cluster(table) => table.run().await,
         }
     }
 
@@ -222,12 +253,14 @@ impl Engine {
     async fn call(&self, command: Command) -> Result<Answer, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.call(command)?),
+            Table::Cluster(table) => table.call(command).await,
         }
     }
 
     async fn look(&self, query: Query) -> Result<Told, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.look(&query)?),
+            Table::Cluster(table) => Ok(table.look(&query)?),
         }
     }
 }

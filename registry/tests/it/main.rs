@@ -8,6 +8,8 @@ mod bad_input;
 mod caller;
 mod certificates;
 mod cluster;
+mod cluster_leases;
+mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
 mod cluster_usage;
