@@ -60,7 +60,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 enum Table {
     /// This process.
-    Memory(Hub),
+    Memory(Box<Hub>),
     /// All nodes of a cluster, of which this is one.
     Cluster(Box<ClusterTable>),
 }
@@ -68,7 +68,7 @@ enum Table {
 impl Engine {
     /// A table of this process alone.
     pub(crate) fn in_memory() -> Self {
-        Self::new(Table::Memory(Hub::new()))
+        Self::new(Table::Memory(Box::new(Hub::new())))
     }
 
     /// A node's copy of the table of its cluster.

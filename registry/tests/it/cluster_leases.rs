@@ -165,6 +165,29 @@ async fn who_does_not_come_back_from_a_dead_node_is_lost_in_the_usual_time() {
 }
 
 #[tokio::test]
+async fn the_peers_of_a_node_that_stands_still_are_lost_as_those_of_a_dead_one_and_come_back_with_it() {
+    let cluster = Cluster::running(&[1, 2, 3]).await;
+    cluster.agree(&[1, 2, 3]).await;
+    let mut alice = Peer::at(&cluster, 2, "alice", 1).await;
+    let mut bob = Peer::at(&cluster, 1, "bob", 2).await;
+    alice.join("tea").await;
+    bob.join("tea").await;
+    alice.hears("#tea bob Here").await;
+    let stopped = Instant::now();
+    cluster.node(1).signal("STOP");
+    alice.hears("#tea bob Lost").await;
+    let took = stopped.elapsed();
+    assert!(took < Duration::from_secs(7), "{took:?}");
+    cluster.node(1).signal("CONT");
+    cluster.agree(&[1, 2, 3]).await;
+    // He is told that his lease has ended, and logs in anew.
+    assert_eq!(refused(bob.watcher.changes.message().await).0, Code::Unauthenticated);
+    let mut bob = Peer::at(&cluster, 1, "bob", 2).await;
+    assert_eq!(bob.join("tea").await, ["alice", "bob"]);
+    alice.hears("#tea bob Here").await;
+}
+
+#[tokio::test]
 async fn both_sides_of_a_parted_network_go_on_and_are_one_again() {
     let mut cluster = Cluster::running(&[1, 2, 3]).await;
     cluster.agree(&[1, 2, 3]).await;

@@ -1,7 +1,7 @@
 //! What a node does with its copy as its leadership changes: it follows, or gathers and leads, or waits.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -43,6 +43,10 @@ const RENEWALS_WAIT: Duration = Duration::from_secs(1);
 
 /// After how long a follower whose stream broke tries again.
 const FOLLOW_RETRY: Duration = Duration::from_millis(100);
+
+/// For how many ticks a leader may have no word of a follower: a second. The streams of a node that stands still, or is cut off, do not break
+/// by themselves for a long time, and its peers are to be missed as soon as those of a dead one. If it is there it comes again.
+const SILENT_TICKS_MAX: u32 = 4;
 
 /// How long a connection to the leader may take.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(750);
@@ -92,9 +96,21 @@ impl ClusterTable {
     async fn tick(&self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = BTreeMap::<NodeId, u32>::new();
         loop {
             ticks.tick().await;
-            self.lock().expire();
+            let reachable = self.seat.leadership.borrow().reachable.clone();
+            let mut state = self.lock();
+            silent.retain(|node, _| !reachable.contains(node));
+            for node in state.followers().difference(&reachable) {
+                let ticks = silent.entry(*node).or_default();
+                *ticks += 1;
+                if *ticks > SILENT_TICKS_MAX {
+                    state.dismiss(*node);
+                    silent.remove(node);
+                }
+            }
+            state.expire();
         }
     }
 

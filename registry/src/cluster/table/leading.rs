@@ -67,11 +67,11 @@ pub(super) struct NotLeading;
 impl State {
     /// Is about to lead.
     pub(super) fn gather(&mut self, term: Term) {
-        self.part = Part::Gathering(Gathering {
+        self.part = Part::Gathering(Box::new(Gathering {
             term,
             arrived: BTreeMap::new(),
             came: None,
-        });
+        }));
     }
 
     /// Takes in a follower of this leadership.
@@ -110,6 +110,24 @@ impl State {
                 }
             }
             Part::Apart | Part::Following(_) => {}
+        }
+    }
+
+    /// Who follows.
+    pub(super) fn followers(&self) -> BTreeSet<NodeId> {
+        match &self.part {
+            Part::Leading(leading) => leading.followers.keys().copied().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Ends the stream of a follower, whose peers' streams are counted as lost until it comes again.
+    pub(super) fn dismiss(&mut self, node: NodeId) {
+        if let Part::Leading(leading) = &mut self.part
+            && leading.followers.remove(&node).is_some()
+        {
+            self.order(self.own, 0, Order::StreamsLost(node));
+            self.settle();
         }
     }
 

@@ -151,12 +151,11 @@ impl ClusterTable {
             .lock()
             .submit(Order::Call(command), Some(reply))
             .map_err(|_| EngineError::Busy)?;
+        // Whoever hangs up meanwhile waits for nothing any more.
+        let _waiting = Waiting { table: self, ticket };
         match timeout(CALL_WAIT, answer).await {
             Ok(Ok(answer)) => Ok(answer?),
-            _ => {
-                self.lock().give_up(ticket);
-                Err(EngineError::NoLeader)
-            }
+            _ => Err(EngineError::NoLeader),
         }
     }
 
@@ -177,5 +176,17 @@ impl ClusterTable {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits. With its end its order is forgotten, if it was not carried out.
+struct Waiting<'t> {
+    table: &'t ClusterTable,
+    ticket: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.table.lock().give_up(self.ticket);
     }
 }

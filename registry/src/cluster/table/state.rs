@@ -50,7 +50,7 @@ pub(super) enum Part {
     /// It has all that its leader has.
     Following(mpsc::Sender<Up>),
     /// It is about to lead, and hears what the others have.
-    Gathering(Gathering),
+    Gathering(Box<Gathering>),
     /// It leads.
     Leading(Leading),
 }
