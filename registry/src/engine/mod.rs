@@ -2,6 +2,7 @@
 //! answers the same [`Query`]s as [`Routes`](crate::routes::Routes) does, and brings what follows from them to the watchers that are
 //! connected here.
 
+mod redis;
 pub(crate) mod streams;
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
@@ -10,6 +11,8 @@ use peerchat_proto::names::{RoomName, UserName};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::Instant;
 
+use self::redis::{OnRevoked, RedisTable};
+pub use self::redis::{RoutesUrl, UnknownTable};
 use crate::{
     cluster::{ClusterTable, Seat},
     hub::Hub,
@@ -43,6 +46,9 @@ pub(crate) enum EngineError {
     /// Too many calls wait for the cluster.
     #[error("too many calls wait for the registries of this cluster; try again")]
     Busy,
+    /// The table cannot be reached.
+    #[error("the registry's table of leases does not answer, so nothing can be changed; try again in a moment")]
+    Away,
     /// What was answered is not what was asked.
     #[error("the registry's table gave an answer to another question; its operator must look into it")]
     Muddled,
@@ -63,12 +69,14 @@ enum Table {
     Memory(Box<Hub>),
     /// All nodes of a cluster, of which this is one.
     Cluster(Box<ClusterTable>),
+    /// Redis, for several registries.
+    Redis(Box<RedisTable>),
 }
 
 impl Engine {
     /// A table of this process alone.
     pub(crate) fn in_memory() -> Self {
-        Self::new(Table::Memory(Box::new(Hub::new())))
+        Self::new(Table::Memory(Box::default()))
     }
 
     /// A node's copy of the table of its cluster.
@@ -80,8 +88,14 @@ impl Engine {
     pub(crate) fn cluster_table(&self) -> Option<&ClusterTable> {
         match &self.table {
             Table::Cluster(table) => Some(table),
-            Table::Memory(_) => None,
+            Table::Memory(_) | Table::Redis(_) => None,
         }
+    }
+
+    /// A table that several registries share.
+    pub(crate) async fn shared(url: RoutesUrl, on_revoked: OnRevoked) -> Result<Self, EngineError> {
+        let table = RedisTable::open(url, on_revoked).await?;
+        Ok(Self::new(Table::Redis(Box::new(table))))
     }
 
     fn new(table: Table) -> Self {
@@ -99,6 +113,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.log_in(peer, token)?,
             Table::Cluster(table) => table.log_in(peer, token).await?,
+            Table::Redis(table) => table.log_in(peer, token).await?,
         }
         Ok(token)
     }
@@ -112,6 +127,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.open_stream(lease, users),
             Table::Cluster(table) => table.open_stream(lease, users).await,
+            Table::Redis(table) => table.open_stream(lease, users).await,
         }
     }
 
@@ -120,6 +136,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.stream_lost(lease, why),
             Table::Cluster(table) => table.stream_lost(lease, why),
+            Table::Redis(table) => table.stream_lost(lease, why).await,
         }
     }
 
@@ -127,7 +144,7 @@ impl Engine {
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
         match &self.table {
             Table::Cluster(table) => table.renew(lease, users).await,
-            Table::Memory(_) => self.done(Command::Renew { lease, users }).await,
+            Table::Memory(_) | Table::Redis(_) => self.done(Command::Renew { lease, users }).await,
         }
     }
 
@@ -222,6 +239,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.close(),
             Table::Cluster(table) => table.close(),
+            Table::Redis(table) => table.close(),
         }
     }
 
@@ -230,6 +248,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.is_closed(),
             Table::Cluster(table) => table.is_closed(),
+            Table::Redis(table) => table.is_closed(),
         }
     }
 
@@ -238,6 +257,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => hub.tick().await,
             Table::Cluster(table) => table.run().await,
+            Table::Redis(table) => table.work().await,
         }
     }
 
@@ -254,6 +274,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => Ok(hub.call(command)?),
             Table::Cluster(table) => table.call(command).await,
+            Table::Redis(table) => table.call(command).await,
         }
     }
 
@@ -261,6 +282,7 @@ impl Engine {
         match &self.table {
             Table::Memory(hub) => Ok(hub.look(&query)?),
             Table::Cluster(table) => Ok(table.look(&query)?),
+            Table::Redis(table) => table.look(query).await,
         }
     }
 }

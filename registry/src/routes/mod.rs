@@ -301,7 +301,7 @@ impl Routes {
 #[cfg(test)]
 mod differences_tests;
 #[cfg(test)]
-mod model_tests;
+pub(crate) mod model_tests;
 #[cfg(test)]
 pub(crate) mod random;
 #[cfg(test)]

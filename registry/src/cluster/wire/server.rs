@@ -24,6 +24,7 @@ use crate::{
     cluster::{
         ClusterStatus, Node, NodeState,
         election::Message,
+        node::Unheard,
         table::{
             ClusterTable,
             message::{Down, Hello, Up},
@@ -58,11 +59,10 @@ impl Calls {
     /// Takes in what the node that calls says.
     fn hear<T>(&self, request: &Request<T>, nodes: &[u32], message: Result<Message, Status>) -> Result<(), Status> {
         let (node, from) = self.caller(request.extensions(), nodes)?;
-        if node.hear(from, message?) {
-            Ok(())
-        } else {
-            Err(Status::resource_exhausted("too many messages wait to be heard"))
-        }
+        node.hear(from, message?).map_err(|unheard| match unheard {
+            Unheard::Full => Status::resource_exhausted("too many messages wait to be heard"),
+            Unheard::Ended => Status::unavailable("this node is shutting down"),
+        })
     }
 
     /// This node, and the one that calls it. Whoever else does is told of in the log.
