@@ -3,6 +3,8 @@
 
 mod client;
 mod follow;
+#[cfg(test)]
+mod follow_tests;
 mod order;
 mod server;
 

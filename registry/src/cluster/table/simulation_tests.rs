@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     leading::{Arrival, DOWNS_MAX},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cluster::term::{NodeId, Term},
     routes::{
-        Command, LeaseToken, Routes,
+        Answer, Command, LeaseToken, Refusal, Routes,
         random::{Call, Script, calls},
     },
 };
@@ -198,7 +198,22 @@ impl World {
     /// All reach each other, and hear all that is said.
     fn heal(&mut self) {
         self.elect(NODES - 1, [true; NODES]);
+        self.hear_all();
+    }
+
+    fn hear_all(&mut self) {
         while (0..NODES).any(|node| self.hear_one(node)) {}
+    }
+
+    /// Has something done for a peer of a node, who waits for the answer.
+    fn ask(&mut self, node: usize, call: &Call) -> oneshot::Receiver<Result<Answer, Refusal>> {
+        let command = self.script.command(call).unwrap();
+        if let Command::LogIn { token, .. } = &command {
+            self.asked.insert(*token, node);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.nodes[node].submit(Order::Call(command), Some(reply)).unwrap();
+        answer
     }
 
     fn check(&self) {
@@ -241,7 +256,59 @@ proptest! {
         prop_assert!(now > Position::default());
         // They stay so under the next leader.
         world.elect(0, [true; NODES]);
-        while (0..NODES).any(|node| world.hear_one(node)) {}
+        world.hear_all();
         world.check();
     }
+}
+
+#[test]
+fn what_both_sides_of_a_partition_hold_is_put_together() {
+    let mut world = World::new();
+    world.heal();
+    world.elect(0, [false; NODES]);
+    world.elect(2, [false, true, true]);
+    for node in 0..NODES {
+        let device = u8::try_from(node).unwrap();
+        let mut logged_in = world.ask(node, &Call::LogIn { device, port: 1 });
+        world.hear_all();
+        assert!(logged_in.try_recv().unwrap().is_ok());
+        let mut joined = world.ask(node, &Call::Join(0, 0));
+        world.hear_all();
+        assert!(joined.try_recv().unwrap().is_ok());
+    }
+    world.heal();
+    world.check();
+    let leases: Vec<_> = world.nodes[0].replica.routes.records().collect();
+    assert_eq!(leases.len(), NODES);
+    assert!(leases.iter().all(|lease| lease.rooms.len() == 1), "{leases:?}");
+    assert!(world.nodes.iter().all(|node| node.streams.leases().count() == 1));
+}
+
+#[test]
+fn what_was_done_by_the_last_leader_and_is_asked_again_is_answered_as_done() {
+    for (call, expected) in [(Call::Leave(0, 0), "Ok(Left(false))"), (Call::LogOut(0), "Ok(Done)")] {
+        let mut world = World::new();
+        world.heal();
+        let _logged_in = world.ask(0, &Call::LogIn { device: 1, port: 1 });
+        let _joined = world.ask(0, &Call::Join(0, 0));
+        world.hear_all();
+        let mut answer = world.ask(0, &call);
+        // The leader carries it out, and another follower does; the one who asked has not heard of it when the leader dies.
+        world.hear_one(0);
+        while world.hear_one(1) {}
+        world.step(Step::Kill(2));
+        assert!(answer.try_recv().is_err());
+        world.elect(1, [true, false, false]);
+        world.hear_all();
+        assert_eq!(format!("{:?}", answer.try_recv().unwrap()), expected);
+    }
+    let mut world = World::new();
+    world.heal();
+    let _logged_in = world.ask(0, &Call::LogIn { device: 1, port: 1 });
+    let mut answer = world.ask(0, &Call::Leave(0, 0));
+    world.hear_all();
+    assert!(
+        answer.try_recv().unwrap().is_err(),
+        "asked once, it is answered as it is"
+    );
 }
