@@ -54,7 +54,7 @@ pub(super) struct Leading {
 
 impl Leading {
     /// The time of the table.
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         let (began, since) = self.began;
         began + Millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
     }

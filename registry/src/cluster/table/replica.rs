@@ -154,3 +154,85 @@ impl Replica {
         Ok(step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::{
+        limits,
+        random::{Call, Script},
+    };
+
+    fn node(id: u64) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn apply(replica: &mut Replica, origin: NodeId, now: Millis, order: Order) {
+        let entry = Entry {
+            position: replica.position().next(),
+            now,
+            origin,
+            ticket: 0,
+            order,
+        };
+        let _ = replica.apply(&entry).unwrap();
+    }
+
+    /// Two devices, each at home at the node of its number and in one room.
+    fn two(script: &mut Script) -> Replica {
+        let mut replica = Replica::default();
+        for device in [1, 2] {
+            for call in [Call::LogIn { device, port: 1 }, Call::Join(0, 0)] {
+                let command = script.command(&call).unwrap();
+                apply(&mut replica, node(device.into()), Millis(0), Order::Call(command));
+            }
+        }
+        replica
+    }
+
+    #[test]
+    fn the_streams_of_a_node_are_those_of_its_peers() {
+        let mut replica = two(&mut Script::new());
+        apply(&mut replica, node(3), Millis(0), Order::StreamsLost(node(1)));
+        apply(&mut replica, node(3), limits::STREAM_LOST, Order::Call(Command::Expire));
+        let left: Vec<_> = replica.homes().collect();
+        assert_eq!((left, replica.routes.records().count()), (vec![node(2)], 1));
+    }
+
+    #[test]
+    fn many_are_renewed_at_once_and_an_unknown_one_is_none() {
+        let mut replica = two(&mut Script::new());
+        let leases = replica.routes.records().map(|lease| lease.token);
+        let leases = leases.chain([LeaseToken([9; 16])]).collect();
+        apply(&mut replica, node(1), Millis(1_000), Order::RenewMany(leases));
+        let ends = replica.routes.records().map(|lease| lease.ends);
+        assert_eq!(ends.collect::<Vec<_>>(), [limits::LEASE + Millis(1_000); 2]);
+    }
+
+    #[test]
+    fn a_log_in_that_is_asked_again_changes_nothing() {
+        let (mut script, mut again) = (Script::new(), Script::new());
+        let mut replica = two(&mut script);
+        let before = format!("{:?}", replica.routes.records().collect::<Vec<_>>());
+        let command = again.command(&Call::LogIn { device: 1, port: 1 }).unwrap();
+        apply(&mut replica, node(1), Millis(1), Order::Call(command));
+        assert_eq!(format!("{:?}", replica.routes.records().collect::<Vec<_>>()), before);
+    }
+
+    #[test]
+    fn orders_are_taken_in_their_places_and_time_never_runs_backwards() {
+        let mut replica = two(&mut Script::new());
+        apply(&mut replica, node(1), Millis(5), Order::Call(Command::Expire));
+        apply(&mut replica, node(1), Millis(3), Order::Call(Command::Expire));
+        assert_eq!(replica.now(), Millis(5));
+        let again = Entry {
+            position: replica.position(),
+            now: Millis(6),
+            origin: node(1),
+            ticket: 0,
+            order: Order::Call(Command::Expire),
+        };
+        assert_eq!(replica.apply(&again).unwrap_err(), OutOfPlace);
+        assert_eq!(replica.now(), Millis(5));
+    }
+}

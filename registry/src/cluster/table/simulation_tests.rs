@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cluster::term::{NodeId, Term},
     routes::{
-        Answer, Command, LeaseToken, Refusal, Routes,
+        Answer, Command, LeaseToken, Millis, Refusal, Routes,
         random::{Call, Script, calls},
     },
 };
@@ -311,4 +311,49 @@ fn what_was_done_by_the_last_leader_and_is_asked_again_is_answered_as_done() {
         answer.try_recv().unwrap().is_err(),
         "asked once, it is answered as it is"
     );
+}
+
+#[test]
+fn a_leader_that_comes_back_empty_goes_on_with_the_newest_copy() {
+    let mut world = World::new();
+    world.heal();
+    let _logged_in = world.ask(0, &Call::LogIn { device: 1, port: 1 });
+    world.hear_all();
+    // Its stream broke, so nobody would claim it: it is in the table alone.
+    let (lease, _) = world.asked.first_key_value().unwrap();
+    world.nodes[0].streams.end(*lease, None);
+    world.step(Step::Kill(2));
+    world.heal();
+    world.check();
+    assert_eq!(world.nodes[2].replica.routes.records().count(), 1);
+}
+
+#[test]
+fn what_a_follower_holds_that_comes_late_is_put_in() {
+    let mut world = World::new();
+    world.heal();
+    world.elect(0, [false; NODES]);
+    let _logged_in = world.ask(0, &Call::LogIn { device: 1, port: 1 });
+    world.elect(2, [false, true, false]);
+    world.hear_all();
+    world.part(0);
+    world.follow(0, 2);
+    world.hear_all();
+    world.check();
+    assert_eq!(world.nodes[2].replica.routes.records().count(), 1);
+}
+
+#[test]
+fn time_goes_on_under_the_next_leader() {
+    let hour = Millis(3_600_000);
+    let mut node = State::new(id(0));
+    let mut head = node.replica.head();
+    head.now = hour;
+    node.replica = Replica::restore(head, Vec::new(), Vec::new()).unwrap();
+    node.gather(Term::NONE.next_of(id(0)).unwrap());
+    node.lead(None);
+    let Part::Leading(leading) = &node.part else {
+        panic!("it leads");
+    };
+    assert!(leading.now() >= hour);
 }
