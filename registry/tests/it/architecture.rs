@@ -3,13 +3,25 @@
 use std::{fs, path::Path};
 
 /// The pure files, and what would make them impure.
-const PURE: [&str; 13] = [
+const PURE: [&str; 25] = [
     "accounts/linking.rs",
     "accounts/rules.rs",
     "accounts/throttle.rs",
     "address.rs",
     "cluster/election.rs",
     "cluster/election/message.rs",
+    "cluster/ledger.rs",
+    "cluster/ledger/apply.rs",
+    "cluster/ledger/follower.rs",
+    "cluster/ledger/leader.rs",
+    "cluster/ledger/limits.rs",
+    "cluster/ledger/log.rs",
+    "cluster/ledger/message.rs",
+    "cluster/ledger/prepare.rs",
+    "cluster/ledger/proposals.rs",
+    "cluster/ledger/recovery.rs",
+    "cluster/ledger/snapshot.rs",
+    "cluster/ledger/standing.rs",
     "cluster/members.rs",
     "cluster/term.rs",
     "routes/command.rs",
