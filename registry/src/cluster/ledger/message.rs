@@ -165,7 +165,7 @@ pub enum Input {
 /// What is to be done, in the order in which it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// This is to be on disk before anything that follows is done.
+    /// This is to be on disk before anything that follows is done, but for more of the same: several in a row may be synced at once.
     Persist(Record),
     /// Something is to be said to another node. It may be lost.
     Send {
