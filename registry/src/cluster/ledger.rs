@@ -13,7 +13,7 @@
 //! majority has a node in common with the one that has stored a committed entry, so none is lost.
 //!
 //! **A lost disk** has forgotten what its node has promised and stored. Such a node is no member: nobody counts it until it has caught up, which
-//! [`recovery`] decides. A cluster begins when *all* configured nodes have said that they have nothing, and writes its first entry when all
+//! `recovery` decides. A cluster begins when *all* configured nodes have said that they have nothing, and writes its first entry when all
 //! are members: so a majority of lost disks never passes for a new cluster. Then nothing is decided any more until the operator
 //! brings back the disks or says [`Input::Force`]; [`Ledger::standing`] tells him.
 //!
@@ -113,6 +113,10 @@ impl Ledger {
             is_forced: false,
             outputs: Vec::new(),
         };
+        // The state is older than what the log goes on from: so it was lost, and with it what this node had stored.
+        if applied.index < ledger.kept.log.base().index {
+            ledger.keep(Record::Forget);
+        }
         // It ended after a state was installed, and before the log was.
         if !ledger.kept.log.holds(applied) && ledger.kept.log.base() < applied {
             ledger.keep(Record::Reset(applied));

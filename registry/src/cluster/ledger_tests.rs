@@ -208,6 +208,26 @@ fn a_cluster_begins_with_a_node_only_in_the_life_in_which_it_had_nothing() {
     assert!(ledger.kept().is_member);
 }
 
+#[test]
+fn a_node_whose_state_was_lost_has_lost_its_log() {
+    let mut kept = member(1, 3, &[entry(103, 1), entry(103, 2), entry(103, 3)])
+        .kept()
+        .clone();
+    kept.take(&Record::Promise(term(103)));
+    kept.take(&Record::Drop(place(103, 2)));
+    let restart = |applied| {
+        let nodes = [1, 2, 3].map(node);
+        Ledger::new(node(1), nodes, kept.clone(), applied, LIFE, Limits::DEFAULT)
+    };
+    assert_eq!(*restart(place(103, 2)).kept(), kept);
+    let lost = restart(Place::default());
+    assert!(!lost.kept().is_member && lost.kept().log.is_empty());
+    assert_eq!(lost.kept().promised, term(103));
+    let older = restart(place(103, 1));
+    assert!(!older.kept().is_member);
+    assert_eq!(older.kept().log.end(), place(103, 1));
+}
+
 /// Or it would choose leaders under terms that nobody follows any more.
 #[test]
 fn the_election_is_told_of_every_later_term() {
@@ -277,7 +297,14 @@ fn what_no_node_would_send_changes_nothing() {
         after: u64::MAX,
         part: Some((place(103, 1), u64::MAX)),
     };
-    for message in [gap, back, later, others, part, fetch] {
+    let last = Message::Part {
+        term: term(103),
+        at: place(103, u64::MAX),
+        offset: 0,
+        total: 1,
+        bytes: vec![1],
+    };
+    for message in [gap, back, later, others, part, last, fetch] {
         ledger.hear(3, message);
         assert_eq!(ledger.kept().log.end(), place(103, 1));
     }

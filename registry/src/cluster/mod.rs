@@ -6,6 +6,7 @@
 
 pub mod election;
 pub mod ledger;
+pub mod ledger_store;
 mod link;
 pub mod members;
 mod node;

@@ -1,6 +1,6 @@
 //! What is committed is applied, and then in time forgotten.
 
-use super::{Entry, Ledger, Output, Place, Record, State, Term};
+use super::{CHANGE_MAX, Entry, Ledger, Output, Place, Record, State, Term};
 
 impl Ledger {
     /// Takes entries into the log, where the one before them is the same. Says up to where the log is then what the sender has; none where
@@ -12,7 +12,13 @@ impl Ledger {
             let before = std::mem::replace(&mut last, entry.place);
             Some(entry.place.index) == before.index.checked_add(1) && entry.place.term >= before.term
         });
-        if !is_known || !is_gapless || last.term > term {
+        let is_long = |entry: &Entry| {
+            entry
+                .proposal
+                .as_ref()
+                .is_some_and(|proposal| proposal.change.len() > CHANGE_MAX)
+        };
+        if !is_known || !is_gapless || last.term > term || entries.iter().any(is_long) {
             return None;
         }
         let is_new = |entry: &&Entry| entry.place.index > self.commit && !self.kept.log.holds(entry.place);

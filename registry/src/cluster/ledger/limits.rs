@@ -20,6 +20,9 @@ pub const PROPOSAL_WAIT: Millis = Millis(3_000);
 /// The longest state that is taken from another node, in bytes: more fills the memory. A node that needs a longer one stays behind.
 pub const STATE_MAX: u64 = 1 << 30;
 
+/// The last index that there can be: a million entries a second take 100,000 years.
+pub const INDEX_MAX: u64 = 1 << 62;
+
 /// What a simulation makes smaller, so that it comes to be reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

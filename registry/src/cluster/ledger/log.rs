@@ -134,6 +134,10 @@ impl Kept {
                 log.entries.clear();
                 log.base = *place;
             }
+            Record::Forget => {
+                self.is_member = false;
+                self.log = Log::default();
+            }
         }
     }
 }

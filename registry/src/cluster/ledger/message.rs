@@ -218,6 +218,8 @@ pub enum Record {
     Drop(Place),
     /// The log is empty, and goes on after this place.
     Reset(Place),
+    /// There is no log, and the node has forgotten what was in it.
+    Forget,
 }
 
 /// Why a proposal has come to nothing.

@@ -1,6 +1,9 @@
 //! The state goes to a node that lacks entries which are kept no longer.
 
-use super::{Change, Ledger, Message, NodeId, Output, Place, Record, State, Term, limits::STATE_MAX};
+use super::{
+    Change, Ledger, Message, NodeId, Output, Place, Record, State, Term,
+    limits::{INDEX_MAX, STATE_MAX},
+};
 use crate::routes::Millis;
 
 #[derive(Debug, Default)]
@@ -70,7 +73,7 @@ impl Ledger {
         bytes: &[u8],
         now: Millis,
     ) {
-        if at.index <= self.applied.index || total > STATE_MAX {
+        if at.index <= self.applied.index || at.index > INDEX_MAX || total > STATE_MAX {
             return;
         }
         let is_known = |incoming: &Incoming| incoming.from == from && incoming.at == at;

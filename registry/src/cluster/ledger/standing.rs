@@ -25,7 +25,7 @@ pub enum Standing {
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |nodes: &BTreeSet<NodeId>| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let list = |nodes: &BTreeSet<NodeId>| nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
         match self {
             Self::Leads(term) => write!(f, "leads under term {term}"),
             Self::Follows(term) => write!(f, "follows the leader of term {term}"),
