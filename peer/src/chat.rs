@@ -115,8 +115,10 @@ impl ChatError {
     fn login_code(error: &LoginError) -> Code {
         match error {
             LoginError::NameInUse(_) => Code::NameInUse,
-            LoginError::Unknown { .. } | LoginError::Changed { .. } => Code::RegistryUntrusted,
-            LoginError::Unavailable { .. } => Code::RegistryUnavailable,
+            LoginError::Unknown { .. } | LoginError::Changed { .. } | LoginError::Foreign { .. } => {
+                Code::RegistryUntrusted
+            }
+            LoginError::Unavailable { .. } | LoginError::NoneAnswers(_) => Code::RegistryUnavailable,
             LoginError::Refused(_) => Code::Refused,
         }
     }
@@ -187,12 +189,13 @@ where
         shutdown.clone(),
     );
     let registry = RegistryConfig {
-        address: config.registry.clone(),
+        addresses: config.registries.clone(),
         advertise,
         may_host: config.host_registry,
         known: KnownRegistries::in_folder(&config.data),
         data: config.data,
         fingerprint: config.registry_fingerprint,
+        surveyed: Arc::default(),
         password: secret_line(config.password_file.as_deref())?,
         invitation: secret_line(config.invitation_file.as_deref())?,
     };
@@ -201,12 +204,15 @@ where
     let server = tokio::spawn(serve(net.clone(), listener));
     let wire = tokio::spawn(net.clone().run(ordered, registry));
     let mut door = Entrance::new(config.json);
-    if let Err(refused) = entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
-        shutdown.cancel();
-        drop(from_wire);
-        net.ended(END_WAIT).await;
-        return Err(refused);
-    }
+    let registry = match entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
+        Ok(used) => used.or_else(|| config.registries.first().cloned()),
+        Err(refused) => {
+            shutdown.cancel();
+            drop(from_wire);
+            net.ended(END_WAIT).await;
+            return Err(refused);
+        }
+    };
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
@@ -234,7 +240,7 @@ where
         user: me.user.clone(),
         device,
         listen: local.to_string(),
-        registry: config.registry,
+        registry: registry.unwrap_or_default(),
         first_start: folder.is_new(),
         conversations: conversations.into_iter().collect(),
         current,

@@ -71,6 +71,7 @@ const CHAT_HELP: &str = "Examples:
   peerchat chat alice
   peerchat chat alice --join lobby dev
   peerchat chat bob --registry chat.example:10001 --listen 0.0.0.0:0
+  peerchat chat bob --registry one.example:10001,two.example:10001,three.example:10001
   echo hello | peerchat chat robot --json --join lobby
 
 NAME is given before --join ROOM …, which takes all names that follow it.
@@ -84,9 +85,10 @@ flags' names, with `name = \"alice\"` and `bell = true` (ring when somebody name
 pub struct Chat {
     /// Your name [default: the config file's, then the system's user name]
     pub name: Option<String>,
-    /// Where the registry listens [default: 127.0.0.1:10001]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub registry: Option<String>,
+    /// Where the registry listens, or several of one site with commas between them: the first is used where it answers, else another
+    /// [default: 127.0.0.1:10001]
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub registry: Vec<String>,
     /// Where to listen for other peers [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
@@ -202,8 +204,11 @@ mod tests {
             "h:2",
             "--json",
             "--no-host-registry",
+            "--registry",
+            "h:3,h:4",
         ])
         .unwrap();
+        assert_eq!(typed.registry, ["h:1", "h:3,h:4"]);
         assert_eq!(typed.name.as_deref(), Some("alice"));
         assert_eq!(typed.join, ["lobby", "#dev", "x"]);
         assert!(typed.json && typed.no_host_registry);

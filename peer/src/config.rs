@@ -1,6 +1,7 @@
 //! What the command line means: flags over the config file over defaults.
 
 mod file;
+mod registries;
 
 use std::{env, io, path::PathBuf};
 
@@ -12,6 +13,7 @@ use crate::{
     cli,
     node::{
         door::{Called, Door, DoorError},
+        limits::REGISTRIES_MAX,
         private::{Invitation, InvitationError},
         types::{NameError, RoomName, UserName},
     },
@@ -28,8 +30,8 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:0";
 pub struct ChatConfig {
     /// The own user.
     pub user: UserName,
-    /// HOST:PORT of the registry.
-    pub registry: String,
+    /// HOST:PORT of each registry: any of them will do, and the first is where the user wants to be.
+    pub registries: Vec<String>,
     /// ADDR:PORT to listen at.
     pub listen: String,
     /// The folder that holds a folder per user.
@@ -40,7 +42,7 @@ pub struct ChatConfig {
     pub advertise: Option<String>,
     /// Speak JSON.
     pub json: bool,
-    /// Host a registry where none answers at a loopback address.
+    /// Host a registry where none answers at the only address, and that is a loopback one.
     pub host_registry: bool,
     /// Ring the terminal's bell when somebody names the own user.
     pub bell: bool,
@@ -106,6 +108,28 @@ pub enum ConfigError {
         origin: String,
         /// What was given.
         found: String,
+    },
+    /// A list of registries with nothing where one should be.
+    #[error("{origin}: there is nothing between two commas, or in the whole list; it must be HOST:PORT,HOST:PORT,…")]
+    EmptyRegistry {
+        /// Where it was given.
+        origin: String,
+    },
+    /// A registry that is in a list twice.
+    #[error("{origin}: {address} is in the list twice")]
+    SameRegistry {
+        /// Where it was given.
+        origin: String,
+        /// Which.
+        address: String,
+    },
+    /// More registries than a list may have.
+    #[error("{origin}: {found} registries are given; there may be at most {REGISTRIES_MAX}")]
+    ManyRegistries {
+        /// Where they were given.
+        origin: String,
+        /// How many.
+        found: usize,
     },
     /// Not a fingerprint.
     #[error("{origin}: {found:?} is no fingerprint: {error}")]
@@ -231,11 +255,17 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
         })
     });
     let fingerprint = fingerprint.transpose()?;
+    let registry_origin = origin("--registry", !typed.registry.is_empty());
+    let registry = match typed.registry.is_empty() {
+        true => file.registry,
+        false => Some(typed.registry),
+    };
+    let registry = registry.unwrap_or_else(|| vec![REGISTRY_DEFAULT.to_owned()]);
     let join_origin = origin("--join", !typed.join.is_empty());
     let join = if typed.join.is_empty() { file.join } else { typed.join };
     Ok(ChatConfig {
         user,
-        registry: address("--registry", typed.registry, file.registry)?.unwrap_or_else(|| REGISTRY_DEFAULT.into()),
+        registries: registries::read(&registry_origin, &registry)?,
         listen: address("--listen", typed.listen, file.listen)?.unwrap_or_else(|| LISTEN_DEFAULT.into()),
         advertise: address("--advertise", typed.advertise, file.advertise)?,
         data: data_folder(typed.data.or(file.data))?,

@@ -35,6 +35,8 @@ Examples:
   peerchat-registry --listen 0.0.0.0:10001       for the peers of a network
   peerchat-registry --listen 127.0.0.1:0         on a free port, which is printed
   peerchat-registry --registration invite        new users need an invite
+  peerchat-registry --accounts-file DB --routes-file REDIS
+                                                 one of several that share what they know
   peerchat-registry invite                       makes one, also while the registry runs
   peerchat-registry fingerprint                  what a peer should see at its first contact
   peerchat-registry init --ca DIR                an authority that several registries share
@@ -81,6 +83,7 @@ pub struct Config {
     /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]
     #[arg(long, global = true, value_name = "DIR")]
     pub ca: Option<PathBuf>,
+
     /// Database of the accounts, where several registries share them: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE
     /// (MariaDB too) or sqlite:PATH [default: a file in the data folder]
     #[arg(long, global = true, value_name = "URL", conflicts_with = "accounts_file", value_parser = typed_url)]
@@ -89,6 +92,15 @@ pub struct Config {
     /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
     #[arg(long, global = true, value_name = "FILE")]
     pub accounts_file: Option<PathBuf>,
+
+    /// Table of leases that several registries share, in Redis or Valkey: redis://HOST:PORT,
+    /// redis+sentinel://HOST:PORT,HOST:PORT/GROUP or redis+cluster://HOST:PORT,HOST:PORT; rediss for TLS [default: in memory]
+    #[arg(long, value_name = "URL", conflicts_with = "routes_file", value_parser = typed_url)]
+    pub routes: Option<TypedUrl>,
+
+    /// File with that URL and nothing else, its owner's alone (chmod 600): for a URL with a password
+    #[arg(long, value_name = "FILE")]
+    pub routes_file: Option<PathBuf>,
 
     /// What to do instead of running a registry.
     #[command(subcommand)]
@@ -137,6 +149,17 @@ impl Config {
         let Some(ClusterSettings { own, members }) = self.cluster() else {
             return Ok(());
         };
+        let shares = [
+            self.accounts.is_some(),
+            self.accounts_file.is_some(),
+            self.routes.is_some(),
+            self.routes_file.is_some(),
+        ];
+        if shares.contains(&true) {
+            return Err(
+                "a cluster needs no database and no Redis: give --cluster, or --accounts and --routes".to_owned(),
+            );
+        }
         if members.address(own).is_none() {
             let ids = members.ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
             return Err(format!("--id {own} is not in --cluster, which has {ids}"));

@@ -25,14 +25,16 @@ struct State {
     streams: Streams,
 }
 
-impl Hub {
-    pub(crate) fn new() -> Self {
+impl Default for Hub {
+    fn default() -> Self {
         Self {
             state: Mutex::default(),
             started: Instant::now(),
         }
     }
+}
 
+impl Hub {
     /// Starts a lease of this name.
     pub(crate) fn log_in(&self, peer: Peer, token: LeaseToken) -> Result<(), EngineError> {
         let mut state = self.lock();
@@ -157,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_second_stream_renews_nothing() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         hub.log_in(alice(), LEASE).unwrap();
         let opened = hub.open_stream(LEASE, Vec::new()).unwrap();
         drop(opened);
@@ -185,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_comes_in_once_it_is_closed() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         hub.log_in(alice(), LEASE).unwrap();
         hub.close();
         assert!(matches!(hub.log_in(alice(), LEASE), Err(EngineError::ShuttingDown)));

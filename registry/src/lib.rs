@@ -32,6 +32,7 @@ pub mod config;
 mod engine;
 mod hub;
 mod mailbox;
+mod outage;
 mod refusals;
 mod registry;
 pub mod routes;
@@ -43,5 +44,6 @@ mod servers;
 mod service;
 pub mod telemetry;
 
+pub use engine::RoutesUrl;
 pub use registry::{Registry, RegistryError, Settings};
 pub use server::{BindError, ServeError, bind, bind_to, serve};

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{CommandFactory as _, error::ErrorKind};
 use peerchat_registry::{
-    Registry, Settings,
+    Registry, RoutesUrl, Settings,
     accounts::store::DatabaseUrl,
     bind_to, command,
     config::{Config, UrlError, prepare_data_folder},
@@ -21,8 +21,9 @@ use tracing::{info, warn};
 async fn main() -> ExitCode {
     let config = Config::read();
     let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
+    let routes = config.routes_url().unwrap_or_else(|error| wrong_usage(&error));
     telemetry::init();
-    match run(config, accounts).await {
+    match run(config, accounts, routes).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not through the log, which may be turned off.
@@ -37,7 +38,7 @@ fn wrong_usage(error: &UrlError) -> ! {
     Config::command().error(ErrorKind::ValueValidation, error).exit()
 }
 
-async fn run(config: Config, accounts: Option<DatabaseUrl>) -> anyhow::Result<()> {
+async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<RoutesUrl>) -> anyhow::Result<()> {
     if let Some(command) = &config.command {
         let line = command::run(command, &config, accounts).await?;
         return writeln!(io::stdout(), "{}", *line).context("cannot print");
@@ -45,6 +46,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>) -> anyhow::Result<()
     let folder = config.data_folder()?;
     match &folder {
         Some(folder) => prepare_data_folder(folder)?,
+        None if accounts.is_some() && config.ca.is_some() => {}
         None => warn!("accounts and keys are in memory and end with this process; --data DIR keeps them"),
     }
     let cluster = config.cluster();
@@ -55,6 +57,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>) -> anyhow::Result<()
     let registry = Registry::open(Settings {
         folder,
         accounts,
+        routes,
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
         tells_folder: false,

@@ -14,7 +14,7 @@ use crate::{
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
     cluster::{ClusterSettings, Leadership, Node, NodeError},
-    engine::Engine,
+    engine::{Engine, EngineError, RoutesUrl},
     refusals::Refusals,
 };
 
@@ -28,6 +28,8 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// The database of the accounts, if it is not in the folder.
     pub accounts: Option<DatabaseUrl>,
+    /// The table of leases that this registry shares with others, if it does.
+    pub routes: Option<RoutesUrl>,
     /// Who may take a free name.
     pub registration: Registration,
     /// How long a device's certificate is valid, [`LIFETIME_MAX`] at most.
@@ -46,6 +48,7 @@ impl Settings {
         Self {
             folder: None,
             accounts: None,
+            routes: None,
             registration: Registration::Open,
             certificate_lifetime: CERTIFICATE_LIFETIME,
             tells_folder: false,
@@ -79,16 +82,31 @@ pub enum RegistryError {
     /// Its accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] OpenError),
+    /// The table that it shares cannot be used.
+    #[error(
+        "cannot use the table of leases in {table}; is it running, and is the password right? The lines above say more"
+    )]
+    Routes {
+        /// Which.
+        table: String,
+        /// Why.
+        source: RoutesError,
+    },
     /// TLS does not take its certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
+/// Why a shared table cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct RoutesError(EngineError);
+
 /// A registry, ready to serve.
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) engine: Engine,
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) authority: Authority,
     /// This registry in its cluster.
     pub(crate) node: Option<Node>,
@@ -121,9 +139,14 @@ impl Registry {
             certificate_lifetime: LIFETIME_MAX,
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
+        let accounts = Arc::new(Accounts::open(&place, policy).await?);
+        let engine = match &settings.routes {
+            None => Engine::in_memory(),
+            Some(url) => share(url, &accounts).await?,
+        };
         Ok(Self {
-            engine: Engine::in_memory(),
-            accounts: Accounts::open(&place, policy).await?,
+            engine,
+            accounts,
             tls: tls::registry_server(chain, key)?,
             authority,
             node,
@@ -149,6 +172,20 @@ impl Registry {
             running: self.engine.now(),
         }
     }
+}
+
+/// Takes part in a table. A device that is revoked, by whichever registry, is forgotten by this one's accounts.
+async fn share(url: &RoutesUrl, accounts: &Arc<Accounts>) -> Result<Engine, RegistryError> {
+    let known = Arc::clone(accounts);
+    let forget = move |revoked| match revoked {
+        Some(device) => known.forget(device),
+        None => known.forget_all(),
+    };
+    let shared = Engine::shared(url.clone(), Box::new(forget)).await;
+    shared.map_err(|source| RegistryError::Routes {
+        table: format!("{url:?}"),
+        source: RoutesError(source),
+    })
 }
 
 #[cfg(test)]

@@ -77,7 +77,10 @@ fn node(writer: &Writer) -> Node {
     };
     let inputs = [
         Input::Start(Memberships::default()),
-        Input::RegistryUp { hosting: false },
+        Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        },
         Input::Join(writing::room_name()),
         Input::RoomJoined {
             room: writing::room_name(),

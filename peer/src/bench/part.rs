@@ -24,7 +24,7 @@ pub async fn run(part: Part) -> anyhow::Result<ExitCode> {
             // Nothing of the user's own config file: it is no part of a bench.
             let config = ChatConfig {
                 user: UserName::new(&user)?,
-                registry,
+                registries: vec![registry],
                 listen: config::LISTEN_DEFAULT.to_owned(),
                 data,
                 join: Vec::new(),

@@ -16,7 +16,7 @@ use crate::{
 const REGISTRY_WAIT: Duration = Duration::from_secs(10);
 
 /// Waits until the registry has let the user in, or does not answer: without a registry the peer starts all the same, for those whom
-/// it knows.
+/// it knows. Answers the address of the registry.
 ///
 /// # Errors
 /// The registry refuses, and the user does nothing about it.
@@ -25,17 +25,18 @@ pub(super) async fn pass(
     attempts: &mut Attempts,
     net: &Net,
     config: &RegistryConfig,
-) -> Result<(), ChatError> {
+) -> Result<Option<String>, ChatError> {
     loop {
         let refused = match timeout(REGISTRY_WAIT, attempts.outcome()).await {
             Ok(Some(Err(refused))) => refused,
-            Ok(Some(Ok(())) | None) | Err(_) => return Ok(()),
+            Ok(Some(Ok(address))) => return Ok(Some(address)),
+            Ok(None) | Err(_) => return Ok(None),
         };
         let obstacle = match &refused {
-            LoginError::Unavailable { .. } => return Ok(()),
+            LoginError::Unavailable { .. } | LoginError::NoneAnswers(_) => return Ok(None),
             LoginError::Unknown { .. } => Obstacle::UnknownRegistry,
             LoginError::NameInUse(_) => Obstacle::NameTaken,
-            LoginError::Changed { .. } | LoginError::Refused(_) => Obstacle::Other,
+            LoginError::Changed { .. } | LoginError::Foreign { .. } | LoginError::Refused(_) => Obstacle::Other,
         };
         let code = ChatError::login_code(&refused);
         let answer = entrance.ask(obstacle, code, &refused.to_string()).await?;

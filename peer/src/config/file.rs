@@ -27,7 +27,8 @@ const KEYS: [&str; 11] = [
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) name: Option<String>,
-    pub(super) registry: Option<String>,
+    /// An address, or several.
+    pub(super) registry: Option<Vec<String>>,
     pub(super) listen: Option<String>,
     pub(super) data: Option<PathBuf>,
     pub(super) join: Vec<String>,
@@ -80,7 +81,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
         let yes = || value.as_bool().ok_or_else(|| wrong("true or false"));
         match key {
             "name" => file.name = Some(text()?),
-            "registry" => file.registry = Some(text()?),
+            "registry" => {
+                let one = value.as_str().map(|one| vec![one.to_owned()]);
+                let list = one.or_else(|| strings(value));
+                file.registry = Some(list.ok_or_else(|| wrong("a string or an array of strings"))?);
+            }
             "listen" => file.listen = Some(text()?),
             "data" => file.data = Some(text()?.into()),
             "advertise" => file.advertise = Some(text()?),
@@ -89,17 +94,16 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             "json" => file.json = yes()?,
             "bell" => file.bell = yes()?,
             "no-host-registry" => file.no_host_registry = yes()?,
-            "join" => {
-                let rooms = value
-                    .as_array()
-                    .map(|rooms| rooms.iter().map(|room| room.as_str().map(str::to_owned)));
-                let rooms: Option<Vec<_>> = rooms.and_then(Iterator::collect);
-                file.join = rooms.ok_or_else(|| wrong("an array of strings"))?;
-            }
+            "join" => file.join = strings(value).ok_or_else(|| wrong("an array of strings"))?,
             _ => unreachable!("every one of KEYS is handled"),
         }
     }
     Ok(file)
+}
+
+fn strings(value: &toml::Value) -> Option<Vec<String>> {
+    let values = value.as_array()?.iter();
+    values.map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
 fn nearest_key(key: &str) -> &'static str {

@@ -13,20 +13,23 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
                 advertise = 'h:2'\njson = true\nno-host-registry = true";
     let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("system".into())).unwrap();
     assert_eq!(config.user.shown(), "filed");
-    assert_eq!((config.registry.as_str(), config.listen.as_str()), ("h:1", "0.0.0.0:5"));
+    assert_eq!(
+        (config.registries.join(","), config.listen.as_str()),
+        ("h:1".to_owned(), "0.0.0.0:5")
+    );
     assert_eq!(config.data, Path::new("/d"));
     assert_eq!(config.join, ["a", "b"].map(|room| Door::read(room).unwrap()));
     assert!(config.json && !config.host_registry);
 
     let typed = cli::Chat {
         name: Some("typed".into()),
-        registry: Some("h:9".into()),
+        registry: vec!["h:9,h:8".into(), "h:7".into()],
         join: vec!["lobby".into()],
         ..cli::Chat::default()
     };
     let config = merge(typed, parsed(text).unwrap(), None).unwrap();
     assert_eq!(config.user.shown(), "typed");
-    assert_eq!(config.registry, "h:9");
+    assert_eq!(config.registries, ["h:9", "h:8", "h:7"]);
     assert_eq!(config.join, [Door::read("lobby").unwrap()]);
 
     let typed = cli::Chat {
@@ -36,7 +39,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     let config = merge(typed, File::default(), Some("system".into())).unwrap();
     assert_eq!(config.user.shown(), "system");
     assert_eq!(
-        (config.registry.as_str(), config.listen.as_str()),
+        (config.registries.join(",").as_str(), config.listen.as_str()),
         (REGISTRY_DEFAULT, LISTEN_DEFAULT)
     );
     assert!(config.host_registry && !config.json);
@@ -56,6 +59,10 @@ fn a_mistake_in_the_file_names_file_and_key() {
     assert_eq!(
         message("join = 'a'"),
         "/etc/config.toml: \"join\" must be an array of strings, not string"
+    );
+    assert_eq!(
+        message("registry = 1"),
+        "/etc/config.toml: \"registry\" must be a string or an array of strings, not integer"
     );
     assert!(message("name = ").starts_with("/etc/config.toml: TOML parse error at line 1"));
 
@@ -93,4 +100,23 @@ fn no_file_is_an_empty_file() {
     );
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(file::read(Some(dir.path())), Err(ConfigError::Read { .. })));
+}
+
+#[test]
+fn several_registries_are_a_list_or_a_string_with_commas() {
+    for text in [
+        "registry = ['h:1', 'h:2']",
+        "registry = 'h:1,h:2'",
+        "registry = ['h:1,h:2']",
+    ] {
+        let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("a".into())).unwrap();
+        assert_eq!(config.registries, ["h:1", "h:2"], "{text}");
+    }
+    for text in ["registry = []", "registry = ['h:1', '']", "registry = 'h:1,h:1'"] {
+        let error = merge(cli::Chat::default(), parsed(text).unwrap(), Some("a".into())).unwrap_err();
+        assert!(
+            error.to_string().starts_with("registry in /etc/config.toml: "),
+            "{error}"
+        );
+    }
 }

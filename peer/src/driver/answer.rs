@@ -31,6 +31,11 @@ impl<D: Disk> Driver<D> {
         for request in batch {
             match request {
                 Request::Write { conversation, text } => {
+                    if said.is_empty() {
+                        // The seals of what was said before go out in the same frames.
+                        let signed = self.pace.take_signed();
+                        self.feed(signed).await?;
+                    }
                     bytes += text.len();
                     said.push(Input::Write(conversation, text));
                     if bytes >= SAID_BYTES_MAX {
@@ -93,6 +98,7 @@ impl<D: Disk> Driver<D> {
                 .await;
             }
             Request::List => self.list().await,
+            Request::Status => self.status(),
             Request::Account(ask) => self.ask_account(ask),
             Request::Current(conversation) => {
                 let user = self.core.node().me().user.clone();
@@ -196,6 +202,24 @@ impl<D: Disk> Driver<D> {
                 }),
             };
             // Where the user's side has ended, nobody wants to know.
+            let _ended = events.send(event).await;
+        });
+    }
+
+    fn status(&mut self) {
+        let links = self.core.node().link_states(self.now().mono);
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ordered = self.channels.orders.try_send(Order::RegistryStatus(reply)).is_ok();
+        let events = self.channels.events.clone();
+        tokio::spawn(async move {
+            let registries = if ordered { answer.await.ok() } else { None };
+            let event = match registries {
+                Some(registries) => Event::Status { registries, links },
+                None => Event::Notice(Notice {
+                    code: Code::Refused,
+                    message: "this peer is too busy; try again".to_owned(),
+                }),
+            };
             let _ended = events.send(event).await;
         });
     }

@@ -351,8 +351,7 @@ impl<D: Disk> Core<D> {
         self.vouching.sync()?;
         for (conversation, log) in self.logs {
             let talk = self.node.talks().get(&conversation);
-            let incarnation =
-                talk.and_then(|talk| talk.resume.or_else(|| talk.author.map(|author| author.incarnation)));
+            let incarnation = talk.and_then(|talk| talk.permitted(self.node.me().device));
             let permit = incarnation.map(|incarnation| Resume {
                 incarnation,
                 state: Vec::new(),

@@ -30,6 +30,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unjudged;
 pub mod vouching;
 mod waiting;
 
@@ -65,7 +66,7 @@ use crate::{
 /// How long a stored entry waits at least and at most for others to be synced with it. Between them it waits this many times as long
 /// as a sync takes, so that syncing takes no more than a quarter of the time.
 const GROUP_COMMIT_MIN: Duration = Duration::from_millis(5);
-const GROUP_COMMIT_MAX: Duration = Duration::from_millis(20);
+const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 const GROUP_COMMIT_SYNCS: u32 = 3;
 /// How long quitting waits for those who can be reached to store what was said last.
 const QUIT_WAIT: Duration = Duration::from_secs(3);
@@ -97,6 +98,8 @@ pub struct Driver<D: Disk> {
     core: Core<D>,
     channels: Channels,
     links: BTreeMap<LinkId, LinkQueue>,
+    /// Those that had little room when something was sent last, and until when the user waits for them, if he does.
+    crowded: BTreeMap<LinkId, Option<Instant>>,
     started: Instant,
     /// When what is stored must begin to become durable.
     sync_at: Option<Instant>,
@@ -133,10 +136,11 @@ impl<D: Disk> Driver<D> {
             core,
             channels,
             links: BTreeMap::new(),
+            crowded: BTreeMap::new(),
             started: Instant::now(),
             sync_at: None,
             synced: mpsc::channel(TURN_MAX),
-            commit_wait: GROUP_COMMIT_MAX,
+            commit_wait: GROUP_COMMIT_MIN,
             pace: Pace::new(),
             alarm: Alarm::default(),
             searches: VecDeque::new(),
@@ -223,21 +227,17 @@ impl<D: Disk> Driver<D> {
     /// Feeds the node, and does what it wants; what fails at once is fed again.
     async fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<(), LogError> {
         let acts = self.core.handle(inputs, self.now())?;
-        self.act_on(acts).await?;
-        // What is sealed already goes out with what is sent now.
-        while let Some(input) = self.pace.signed.as_mut().and_then(|signed| signed.try_recv().ok()) {
-            let acts = self.core.handle([input], self.now())?;
-            self.act_on(acts).await?;
-        }
-        Ok(())
+        self.act_on(acts).await
     }
 
     async fn act_on(&mut self, mut acts: Vec<Act>) -> Result<(), LogError> {
         let now = self.now();
         loop {
             // Others wait for what is sent; what the user is told can follow a moment later.
-            acts.sort_by_key(|act| !matches!(act, Act::Send(..)));
             let mut again = Vec::new();
+            for act in acts.extract_if(.., |act| matches!(act, Act::Send(..))) {
+                again.extend(self.act(act).await);
+            }
             for act in acts {
                 again.extend(self.act(act).await);
             }
@@ -257,10 +257,7 @@ impl<D: Disk> Driver<D> {
                 Ok(()) => None,
                 Err(refused) => refused.into_inner().failed(),
             },
-            Act::Send(link, what) => {
-                let queue = self.links.get(&link)?;
-                (!queue.send(what)).then_some(Input::LinkFull(link))
-            }
+            Act::Send(link, what) => (!self.send(link, what)).then_some(Input::LinkFull(link)),
             Act::Close(link, reason, message) => {
                 if let Some(queue) = self.links.get_mut(&link) {
                     queue.close(reason, message);

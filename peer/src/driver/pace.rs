@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// How often own entries are sealed at most: those of a burst are sealed together. The first one is sealed as soon as it was sent: until
-/// its seal is there as well, nobody who has it can pass it on, should its author die.
+/// its seal is there as well, nobody who has it can pass it on, should its author die. Of those after it the seal goes out with what is
+/// said next, so that it costs no frame of its own over each link; where nothing is said, when it is time to seal again.
 const SEAL_EVERY: Duration = Duration::from_millis(5);
 /// How long the seals of others wait at most to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(100);
@@ -25,6 +26,8 @@ pub(super) struct Pace {
     seal_from: Instant,
     /// What the signer has sealed; none where there is no such thread.
     pub(super) signed: Option<mpsc::Receiver<Input>>,
+    /// The signer has the first entry after a pause: its seal waits for nothing.
+    pub(super) first_of_burst: bool,
     /// When the seals of others must be judged; none while they are, or while there are none.
     pub(super) judge_at: Option<Instant>,
     /// What came of judging them.
@@ -40,6 +43,7 @@ impl Pace {
             seal_at: None,
             seal_from: Instant::now(),
             signed: None,
+            first_of_burst: false,
             judge_at: None,
             judged,
             done,
@@ -47,15 +51,21 @@ impl Pace {
         }
     }
 
-    /// The next thing that the signer has sealed. Waits for ever where there is none.
-    pub(super) async fn signed(signed: &mut Option<mpsc::Receiver<Input>>) -> Input {
-        match signed {
+    /// What the signer has sealed, where that is not to wait for what is said next.
+    pub(super) async fn signed(signed: &mut Option<mpsc::Receiver<Input>>, at_once: bool) -> Input {
+        match signed.as_mut().filter(|_| at_once) {
             Some(receiver) => match receiver.recv().await {
                 Some(input) => input,
                 None => std::future::pending().await,
             },
             None => std::future::pending().await,
         }
+    }
+
+    /// All that the signer has sealed.
+    pub(super) fn take_signed(&mut self) -> Vec<Input> {
+        let next = || self.signed.as_mut()?.try_recv().ok();
+        std::iter::from_fn(next).collect()
     }
 }
 
@@ -81,6 +91,7 @@ impl<D: Disk> Driver<D> {
             let now = Instant::now();
             if pace.seal_from <= now && core.seal_elsewhere() {
                 pace.seal_from = now + SEAL_EVERY;
+                pace.first_of_burst = true;
             }
             pace.seal_at = Some(pace.seal_from.max(now));
         }
@@ -90,12 +101,15 @@ impl<D: Disk> Driver<D> {
         }
     }
 
-    /// Seals own entries, on another thread where that can.
+    /// Takes what the signer has sealed, and has it seal what was said since. Where that cannot be, it is sealed here.
     pub(super) async fn seal(&mut self) -> Result<(), LogError> {
+        self.pace.first_of_burst = false;
         self.pace.seal_from = Instant::now() + SEAL_EVERY;
+        let signed = self.pace.take_signed();
+        self.feed(signed).await?;
         if self.core.seal_elsewhere() {
             // By then it is done, or there is more.
-            self.pace.seal_at = Some(self.pace.seal_from);
+            self.pace.seal_at = self.core.must_seal().then_some(self.pace.seal_from);
             return Ok(());
         }
         self.seal_here().await
@@ -132,5 +146,31 @@ impl<D: Disk> Driver<D> {
                 let _full = queue.send(what);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{runtime::Builder, time::timeout};
+
+    use super::*;
+
+    #[test]
+    fn a_seal_waits_for_what_is_said_next_unless_it_is_the_first_after_a_pause() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (signer, signed) = mpsc::channel(4);
+            let mut pace = Pace::new();
+            pace.signed = Some(signed);
+            signer.send(Input::Tick).await.unwrap();
+            let waits = timeout(Duration::from_millis(1), Pace::signed(&mut pace.signed, false)).await;
+            assert!(waits.is_err());
+            assert!(matches!(Pace::signed(&mut pace.signed, true).await, Input::Tick));
+            for _ in 0..2 {
+                signer.send(Input::Tick).await.unwrap();
+            }
+            assert_eq!(pace.take_signed().len(), 2);
+            assert!(pace.take_signed().is_empty());
+        });
     }
 }

@@ -1,11 +1,8 @@
 //! The channels between the driver and the wire.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +16,7 @@ use crate::node::{
     Ask, Input,
     account::AccountNews,
     link::{ByeReason, LinkUp, Outgoing},
+    status::RegistryStatus,
     sync::PullId,
     types::{Conversation, DeviceId, Heights, Reader, UserName},
     window::PullFailure,
@@ -108,6 +106,8 @@ pub enum Order {
     Registry(Ask),
     /// Ask the registry for its rooms.
     ListRooms(oneshot::Sender<Option<Vec<(crate::node::types::RoomName, u32)>>>),
+    /// How do the registries stand?
+    RegistryStatus(oneshot::Sender<Vec<RegistryStatus>>),
     /// Ask the registry something about the account. The answer may be why not.
     Account(AccountAsk, oneshot::Sender<Result<AccountNews, String>>),
 }
@@ -125,6 +125,7 @@ impl Order {
             Self::StopPull(_)
             | Self::Registry(Ask::Leave(_) | Ask::Watch(_))
             | Self::ListRooms(_)
+            | Self::RegistryStatus(_)
             | Self::Account(..) => None,
         }
     }
@@ -138,8 +139,6 @@ pub struct LinkQueue {
     overflowed: Arc<AtomicBool>,
     close: Option<oneshot::Sender<(ByeReason, String)>>,
     closed: CancellationToken,
-    /// Until when the user waits for it to have room; it has none since a while before.
-    pub(super) waited_for_until: Option<Instant>,
 }
 
 /// The receiving end of a link's queue.
@@ -166,7 +165,6 @@ pub fn link_queue(capacity: usize) -> (LinkQueue, LinkOutlet) {
         overflowed: Arc::clone(&overflowed),
         close: Some(close),
         closed: closed.clone(),
-        waited_for_until: None,
     };
     let outlet = LinkOutlet {
         queue: receiver,

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 
 use super::core::{Act, Core};
 use crate::{
-    log::{Disk, IoError, Log, LogError},
+    log::{Disk, IoError, Log, LogError, contradiction_file},
     node::{
         Input,
         contradiction::{Contradiction, Forked},
@@ -23,6 +23,8 @@ use crate::{
 const FOLDER: &str = "proofs";
 /// The most that are there. When it is reached, the user is told so, and of later contradictions nothing.
 const PROOFS_MAX: usize = 64;
+/// What is as long as this gets no further entries: the whole proof is beside the log, and to write it twice would keep everybody waiting.
+const TEXT_BYTES: usize = 64 * 1024;
 
 /// Of whom the user was told.
 #[derive(Debug, Default)]
@@ -66,11 +68,21 @@ impl<D: Disk> Core<D> {
     /// There is proof, from whomever.
     pub(super) fn tell_proof(&mut self, conversation: &Conversation, proof: &Contradiction, acts: &mut Vec<Act>) {
         let Contradiction { seal, other, entries } = proof;
+        let author = proof.author();
         let mut text = format!("{}{}", seal_text(seal), seal_text(other));
-        for entry in entries {
+        for (n, entry) in entries.iter().enumerate() {
+            if text.len() >= TEXT_BYTES {
+                let file = self
+                    .log(conversation)
+                    .map(|log| log.folder().join(contradiction_file(&author)));
+                let file = file.unwrap_or_default();
+                let more = entries.len() - n;
+                text += &format!("and {more} more entries, which are in {}\n", file.display());
+                break;
+            }
             text += &evidence("found", entry, None);
         }
-        self.tell_contradiction(conversation, &proof.author(), &text, acts);
+        self.tell_contradiction(conversation, &author, &text, acts);
     }
 
     /// What proves to anybody that an author contradicts himself, where that can be: what is held must have a seal as well.
@@ -221,5 +233,40 @@ enum Kept {
 impl From<IoError> for Kept {
     fn from(error: IoError) -> Self {
         Self::Not(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver::testing::Peer,
+        seal::testing::{Pen, room},
+    };
+
+    #[test]
+    fn the_text_for_the_user_does_not_repeat_a_long_proof() {
+        let (mut peer, mut mallory, mut twin) = (Peer::new(), Pen::new(1), Pen::new(1));
+        mallory.write("one", Vec::new());
+        let seal = mallory.seal();
+        let long = "x".repeat(10_000);
+        let entries = (0..100).map(|_| twin.write(&long, Vec::new())).skip(1).collect();
+        let proof = Contradiction {
+            seal,
+            other: twin.seal(),
+            entries,
+        };
+        let mut acts = Vec::new();
+        peer.input(Input::Write(room(), "so that there is a log".into()));
+        peer.core.tell_proof(&room(), &proof, &mut acts);
+        let folder = PathBuf::from("/data/proofs");
+        let names = peer.core.disk.list(&folder).unwrap();
+        let text = peer.core.disk.bytes_of(&folder.join(&names[0])).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.len() < 128 * 1024, "{}", text.len());
+        assert!(
+            text.contains("found: seq 2") && text.contains("more entries, which are in /data/"),
+            "{text}"
+        );
     }
 }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use crate::node::types::{Author, Entry, EntryId, Seq};
 
-/// Of so many own entries per conversation the id is known without reading the log: those whose acks are under way.
-const RECENT_IDS_MAX: usize = 4_096;
+/// Of so many own entries per conversation the id is known without reading the log: those whose acks are under way. In a burst these are
+/// what is written while a sync waits and runs at the others.
+const RECENT_IDS_MAX: usize = 65_536;
 
 /// The ids of the last own entries of a conversation, without gaps.
 #[derive(Debug, Default)]

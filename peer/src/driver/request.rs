@@ -56,6 +56,8 @@ pub enum Request {
     Who(Conversation),
     /// Own conversations and the registry's rooms. Answered by `List`.
     List,
+    /// How registries and links stand. Answered by `Status`.
+    Status,
     /// Something about the user's account at the registry. Answered by `Account`, or by a notice where it is refused.
     Account(AccountAsk),
     /// This conversation is current from now on: remembered for the next start. Not answered.

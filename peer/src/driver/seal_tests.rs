@@ -13,7 +13,7 @@ use crate::{
     node::{
         Input,
         event::Code,
-        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, SEAL_SPAN_MAX, UNSEALED_LIVE_MAX},
+        limits::{HEIGHTS_AFTER_LOSS_MS, SEAL_EVERY, SEAL_SPAN_MAX, TELL_PAUSE_MS, UNSEALED_LIVE_MAX},
         link::{Frame, HeightsNews, LinkId, Outgoing},
         sealing::Seal,
         types::{Entry, Heights, Lamport, Seen, Seq},
@@ -278,6 +278,8 @@ fn the_seal_of_an_entry_that_is_held_back_is_judged_and_kept_as_long_as_that() {
     sealed(&mut peer, hers, &[&carol.seal(), &stray]);
     assert!(peer.core.must_judge());
     peer.judge();
+    sealed(&mut peer, hers, &[&carol.seal()]);
+    assert!(!peer.core.must_judge(), "it is kept, and not judged again");
     peer.frame(link, vec![cause.0.clone()]);
     sealed(&mut peer, link, &[&cause.1]);
     peer.judge();
@@ -312,7 +314,8 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
         peer.acts.iter().filter(|act| is_told(act)).count()
     };
     peer.frame(link, vec![bob.write("first", Vec::new())]);
-    // Carol asks while the seal is under way.
+    // Carol asks while the seal is under way, and not just after she was told.
+    peer.now += TELL_PAUSE_MS;
     let heights = vec![HeightsNews {
         conversation: room(),
         heights: Heights::default(),

@@ -115,8 +115,10 @@ impl Peer {
     }
 
     pub fn judge(&mut self) {
-        for input in self.core.begin_judging().run() {
-            self.input(input);
+        while self.core.must_judge() {
+            for input in self.core.begin_judging().run() {
+                self.input(input);
+            }
         }
     }
 

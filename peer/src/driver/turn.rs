@@ -56,7 +56,7 @@ impl<D: Disk> Driver<D> {
         tokio::select! {
             // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
-            input = Pace::signed(&mut pace.signed) => Turn::Signed(input),
+            input = Pace::signed(&mut pace.signed, pace.first_of_burst) => Turn::Signed(input),
             () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
             _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() && crowded.is_none() => Turn::Requests(requests),
             () = room => Turn::Room,

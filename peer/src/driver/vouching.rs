@@ -1,9 +1,6 @@
 //! What is kept beside the logs to prove what is in them, and what is still to be sealed and judged.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 
@@ -11,6 +8,7 @@ use super::{
     core::{Act, Core},
     serve::ProofsGiven,
     signer::Signer,
+    unjudged::Unjudged,
 };
 use crate::{
     log::{Disk, Introductions, Log, LogError, Seals},
@@ -18,7 +16,7 @@ use crate::{
         Effect, Input, Now, Step,
         limits::SEAL_EVERY,
         link::Outgoing,
-        sealing::{Introduction, Seal, stretch},
+        sealing::{Introduction, Seal},
         types::{self, Author, Conversation, DeviceId, EntryId, Seq},
     },
     seal::{self, SharedNotary},
@@ -37,8 +35,7 @@ pub(super) struct Vouching<D: Disk> {
     certificates: BTreeMap<DeviceId, Bytes>,
     /// Own authors who have written since their last seal, with the last of what they wrote, and its id where it was written in this run.
     unsealed: BTreeMap<(Conversation, Author), (Seq, Option<EntryId>)>,
-    /// Seals that nobody has judged, of each author the last of every [`stretch`].
-    unjudged: BTreeMap<(Conversation, Author, u64), (Seal, DeviceId)>,
+    unjudged: Unjudged,
     signer: Option<Signer>,
     pub(super) proofs_given: ProofsGiven,
 }
@@ -59,7 +56,7 @@ impl<D: Disk> Vouching<D> {
             introductions,
             certificates: certificates.collect(),
             unsealed: BTreeMap::new(),
-            unjudged: BTreeMap::new(),
+            unjudged: Unjudged::default(),
             signer: None,
             proofs_given: ProofsGiven::default(),
         };
@@ -137,11 +134,7 @@ impl<D: Disk> Vouching<D> {
             }
         }
         for (conversation, seal, from) in step.judge.drain(..) {
-            match self.unjudged.entry((conversation, seal.author, stretch(seal.seq))) {
-                Entry::Occupied(known) if known.get().0.seq >= seal.seq => {}
-                Entry::Occupied(mut known) => drop(known.insert((seal, from))),
-                Entry::Vacant(free) => drop(free.insert((seal, from))),
-            }
+            self.unjudged.add(conversation, seal, from);
         }
         Ok(())
     }
@@ -234,7 +227,7 @@ impl<D: Disk> Core<D> {
         let inside = (sealed.0.saturating_add(SEAL_EVERY)..height.0).step_by(step);
         // What cannot be read is not sealed by itself; the last seal covers it.
         let last = (height > sealed).then_some(height);
-        let id_of = |seq| log.ids(&author, seq, seq).ok()?.pop();
+        let id_of = |seq| self.ids(conversation, &author, seq, seq).ok()?.pop();
         let notary = self.vouching.notary.as_ref();
         let make = |(seq, id)| seal::make(notary, conversation, author, seq, id);
         let ids = inside.map(Seq).chain(last).filter_map(id_of);
@@ -306,16 +299,11 @@ impl<D: Disk> Core<D> {
         !self.vouching.unjudged.is_empty()
     }
 
-    /// Begins to judge the seals that came over their authors' links. What comes of it is to be handed to [`Core::handle`].
+    /// Begins to judge some of the seals that came over their authors' links. What comes of it is to be handed to [`Core::handle`].
     pub fn begin_judging(&mut self) -> Judging {
-        let vouching = &mut self.vouching;
-        let unjudged = std::mem::take(&mut vouching.unjudged);
-        let seals = unjudged
-            .into_iter()
-            .map(|((conversation, ..), seal)| (conversation, seal));
         Judging {
-            notary: vouching.notary.clone(),
-            seals: seals.collect(),
+            notary: self.vouching.notary.clone(),
+            seals: self.vouching.unjudged.take(),
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     Log, LogError,
-    disk::{Disk, IoError},
+    disk::{Disk, DiskFile, IoError, beside},
     forked::author_of,
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, Life, decode_header, encode_frame, encode_header},
     introductions::frames,
@@ -28,7 +28,8 @@ const FILE_BYTES_MAX: usize = HEADER_BYTES
     + CONTRADICTION_BYTES_MAX;
 
 impl<D: Disk> Log<D> {
-    /// Keeps what proves that an author contradicts himself, durably.
+    /// Keeps what proves that an author contradicts himself. It may be long, and nobody is to wait for the disk meanwhile, so a loss of
+    /// power may take it: a proof that is lost comes again, and until then what names what is missing is not served.
     ///
     /// # Errors
     /// The disk refuses.
@@ -41,9 +42,10 @@ impl<D: Disk> Log<D> {
         for entry in &proof.entries {
             encode_frame(life, &entry.bytes, &mut bytes);
         }
-        Ok(self
-            .disk
-            .replace(&self.folder.join(contradiction_file(&proof.author())), &bytes)?)
+        let path = self.folder.join(contradiction_file(&proof.author()));
+        let next = beside(&path, ".tmp");
+        self.disk.create(&next)?.write_at(0, &bytes)?;
+        Ok(self.disk.rename(&next, &path)?)
     }
 
     /// What proves that an author contradicts himself; none where there is nothing, or where it is damaged.
@@ -130,21 +132,25 @@ mod tests {
         },
     };
 
-    #[test]
-    fn a_proof_is_there_again_and_one_that_is_damaged_is_none() {
-        let disk = MemoryDisk::new(1);
-        let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
+    fn proof() -> Contradiction {
         let seal = |seq, id| Seal {
             author: author(1),
             seq: Seq(seq),
             id: EntryId([id; 32]),
             signature: [7; 64],
         };
-        let proof = Contradiction {
+        Contradiction {
             seal: seal(2, 1),
             other: seal(4, 2),
             entries: vec![entry(1, 3, 3), entry(1, 4, 4)],
-        };
+        }
+    }
+
+    #[test]
+    fn a_proof_is_there_again_and_one_that_is_damaged_is_none() {
+        let disk = MemoryDisk::new(1);
+        let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
+        let proof = proof();
         log.keep_contradiction(&proof).unwrap();
         assert_eq!(log.contradictions().unwrap(), [author(1)].into());
         let found = log.contradiction(&author(1)).unwrap().expect("it is there");
@@ -156,5 +162,26 @@ mod tests {
         assert!(log.contradictions().unwrap().is_empty(), "it is to come again");
         disk.tamper(&path, |bytes| bytes.truncate(100));
         assert_eq!(log.contradiction(&author(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_proof_waits_for_no_disk_and_a_loss_of_power_leaves_all_of_it_or_none() {
+        let mut kept = BTreeSet::new();
+        for seed in 0..20 {
+            let disk = MemoryDisk::new(seed);
+            let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
+            let before = disk.operations();
+            log.keep_contradiction(&proof()).unwrap();
+            assert_eq!(disk.operations() - before, 3, "made, written, renamed");
+            let again = |disk: MemoryDisk| {
+                let log = Log::open(disk, folder(), decode).unwrap().0;
+                log.contradiction(&author(1)).unwrap().map(|proof| format!("{proof:?}"))
+            };
+            assert_eq!(again(disk.kill()), Some(format!("{:?}", proof())));
+            let left = again(disk.power_loss());
+            kept.insert(left.is_some());
+            assert!(left.is_none_or(|left| left == format!("{:?}", proof())));
+        }
+        assert_eq!(kept.len(), 2);
     }
 }

@@ -51,6 +51,7 @@ impl MemoryDisk {
         Self::of(State {
             random: fastrand::Rng::with_seed(seed),
             operations: 0,
+            bytes_read: 0,
             fault: None,
             crashed: false,
             capacity: None,
@@ -64,6 +65,11 @@ impl MemoryDisk {
     /// How many operations there were that change something.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many bytes were read of files.
+    pub fn bytes_read(&self) -> u64 {
+        self.state().bytes_read
     }
 
     /// Lets the operation with this number fail; the first one has number 0.
@@ -165,6 +171,7 @@ impl DiskFile for MemoryFile {
             let rest = seen.get(size(offset)..).unwrap_or_default();
             let len = rest.len().min(buffer.len());
             buffer[..len].copy_from_slice(&rest[..len]);
+            state.bytes_read += len as u64;
             Ok(len)
         })
     }

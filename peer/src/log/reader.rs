@@ -42,9 +42,10 @@ impl<D: Disk> Log<D> {
     pub fn ids(&self, author: &Author, from: Seq, to: Seq) -> Result<Vec<(Seq, EntryId)>, LogError> {
         let (from, to) = (from.max(Seq::FIRST), to.min(self.index.height(author)));
         let mut window = Window::default();
+        let ahead = if from == to { 0 } else { READ_AHEAD_BYTES };
         let wanted = (from.0..=to.0).filter_map(|seq| Some((Seq(seq), self.index.find(author, Seq(seq))?)));
         wanted
-            .map(|(seq, position)| Ok((seq, self.entry(position, &mut window, READ_AHEAD_BYTES)?.id)))
+            .map(|(seq, position)| Ok((seq, self.entry(position, &mut window, ahead)?.id)))
             .collect()
     }
 
@@ -148,6 +149,18 @@ mod tests {
         assert_eq!(ids.len(), 2);
         assert_eq!(ids[1].1, log.read(&author(1), Seq(2)).unwrap().id);
         assert!(log.ids(&author(9), Seq(1), Seq(9)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn for_one_id_no_more_than_its_entry_is_read() {
+        let log = filled(&[1; 1_000]);
+        let read = |from, to| {
+            let before = log.disk.bytes_read();
+            log.ids(&author(1), Seq(from), Seq(to)).unwrap();
+            log.disk.bytes_read() - before
+        };
+        let (one, all) = (read(1, 1), read(1, 1_000));
+        assert!(one * 500 < all, "{one} of {all}");
     }
 
     proptest! {

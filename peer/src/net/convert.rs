@@ -81,6 +81,11 @@ fn encoded(draft: &Draft) -> Vec<u8> {
 /// # Errors
 /// The first rule that is broken.
 pub fn decode_entry(bytes: Bytes) -> Result<Entry, EntryError> {
+    decode_entry_after(None, bytes)
+}
+
+/// The same for an entry that comes after one of this conversation, and mostly is of the same.
+fn decode_entry_after(last: Option<&Conversation>, bytes: Bytes) -> Result<Entry, EntryError> {
     if bytes.len() > ENTRY_BYTES_MAX {
         return Err(EntryError::TooLong {
             found: bytes.len(),
@@ -118,7 +123,10 @@ pub fn decode_entry(bytes: Bytes) -> Result<Entry, EntryError> {
         ));
     }
     let draft = Draft {
-        conversation: conversation_from_wire(message.conversation)?,
+        conversation: match last.filter(|last| is_name_of(message.conversation.as_ref(), last)) {
+            Some(last) => last.clone(),
+            None => conversation_from_wire(message.conversation)?,
+        },
         author,
         seq,
         user,
@@ -148,10 +156,13 @@ pub(crate) fn entries_from_wire(batch: Vec<Bytes>) -> Result<Vec<Arc<Entry>>, En
     if batch.len() > 1 && bytes > BATCH_BYTES_MAX {
         return Err(invalid("batch", &format!("at most {BATCH_BYTES_MAX} bytes"), bytes));
     }
-    batch
-        .into_iter()
-        .map(|bytes| decode_entry(bytes).map(Arc::new))
-        .collect()
+    let mut entries: Vec<Arc<Entry>> = Vec::with_capacity(batch.len());
+    for bytes in batch {
+        let last = entries.last().map(|entry| &entry.conversation);
+        let entry = decode_entry_after(last, bytes)?;
+        entries.push(Arc::new(entry));
+    }
+    Ok(entries)
 }
 
 pub(crate) fn heights_to_wire(heights: &Heights) -> Vec<wire::Seen> {
@@ -217,6 +228,18 @@ pub(crate) fn conversation_from_wire(conversation: Option<wire::Conversation>) -
             }
             Ok(Conversation::direct(&low, &high))
         }
+    }
+}
+
+/// Whether this is the name of a conversation as it is sent, so that it need not be read again.
+fn is_name_of(sent: Option<&wire::Conversation>, conversation: &Conversation) -> bool {
+    use wire::conversation::Kind;
+    match (sent.and_then(|sent| sent.kind.as_ref()), conversation) {
+        (Some(Kind::Room(name)), Conversation::Room(room)) => room.as_str() == name,
+        (Some(Kind::Direct(sent)), Conversation::Direct(pair)) => {
+            pair.low().key() == sent.low && pair.high().key() == sent.high
+        }
+        _ => false,
     }
 }
 

@@ -163,6 +163,10 @@ impl Net {
                 }
                 Order::Registry(ask) => registry.ask(ask).await,
                 Order::ListRooms(reply) => registry.list_rooms(reply).await,
+                Order::RegistryStatus(reply) => {
+                    // Nobody waits where the peer ends.
+                    let _gone = reply.send(registry.status());
+                }
                 Order::Account(ask, reply) => registry.account(ask, reply).await,
             }
         }

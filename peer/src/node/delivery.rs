@@ -30,7 +30,8 @@ struct Record {
 /// The acks of one conversation.
 #[derive(Debug, Default)]
 pub struct Deliveries {
-    acked: BTreeMap<DeviceId, BTreeMap<Author, Record>>,
+    /// By author first: of one author all devices are looked at with each ack.
+    acked: BTreeMap<Author, BTreeMap<DeviceId, Record>>,
     /// How many own entries were held when the process started. Which of those a member had is not remembered, so its first ack
     /// says it without news. Of what was written before a member is first heard of, only the last [`FIRST_DELIVERIES_MAX`] are news.
     at_start: BTreeMap<Author, Seq>,
@@ -61,7 +62,9 @@ impl Deliveries {
 
     /// Forgets what the devices have that are not to be kept.
     pub fn retain(&mut self, mut kept: impl FnMut(&DeviceId) -> bool) {
-        self.acked.retain(|device, _| kept(device));
+        for devices in self.acked.values_mut() {
+            devices.retain(|device, _| kept(device));
+        }
         self.floors.retain(|device, _| kept(device));
     }
 
@@ -76,8 +79,8 @@ impl Deliveries {
             .and_then(|floors| floors.get(&author))
             .copied()
             .unwrap_or_default();
-        let known = self.acked.entry(device).or_default();
-        let record = known.entry(author).or_insert_with(|| Record {
+        let known = self.acked.entry(author).or_default();
+        let record = known.entry(device).or_insert_with(|| Record {
             acked: Acked {
                 stored: stored.min(at_start),
                 durable: durable.min(at_start),
@@ -98,11 +101,16 @@ impl Deliveries {
 
     /// How far a device is known to have an author's entries.
     pub fn of(&self, device: &DeviceId, author: &Author) -> Acked {
-        self.acked
-            .get(device)
-            .and_then(|authors| authors.get(author))
-            .map(|record| record.acked)
-            .unwrap_or_default()
+        self.of_author(author)(device)
+    }
+
+    /// The same of one author, to be asked for many devices.
+    pub fn of_author(&self, author: &Author) -> impl Fn(&DeviceId) -> Acked {
+        let known = self.acked.get(author);
+        move |device| {
+            let record = known.and_then(|devices| devices.get(device));
+            record.map(|record| record.acked).unwrap_or_default()
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     account::AccountNews,
     people::{News, Trust},
     private::Invitation,
+    status::{LinkStatus, RegistryStatus},
     types::{
         Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
     },
@@ -110,6 +111,13 @@ pub enum Event {
     People(News),
     /// The way to the registry changed.
     Registry(RegistryState),
+    /// The answer to a question how registries and links stand.
+    Status {
+        /// The registries, in the order of the list.
+        registries: Vec<RegistryStatus>,
+        /// The links that are open or wanted, sorted by user.
+        links: Vec<LinkStatus>,
+    },
     /// A request failed, or something happened that the user should know.
     Notice(Notice),
     /// The peer ends in order; the last event of all.
@@ -125,7 +133,7 @@ pub struct Ready {
     pub device: DeviceId,
     /// HOST:PORT where the peer listens.
     pub listen: String,
-    /// HOST:PORT of the registry.
+    /// HOST:PORT of the registry that is in use; where none is, of the first one.
     pub registry: String,
     /// The data folder was empty: the user is new here.
     pub first_start: bool,
@@ -277,9 +285,15 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryState {
     /// This process hosts it now, since nothing listened there.
-    Hosting,
-    /// Logged in.
-    Connected,
+    Hosting {
+        /// HOST:PORT of it.
+        address: String,
+    },
+    /// Logged in, possibly at another one than before.
+    Connected {
+        /// HOST:PORT of it.
+        address: String,
+    },
     /// It does not answer. Known peers can still be talked to.
     Lost {
         /// What happened.

@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    LoadedLog, Millis,
+    Input, LoadedLog, Millis,
     event::{Code, Event},
     holdback::Held,
-    limits::{FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
+    limits::{COMPARES_PER_SECOND, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
     replica::{AuthorLog, Replica},
-    testing::{Alice, Other},
+    testing::{Alice, Other, room, seals},
     types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
 };
 
@@ -157,4 +157,21 @@ fn alice_takes(replica: &mut Replica, entry: &Arc<Entry>) {
         seal: None,
     };
     assert_eq!(replica.offer(held).taken.len(), 1);
+}
+
+#[test]
+fn who_sends_old_entries_again_and_again_has_few_of_them_compared() {
+    let mut alice = Alice::among(&[MALLORY]);
+    let chain = MALLORY.chain(1, 256);
+    alice.live(MALLORY, &chain);
+    alice.input(Input::Judged(room(), seals(&chain), Vec::new()));
+    for _ in 0..20 {
+        alice.live(MALLORY, &chain);
+    }
+    let at_once = COMPARES_PER_SECOND as usize;
+    assert_eq!(alice.compared, at_once);
+    alice.now += 1_000;
+    alice.live(MALLORY, &chain[..1]);
+    assert_eq!(alice.compared, at_once + 1);
+    assert!(alice.blamed().is_empty());
 }

@@ -8,7 +8,7 @@ use super::{
     event::Event,
     holdback::Held,
     io::Compare,
-    link::{Ack, Frame, LinkId, Outgoing, Peer},
+    link::{Ack, Frame, HeightsNews, LinkId, Outgoing, Peer},
     refusal::Refusal,
     replica::Offered,
     types::{Author, Conversation, DeviceId, Entry, Seq, UserName},
@@ -34,7 +34,7 @@ impl Node {
         for ack in frame.acks {
             self.acked(device, &ack);
         }
-        for news in frame.heights {
+        for news in merged(frame.heights) {
             self.heights_news(device, news);
         }
         if !frame.memberships.is_empty() {
@@ -84,7 +84,10 @@ impl Node {
             seal: None,
         };
         let mut offered = self.offer(held, false, now);
-        if let Some(known) = offered.known.take() {
+        let peer = self.peers.get_mut(&device);
+        if let Some(known) = offered.known.take()
+            && peer.is_some_and(|peer| peer.may_compare(now.mono))
+        {
             self.known_live(&conversation, known.entry);
         }
         for (held, why) in &offered.refused {
@@ -112,6 +115,9 @@ impl Node {
         refused: Vec<(Held, Refusal)>,
         heard: Option<DeviceId>,
     ) -> Result<(), String> {
+        if refused.is_empty() {
+            return Ok(());
+        }
         let title = conversation.label(&self.me.user);
         let mut result = Ok(());
         for (held, why) in refused.into_iter().filter(|(held, why)| held.live && why.is_misdeed()) {
@@ -236,59 +242,55 @@ impl Node {
             durable: *durable,
         };
         let (stored, durable) = talk.deliveries.take(device, *author, acked, height);
-        if to == self.me.user {
+        let is_news = |(after, upto): NewlyAcked| after < upto;
+        if to == self.me.user || !is_news(stored) && !is_news(durable) {
             return;
         }
-        // What another of his devices has, he has already.
-        let others = talk
-            .members
-            .iter()
-            .filter(|(other, member)| **other != device && member.user == to);
-        let others = others.map(|(other, _)| talk.deliveries.of(other, author));
-        let had = others.fold(Acked::default(), |had, other| Acked {
-            stored: had.stored.max(other.stored),
-            durable: had.durable.max(other.durable),
-        });
-        for ((after, upto), had, durable) in [(stored, had.stored, false), (durable, had.durable, true)] {
-            self.tell_delivered(conversation, *author, &to, (after.max(had), upto), durable);
+        for (news, durable) in [(stored, false), (durable, true)] {
+            if news.0 < news.1 {
+                self.tell_delivered(conversation, *author, (device, &to), news, durable);
+            }
         }
     }
 
-    /// Tells the user that a member has the entries after one seq up to another, in runs that equally many have.
+    /// Tells the user that a member has, at this device, the entries after one seq up to another, in runs that equally many have.
     fn tell_delivered(
         &mut self,
         conversation: &Conversation,
         author: Author,
-        to: &UserName,
-        (after, upto): NewlyAcked,
+        (at, to): (DeviceId, &UserName),
+        (mut after, upto): NewlyAcked,
         durable: bool,
     ) {
-        let Some(talk) = self.talks.get(conversation) else {
+        let Some(talk) = self.talks.get(conversation).filter(|_| after < upto) else {
             return;
         };
-        let mut users: BTreeMap<&UserName, Seq> = BTreeMap::new();
+        let acked = talk.deliveries.of_author(&author);
+        let mut users: Vec<(&UserName, Seq)> = Vec::with_capacity(talk.members.len());
         for (device, member) in talk.members.iter().filter(|(_, member)| member.user != self.me.user) {
-            let acked = talk.deliveries.of(device, &author);
+            let acked = acked(device);
             let acked = if durable { acked.durable } else { acked.stored };
-            let user = users.entry(&member.user).or_default();
-            *user = acked.max(*user);
+            if *device != at && member.user == *to {
+                // What another of his devices has, he has already.
+                after = after.max(acked);
+            }
+            users.push((&member.user, acked));
         }
+        // A user has what any of his devices has.
+        users.sort_unstable_by_key(|(user, acked)| (*user, std::cmp::Reverse(*acked)));
+        users.dedup_by_key(|(user, _)| *user);
         // Acks are cumulative, so how many have an entry changes only after the last one that somebody has.
-        let mut ends: Vec<Seq> = users
-            .values()
-            .copied()
-            .filter(|seq| (after..upto).contains(seq))
-            .collect();
+        let acked = users.iter().map(|(_, acked)| *acked);
+        let mut ends: Vec<Seq> = acked.filter(|seq| (after..upto).contains(seq)).collect();
         ends.push(upto);
         ends.sort_unstable();
         let of = users.len();
         let mut from = after.next();
-        let mut news = Vec::new();
         for upto in ends.into_iter().filter(|end| *end > after) {
             if from <= upto {
-                let have = users.values().filter(|acked| **acked >= upto).count();
+                let have = users.iter().filter(|(_, acked)| *acked >= upto).count();
                 let (conversation, to) = (conversation.clone(), to.clone());
-                news.push(DeliveryNews {
+                self.step.then.push(Effect::TellDelivered(DeliveryNews {
                     conversation,
                     author,
                     from,
@@ -297,14 +299,24 @@ impl Node {
                     durable,
                     have,
                     of,
-                });
+                }));
                 from = upto.next();
             }
         }
-        for news in news {
-            self.effect(Effect::TellDelivered(news));
-        }
     }
+}
+
+/// What a frame says of each conversation, once: a queue may have gathered more, and somebody may repeat himself to cost others work.
+fn merged(all: Vec<HeightsNews>) -> impl Iterator<Item = HeightsNews> {
+    let mut merged: BTreeMap<Conversation, HeightsNews> = BTreeMap::new();
+    for mut news in all {
+        if let Some(earlier) = merged.remove(&news.conversation) {
+            news.heights.raise(earlier.heights);
+            news.reply_wanted |= earlier.reply_wanted;
+        }
+        merged.insert(news.conversation.clone(), news);
+    }
+    merged.into_values()
 }
 
 /// The highest seq that was just taken, per conversation and author.

@@ -5,7 +5,7 @@ use super::{
     knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
-    types::{Author, Conversation, DeviceId, Heights},
+    types::{Conversation, DeviceId, Heights},
 };
 
 impl Node {
@@ -34,7 +34,8 @@ impl Node {
                 .for_each(|user| self.effect(Effect::Registry(Ask::Watch(user))));
         }
         self.begin_direct(&conversation);
-        self.own_height_told(&conversation, &heights);
+        let link = self.peers.get(&device).and_then(Peer::link);
+        self.own_height_told(device, &conversation, &heights, link);
         self.heights_told(device, &conversation, heights);
         if is_private(&conversation)
             && let Some(entering) = self.talk(&conversation).entering()
@@ -43,7 +44,7 @@ impl Node {
         }
         self.add_member(&conversation, device, true);
         if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
-            self.tell_heights(&conversation, device, false);
+            self.tell_soon(&conversation, device, false);
         }
         self.unsettled.insert(conversation);
     }
@@ -65,23 +66,6 @@ impl Node {
         }
     }
 
-    /// If somebody holds more of what this process writes than it has written, the disk was restored from an older copy: it
-    /// writes as a new author from now on, and pulls what it once wrote.
-    pub(super) fn own_height_told(&mut self, conversation: &Conversation, heights: &Heights) {
-        let device = self.me.device;
-        let talk = self.talk(conversation);
-        let held = &talk.replica;
-        talk.own_authors
-            .retain(|author| heights.of(author) <= held.height(author));
-        let resumed = talk.resume.map(|incarnation| Author { device, incarnation });
-        for author in talk.author.into_iter().chain(resumed) {
-            if heights.of(&author) > talk.replica.height(&author) {
-                talk.author = None;
-                talk.resume = None;
-            }
-        }
-    }
-
     pub(super) fn forget_told(&mut self, device: DeviceId) {
         for talk in self.talks.values_mut() {
             talk.told.remove(&device);
@@ -96,11 +80,25 @@ impl Node {
             self.tell_memberships(device);
         }
         let shared = self.talks.keys().filter(|id| self.has_member(id, &device));
-        let shared = shared.cloned().collect();
+        let shared = shared.map(|id| (id.clone(), false)).collect();
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.to_tell = shared;
         }
         self.tell_next_heights(device);
+    }
+
+    /// Tells a device the heights of a conversation at the end of this step, and after a pause if it was told some a moment ago: what it
+    /// asks for costs it little, and might cost this peer much.
+    pub(super) fn tell_soon(&mut self, conversation: &Conversation, device: DeviceId, reply_wanted: bool) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        *peer.to_tell.entry(conversation.clone()).or_default() |= reply_wanted;
+        if peer.tell_at.is_none() {
+            peer.tell_at = Some(now.max(peer.tell_not_before));
+            self.retime = true;
+        }
     }
 
     /// Tells a device the heights of some of the conversations of which it is still to be told. Where its queue was full, this goes on
@@ -110,23 +108,27 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        let mut part = Vec::new();
+        let mut part: Vec<(Conversation, bool)> = Vec::new();
         while part.len() < TELL_AT_ONCE_MAX {
-            let from = part.last().or(peer.tell_from.as_ref());
+            let from = part.last().map(|(last, _)| last).or(peer.tell_from.as_ref());
             let next = from.and_then(|from| peer.to_tell.range(from..).next());
-            let Some(next) = next.or(peer.to_tell.first()).cloned() else {
+            let Some((next, reply_wanted)) = next.or(peer.to_tell.first_key_value()) else {
                 break;
             };
-            peer.to_tell.remove(&next);
+            let next = (next.clone(), *reply_wanted);
+            peer.to_tell.remove(&next.0);
             part.push(next);
         }
-        peer.tell_from = part.first().cloned();
+        if let Some((first, _)) = part.first() {
+            peer.tell_from = Some(first.clone());
+            peer.tell_not_before = later;
+        }
         peer.tell_at = (!peer.to_tell.is_empty()).then_some(later);
         self.retime = true;
         // What was left meanwhile is the other side's no longer.
-        part.retain(|conversation| self.has_member(conversation, &device));
-        for conversation in part {
-            self.tell_heights(&conversation, device, false);
+        part.retain(|(conversation, _)| self.has_member(conversation, &device));
+        for (conversation, reply_wanted) in part {
+            self.tell_heights(&conversation, device, reply_wanted);
         }
     }
 
@@ -173,3 +175,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,7 @@ impl Node {
         let (mut count, mut passed) = (0, 0);
         let mut bad = false;
         for entry in entries {
+            self.own_came(&conversation, &entry);
             if found.is_left(&entry.author) {
                 found.add(entry);
                 continue;
@@ -262,6 +263,9 @@ impl Node {
             self.show_last(conversation, &quiet);
         }
         self.unsettled.insert(conversation.clone());
+        if complete && !pull.partial {
+            self.claims_refuted(conversation, pull.from, &pull.claims);
+        }
     }
 
     /// A pull failed while joining: where nobody else has anything either, its member is asked again a few times before joining ends

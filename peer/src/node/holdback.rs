@@ -101,10 +101,10 @@ impl HoldBack {
         keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
-    /// Whether what a seal is of waits here.
-    pub fn has(&self, seal: &Seal) -> bool {
+    /// Whether what a seal is of waits here, and has no good one yet.
+    pub fn lacks(&self, seal: &Seal) -> bool {
         let held = self.held.get(&(seal.author, seal.seq));
-        held.is_some_and(|held| held.entry.id == seal.id)
+        held.is_some_and(|held| held.entry.id == seal.id && held.seal.is_none())
     }
 
     /// Keeps a good seal with its entry, if that waits here.

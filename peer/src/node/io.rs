@@ -58,10 +58,12 @@ pub enum Input {
     LastWords,
     /// The process ends: the links say goodbye.
     Quit,
-    /// Logged in at the registry.
+    /// Logged in at the registry, or at another one of the list.
     RegistryUp {
         /// It runs in this process.
         hosting: bool,
+        /// HOST:PORT of it.
+        address: String,
     },
     /// The registry does not answer, for this reason.
     RegistryDown(String),

@@ -85,6 +85,10 @@ pub const FORKED_UNKNOWN_MAX: usize = 16;
 /// served it can be proved. What would need a longer one is not told to others.
 pub const CONTRADICTION_ENTRIES_MAX: usize = WINDOW_ENTRIES_MAX;
 
+/// So many live entries of a device that are here already are compared in a second with what is here, which takes a look at the disk for each.
+/// Further ones are passed over: an honest device sends hardly any, and two different ones come out by a pull as well.
+pub const COMPARES_PER_SECOND: u32 = 256;
+
 /// The most bytes of such a proof, with the same decision. Its author's device is charged with them.
 pub const CONTRADICTION_BYTES_MAX: usize = WINDOW_BYTES_MAX;
 
@@ -137,6 +141,31 @@ pub const REGISTRY_RETRY_MS_MIN: u64 = 50;
 
 /// The longest wait before logging in at the registry again, in milliseconds.
 pub const REGISTRY_RETRY_MS_MAX: u64 = 2_000;
+
+/// A log-in that lasted so long was a good one, in milliseconds: the registry is not left alone for longer and longer when it ends.
+pub const REGISTRY_LASTING_MS: u64 = 10_000;
+
+/// The most registries of a list. More are refused as wrong usage.
+pub const REGISTRIES_MAX: usize = 8;
+
+/// How often a peer that uses another registry looks whether the first of its list is there, in milliseconds: after a random part
+/// between the half and the whole of it.
+pub const HOME_LOOK_MS: u64 = 6_000;
+
+/// How long the first registry of a list must have been there before a peer moves back to it, in milliseconds: a random part between
+/// the half and the whole of it, so that one that was restarted does not get all its peers at once.
+pub const HOME_AFTER_MS: u64 = 20_000;
+
+/// How long finding another registry may take before the user is told that there is none, in milliseconds. Until then nothing has
+/// happened for him, and what is asked waits.
+pub const FAILOVER_MS_MAX: u64 = CALL_MS_MAX;
+
+/// The most questions that wait meanwhile. A further one is answered as if there were no registry.
+pub const FAILOVER_QUESTIONS_MAX: usize = 256;
+
+/// How long the registry to which a peer has moved has to say again who is there, in milliseconds. Of whom it has said nothing by then
+/// it has nothing to say.
+pub const RELIST_MS: u64 = 10_000;
 
 /// The most rooms that are listed; a larger site is for searching, not for reading.
 pub const ROOMS_LISTED_MAX: usize = 10_000;
@@ -215,6 +244,10 @@ pub const SEAL_GRACE_MS: u64 = 500;
 /// So many own authors of a conversation are remembered while the process runs, to be gone on with. Above it the one is forgotten that
 /// has not written for the longest time.
 pub const OWN_AUTHORS_MAX: usize = 16;
+
+/// So many own authors of a conversation may be in doubt since somebody says that he holds more of them. Of a further one it is not
+/// believed before it is shown: each could cost a new author.
+pub const OWN_DOUBTED_MAX: usize = 8;
 
 /// What a device's entries may cost at once, in bytes: far more than an honest one writes in a burst, which is some millions of short
 /// messages. Above it nothing live is taken from that device for a while; what it wrote meanwhile is pulled at the pace of

@@ -1,10 +1,11 @@
 //! What a peer knows of another device, and the state of the link to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Millis,
-    limits::{REDIAL_MS_MAX, REDIAL_MS_MIN},
+    breaker::{Breaker, Waits},
+    limits::{COMPARES_PER_SECOND, REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
@@ -123,11 +124,8 @@ pub struct LinkUp {
 /// The state of the link to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
-    /// There is none. It is dialled at `retry_at`, if it is wanted then; never, where that is none.
-    Down {
-        /// When.
-        retry_at: Option<Millis>,
-    },
+    /// There is none. It is dialled when the device's breaker says so, if it is wanted then.
+    Down,
     /// It is being dialled.
     Dialing,
     /// It is open.
@@ -158,16 +156,22 @@ pub struct Peer {
     pub bye: Option<ByeReason>,
     /// How often what it sent as a member broke the protocol and was refused. The user is told of the first time.
     pub refused: u64,
-    /// How many dials in a row have failed.
-    pub failures: u32,
+    /// It said that it holds own entries of this device, and did not have them: that is believed of it no more.
+    pub claims_falsely: bool,
+    /// How many of its live entries that were here already were compared with what is here, since a time.
+    compared: (u32, Millis),
+    /// Whether and when it is dialled.
+    pub breaker: Breaker,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
-    /// The conversations of which its link is still to be told the heights.
-    pub to_tell: BTreeSet<Conversation>,
+    /// The conversations of which its link is still to be told the heights, and whether the same is wanted in return.
+    pub to_tell: BTreeMap<Conversation, bool>,
     /// Where telling goes on: the first one that may not have been told.
     pub tell_from: Option<Conversation>,
     /// When it goes on.
     pub tell_at: Option<Millis>,
+    /// Before this time it is not told because it asks, since it was told some a moment ago.
+    pub tell_not_before: Millis,
 }
 
 impl Peer {
@@ -177,15 +181,28 @@ impl Peer {
             user,
             address: None,
             listed: false,
-            link: LinkState::Down { retry_at: None },
+            link: LinkState::Down,
             bye: None,
             refused: 0,
-            failures: 0,
+            claims_falsely: false,
+            compared: (0, Millis::default()),
+            breaker: Breaker::new(REDIAL),
             heights: BTreeMap::new(),
-            to_tell: BTreeSet::new(),
+            to_tell: BTreeMap::new(),
             tell_from: None,
             tell_at: None,
+            tell_not_before: Millis::default(),
         }
+    }
+
+    /// Whether one more of its live entries that is here already is to be compared with what is here.
+    pub fn may_compare(&mut self, now: Millis) -> bool {
+        let (count, since) = &mut self.compared;
+        if now.since(*since) >= 1_000 {
+            (*count, *since) = (0, now);
+        }
+        *count = count.saturating_add(1);
+        *count <= COMPARES_PER_SECOND
     }
 
     /// The open link.
@@ -205,13 +222,11 @@ impl Peer {
     }
 }
 
-/// How long to wait before the next dial after a number of failures, in milliseconds: twice as long each time between two
-/// limits, of which a random part between the half and the whole is taken, so that many peers do not dial in step.
-pub fn redial_ms(failures: u32, rng: &mut fastrand::Rng) -> u64 {
-    let doubled = REDIAL_MS_MIN.saturating_mul(1 << failures.min(20));
-    let longest = doubled.min(REDIAL_MS_MAX);
-    rng.u64(longest / 2..=longest)
-}
+/// How long a device is left alone that could not be dialled.
+const REDIAL: Waits = Waits {
+    first_ms: REDIAL_MS_MIN,
+    longest_ms: REDIAL_MS_MAX,
+};
 
 /// Whether a new link takes the place of the one that is there.
 ///
@@ -252,15 +267,5 @@ mod tests {
         let me = DeviceId([1; 32]);
         assert!(replaces(me, &up(2, 8, false), 7, true), "another session");
         assert!(replaces(me, &up(2, 7, false), 7, false), "the same side dialled again");
-    }
-
-    #[test]
-    fn the_wait_grows_to_its_limit() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        for failures in 0..100 {
-            let wait = redial_ms(failures, &mut rng);
-            assert!((REDIAL_MS_MIN / 2..=REDIAL_MS_MAX).contains(&wait), "{wait}");
-        }
-        assert!(redial_ms(40, &mut rng) >= REDIAL_MS_MAX / 2);
     }
 }

@@ -1,10 +1,10 @@
 //! The links to other devices: dialling, opening and losing them.
 
 use super::{
-    Effect, Millis, Node, Now,
+    Effect, Node, Now,
     event::Code,
-    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, OWN_DEVICES_MAX, REDIAL_MS_MAX},
-    link::{ByeReason, LinkId, LinkState, LinkUp, Peer, redial_ms, replaces},
+    limits::{HEIGHTS_AFTER_LOSS_MS, HEIGHTS_EVERY_MS, LINKS_MAX, OWN_DEVICES_MAX},
+    link::{ByeReason, LinkId, LinkState, LinkUp, Peer, replaces},
     pulling,
     talk::Talk,
     types::{Conversation, DeviceId},
@@ -70,7 +70,7 @@ impl Node {
         let peer = self.peers.entry(device).or_insert_with(|| Peer::new(up.user.clone()));
         peer.user = up.user.clone();
         peer.address = Some(up.address);
-        peer.failures = 0;
+        peer.breaker.works();
         peer.bye = None;
         // What a device was said to hold is forgotten when its link goes down; here only where another process takes its place.
         if matches!(peer.link, LinkState::Up { session: old, .. } if old != session) {
@@ -98,34 +98,34 @@ impl Node {
             && up.dialed_by_us
             && peer.link == LinkState::Dialing
         {
-            peer.link = LinkState::Down {
-                retry_at: Some(self.now.plus(REDIAL_MS_MAX)),
-            };
+            peer.link = LinkState::Down;
+            peer.breaker.is_sent_away(self.now);
         }
     }
 
     pub(super) fn link_down(&mut self, link: LinkId, now: Now) {
         let Some(device) = self.links.remove(&link) else { return };
-        let retry_ms = redial_ms(0, &mut self.rng);
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        let bye = peer.bye.take();
-        let retry_ms = match bye {
-            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => REDIAL_MS_MAX,
-            _ => retry_ms,
-        };
-        let quit = bye == Some(ByeReason::Quit);
-        self.unlinked(device, (!quit).then(|| now.mono.plus(retry_ms)));
+        match peer.bye.take() {
+            Some(ByeReason::Misbehaved | ByeReason::TooManyLinks | ByeReason::TooManyConversations) => {
+                peer.breaker.is_sent_away(now.mono);
+            }
+            // It is dialled when the registry says that it is there again.
+            Some(ByeReason::Quit) => peer.breaker.rests(),
+            _ => peer.breaker.breaks(now.mono, &mut self.rng),
+        }
+        self.unlinked(device);
     }
 
-    /// There is no link to a device any longer; it is dialled again at a time, or when the registry says that it is there.
-    pub(super) fn unlinked(&mut self, device: DeviceId, retry_at: Option<Millis>) {
+    /// There is no link to a device any longer; whether it is dialled again is its breaker's to say.
+    pub(super) fn unlinked(&mut self, device: DeviceId) {
         let after = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
-        peer.link = LinkState::Down { retry_at };
+        peer.link = LinkState::Down;
         peer.heights.clear();
         peer.to_tell.clear();
         peer.tell_at = None;
@@ -149,11 +149,8 @@ impl Node {
         if peer.link != LinkState::Dialing {
             return;
         }
-        peer.failures = peer.failures.saturating_add(1);
-        let wait = redial_ms(peer.failures, &mut self.rng);
-        peer.link = LinkState::Down {
-            retry_at: Some(now.mono.plus(wait)),
-        };
+        peer.link = LinkState::Down;
+        peer.breaker.fails(now.mono, &mut self.rng);
         self.without_link(device);
         self.forget_stranger(device);
     }
@@ -218,6 +215,7 @@ impl Node {
         }
         self.retime = true;
         self.dial_due(now);
+        self.relist_due();
         let every = self.next_heights_at <= now.mono;
         if every {
             self.next_heights_at = now
@@ -259,10 +257,8 @@ impl Node {
     fn dial_due(&mut self, now: Now) {
         let mut dials = Vec::new();
         for (device, peer) in &mut self.peers {
-            let LinkState::Down { retry_at: Some(at) } = peer.link else {
-                continue;
-            };
-            if at > now.mono {
+            let is_due = peer.breaker.next_try().is_some_and(|at| at <= now.mono);
+            if peer.link != LinkState::Down || !is_due {
                 continue;
             }
             let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.may_have(device);
@@ -270,10 +266,11 @@ impl Node {
             match &peer.address {
                 Some(address) if wanted => {
                     peer.link = LinkState::Dialing;
+                    peer.breaker.tries();
                     dials.push((*device, address.clone()));
                 }
                 // Membership makes it wanted again, and asks for a dial then.
-                _ => peer.link = LinkState::Down { retry_at: None },
+                _ => peer.breaker.rests(),
             }
         }
         for (device, address) in dials {

@@ -13,18 +13,22 @@
 //! | `replica`, `holdback` | which entries are taken in, and in what order |
 //! | `sync` | from whom to pull |
 //! | `link`, `links` | the links to other devices |
+//! | `breaker` | whether and when another end is tried |
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
 //! | `access` | who may read what |
 //! | `private`, `knocks` | invitations to private rooms, and who is in those |
 //! | `door` | how rooms are named by those who type |
-//! | `delivery` | who has what of ours |
+//! | `delivery`, `doubts` | who has what of ours, and who says that he has more of it |
 //! | `talk` | one conversation; `rooms` is how the user enters, leaves and writes |
 //! | `strangers` | what those may cost with whom the user has nothing to do |
 //! | `own`, `memberships` | the user's other devices, and the rooms that all of them hold |
+//! | `registries`, `moved` | which registry of a list is used, and what follows from using another one |
 //! | `presence` | what the registry says |
 //! | `people` | which devices users have, and whether they are trusted |
 //! | `who` | the members of a conversation |
+//! | `status` | how registries and links stand |
+//! | `due` | when something is to be done |
 //! | `pulling` | whether to pull, and from whom |
 //! | `history` | what a pull brings, and how it ends |
 //! | `flood`, `allowance` | how much of a device's entries is taken |
@@ -39,10 +43,13 @@ mod access;
 mod access_tests;
 pub mod account;
 mod allowance;
+pub mod breaker;
 pub mod clock;
 pub mod contradiction;
 pub mod delivery;
 pub mod door;
+pub mod doubts;
+mod due;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
@@ -61,6 +68,7 @@ pub mod limits;
 pub mod link;
 mod links;
 pub mod memberships;
+mod moved;
 mod notice;
 mod own;
 #[cfg(test)]
@@ -71,12 +79,12 @@ pub mod people;
 mod presence;
 pub mod private;
 mod pulling;
-#[cfg(test)]
-mod quiet_tests;
 pub mod refusal;
+pub mod registries;
 pub mod replica;
 mod rooms;
 pub mod sealing;
+pub mod status;
 mod strangers;
 pub mod sync;
 pub mod talk;
@@ -93,8 +101,9 @@ pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
 use event::{Event, Line};
 use flood::Flood;
-use link::{LinkId, LinkState, Peer};
+use link::{LinkId, Peer};
 use memberships::Memberships;
+use moved::Relisting;
 use people::People;
 use replica::Replica;
 use sealing::Sealing;
@@ -165,6 +174,8 @@ pub struct Node {
     rng: fastrand::Rng,
     /// Logged in at the registry; none before the first attempt has ended.
     registry_up: Option<bool>,
+    /// Who is still to be named by the registry that is used now.
+    relisting: Relisting,
     quitting: bool,
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
@@ -201,6 +212,7 @@ impl Node {
             encode,
             rng: fastrand::Rng::with_seed(seed),
             registry_up: None,
+            relisting: Relisting::default(),
             quitting: false,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -273,7 +285,7 @@ impl Node {
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::LastWords => self.last_words(now),
             Input::Quit => self.quit(),
-            Input::RegistryUp { hosting } => self.registry_up(hosting),
+            Input::RegistryUp { hosting, address } => self.registry_up(hosting, address),
             Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
@@ -313,24 +325,6 @@ impl Node {
         std::mem::take(&mut self.step)
     }
 
-    /// When the node wants an [`Input::Tick`], if nothing else happens before.
-    pub fn next_due(&self) -> Option<Millis> {
-        self.due
-    }
-
-    fn compute_due(&self) -> Option<Millis> {
-        let dials = self.peers.values().filter_map(|peer| match peer.link {
-            LinkState::Down { retry_at } => retry_at,
-            _ => peer.tell_at,
-        });
-        let talks = self.talks.values().filter_map(|talk| {
-            let pulls = pulling::next_due(talk);
-            talk.tell_at.into_iter().chain(talk.tell_short_at).chain(pulls).min()
-        });
-        let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
-        dials.chain(talks).chain(heights).min()
-    }
-
     /// Who the node is.
     pub fn me(&self) -> &Identity {
         &self.me
@@ -349,21 +343,6 @@ impl Node {
     /// The other devices that are known.
     pub fn peers(&self) -> &BTreeMap<DeviceId, Peer> {
         &self.peers
-    }
-
-    /// Whether all that was said in this run is stored by everybody who can be reached, so that nothing is late if the process ends.
-    pub fn owes_nothing(&self) -> bool {
-        self.opening.values().all(VecDeque::is_empty) && self.talks.values().all(|talk| self.is_delivered(talk))
-    }
-
-    fn is_delivered(&self, talk: &Talk) -> bool {
-        let stored = |author: Author| {
-            let height = talk.replica.height(&author);
-            let reachable = talk.members.keys().filter(|device| self.is_online(device));
-            let mut lacking = reachable.filter(|device| talk.deliveries.of(device, &author).stored < height);
-            lacking.next().is_none()
-        };
-        talk.waiting_texts.is_empty() && talk.author.is_none_or(stored)
     }
 
     /// Whether a device is in any conversation that is known, or is said to be, or is another one of this user.

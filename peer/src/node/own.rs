@@ -32,7 +32,7 @@ impl Node {
         }
         let is_gone = |device: &&DeviceId| {
             let state = self.peers.get(device).map(|peer| (&peer.link, peer.listed));
-            matches!(state, Some((LinkState::Down { .. }, false)))
+            matches!(state, Some((LinkState::Down, false)))
         };
         let Some(gone) = own.iter().find(is_gone).copied() else {
             return false;

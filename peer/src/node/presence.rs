@@ -9,12 +9,14 @@ use super::{
 };
 
 impl Node {
-    pub(super) fn registry_up(&mut self, hosting: bool) {
-        self.registry_up = Some(true);
+    pub(super) fn registry_up(&mut self, hosting: bool, address: String) {
+        if self.registry_up.replace(true) == Some(true) {
+            self.relist();
+        }
         self.tell(Event::Registry(if hosting {
-            RegistryState::Hosting
+            RegistryState::Hosting { address }
         } else {
-            RegistryState::Connected
+            RegistryState::Connected { address }
         }));
         let joined = self.talks.iter().filter(|(_, talk)| talk.stage != Stage::Closed);
         let conversations: Vec<Conversation> = joined.map(|(id, _)| id.clone()).collect();
@@ -33,6 +35,7 @@ impl Node {
             self.tell(Event::Registry(RegistryState::Lost { reason }));
         }
         self.registry_up = Some(false);
+        self.relisting.stop();
         // Nobody tells any longer who is gone: from now on a link decides.
         let all: Vec<_> = self.peers.keys().copied().collect();
         for device in all {
@@ -184,12 +187,13 @@ impl Node {
         if known.user != user {
             return false;
         }
+        self.relisting.named(&device);
         let moved = known.address.as_ref() != Some(&address);
         let came = !std::mem::replace(&mut known.listed, true);
         known.user = user;
         known.address = Some(address);
         if moved || came {
-            known.failures = 0;
+            known.breaker.forgets();
             self.dial_soon(device, now.mono);
         }
         true
@@ -238,7 +242,7 @@ impl Node {
             self.meet(device);
         }
         if new && link.is_some() {
-            self.tell_heights(conversation, device, true);
+            self.tell_soon(conversation, device, true);
         } else if new {
             self.dial_soon(device, self.now);
         }
@@ -317,9 +321,9 @@ impl Node {
             super::limits::DIAL_YIELD_MS
         };
         if let Some(peer) = self.peers.get_mut(&device)
-            && let LinkState::Down { retry_at } = &mut peer.link
+            && peer.link == LinkState::Down
         {
-            *retry_at = Some(now.plus(yields));
+            peer.breaker.wants(now.plus(yields));
             self.retime = true;
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Turns {
 
 impl Node {
     pub(super) fn version_answer(&mut self, device: DeviceId, conversation: Conversation, heights: Heights) {
-        self.own_height_told(&conversation, &heights);
+        self.own_height_told(device, &conversation, &heights, None);
         self.heights_told(device, &conversation, heights);
         self.version_failed(device, conversation);
     }
@@ -283,6 +283,7 @@ impl Node {
             passed: 0,
             found: Found::default(),
             partial,
+            claims: talk.doubts.of(&device),
         });
         self.pulls.insert(id, conversation.clone());
         let conversation = conversation.clone();

@@ -3,8 +3,8 @@
 
 use super::{
     Effect, Node,
-    limits::{DIRECT_MEMBERS_MAX, MEMBERS_MAX, OPENED_BY_OTHERS_MAX, REDIAL_MS_MAX},
-    link::{ByeReason, LinkId, LinkState},
+    limits::{DIRECT_MEMBERS_MAX, MEMBERS_MAX, OPENED_BY_OTHERS_MAX},
+    link::{ByeReason, LinkId, LinkState, Peer},
     talk::{Stage, Talk},
     types::{Conversation, DeviceId},
 };
@@ -80,13 +80,16 @@ impl Node {
     pub(super) fn shut(&mut self, device: DeviceId, link: LinkId, reason: ByeReason, message: String) {
         self.effect(Effect::Close(link, reason, message));
         self.links.remove(&link);
-        self.unlinked(device, Some(self.now.plus(REDIAL_MS_MAX)));
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.breaker.is_sent_away(self.now);
+        }
+        self.unlinked(device);
     }
 
     /// Forgets a device that has no link and is in no conversation. Whoever shares one later is heard of again.
     pub(super) fn forget_stranger(&mut self, device: DeviceId) {
-        let is_down = |state: &LinkState| matches!(state, LinkState::Down { .. });
-        if self.peers.get(&device).is_some_and(|peer| is_down(&peer.link)) && !self.is_member(&device) {
+        let is_down = |peer: &Peer| peer.link == LinkState::Down;
+        if self.peers.get(&device).is_some_and(is_down) && !self.is_member(&device) {
             self.peers.remove(&device);
         }
     }

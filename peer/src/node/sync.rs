@@ -1,6 +1,9 @@
 //! From whom to pull what is missing.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     Millis,
@@ -45,6 +48,8 @@ pub struct Pull {
     pub found: Found,
     /// Not all was wanted or taken that the member holds.
     pub partial: bool,
+    /// Own authors of whom the member had said before that it holds more than is here.
+    pub claims: BTreeSet<Author>,
 }
 
 /// How a pull ended.

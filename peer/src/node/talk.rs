@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     Millis,
     delivery::Deliveries,
+    doubts::Doubts,
     limits::{HEIGHTS_AFTER_LOSS_MS, OWN_AUTHORS_MAX},
     private::Keys,
     replica::Replica,
@@ -110,10 +111,12 @@ pub struct Talk {
     pub named: BTreeSet<DeviceId>,
     /// As whom it writes; made at the first entry.
     pub author: Option<Author>,
-    /// As whom it has written in this run, last of all as the last: at most [`OWN_AUTHORS_MAX`].
+    /// As whom it has written in this run or might have, last of all as the last: at most [`OWN_AUTHORS_MAX`].
     pub own_authors: Vec<Author>,
     /// The incarnation that may be gone on with, as the log was closed in order.
     pub resume: Option<u64>,
+    /// Those of them of whom others say that they hold more.
+    pub doubts: Doubts,
     /// Pulling what is missing.
     pub sync: Sync,
     /// Which own entries the others have.
@@ -169,6 +172,7 @@ impl Talk {
             author: None,
             own_authors: Vec::new(),
             resume,
+            doubts: Doubts::default(),
             sync: Sync::default(),
             deliveries,
             durable,
@@ -191,25 +195,48 @@ impl Talk {
         self.stage != Stage::Closed || matches!(conversation, Conversation::Direct(_))
     }
 
-    /// As whom the device writes what comes next, where a new author would have this incarnation. An author whose entries named what may
-    /// never be served goes on once they can be.
-    pub fn next_author(&self, device: DeviceId, incarnation: u64, now: Millis) -> Author {
+    /// As whom the device may go on, as far as nothing is against it: who wrote last comes first.
+    pub fn own(&self, device: DeviceId) -> impl Iterator<Item = Author> {
         let resumed = self.resume.map(|incarnation| Author { device, incarnation });
         let earlier = self.own_authors.iter().rev().copied();
-        let mut known = self.author.into_iter().chain(resumed).chain(earlier);
-        let goes_on = known.find(|author| !self.sealing.is_author_overdue(author, now));
+        self.author.into_iter().chain(resumed).chain(earlier)
+    }
+
+    /// As whom the device writes what comes next, where a new author would have this incarnation. An author whose entries named what may
+    /// never be served goes on once they can be, and one who is in doubt once he is not.
+    pub fn next_author(&self, device: DeviceId, incarnation: u64, now: Millis) -> Author {
+        let may_go_on = |author: &Author| !self.doubts.has(author) && !self.sealing.is_author_overdue(author, now);
+        let goes_on = self.own(device).find(may_go_on);
         goes_on.unwrap_or(Author { device, incarnation })
     }
 
     /// The device writes as this author.
     pub fn write_as(&mut self, author: Author) {
-        (self.author, self.resume) = (Some(author), None);
-        if self.own_authors.last() != Some(&author) {
-            self.own_authors.retain(|own| *own != author);
-            self.own_authors.push(author);
-            let too_many = self.own_authors.len().saturating_sub(OWN_AUTHORS_MAX);
-            self.own_authors.drain(..too_many);
+        let device = author.device;
+        let resumed = self.resume.take().map(|incarnation| Author { device, incarnation });
+        for author in resumed.into_iter().chain([author]) {
+            if self.own_authors.last() != Some(&author) {
+                self.own_authors.retain(|own| *own != author);
+                self.own_authors.push(author);
+            }
         }
+        self.author = Some(author);
+        let too_many = self.own_authors.len().saturating_sub(OWN_AUTHORS_MAX);
+        self.own_authors.drain(..too_many);
+    }
+
+    /// The device writes as this author no more.
+    pub fn give_up(&mut self, author: &Author) {
+        self.author.take_if(|own| own == author);
+        self.own_authors.retain(|own| own != author);
+        self.resume.take_if(|incarnation| *incarnation == author.incarnation);
+        self.doubts.settle(author);
+    }
+
+    /// The incarnation with which the next run may go on, if this one ends in order: none where it is in doubt.
+    pub fn permitted(&self, device: DeviceId) -> Option<u64> {
+        let last = self.resume.or(self.author.map(|author| author.incarnation));
+        last.filter(|&incarnation| !self.doubts.has(&Author { device, incarnation }))
     }
 
     /// These devices were told less than there is now; they are told again, not much more often than all are after a loss.
@@ -256,3 +283,6 @@ impl Talk {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

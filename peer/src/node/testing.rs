@@ -53,7 +53,7 @@ pub(super) fn room_name() -> RoomName {
 }
 
 /// The seals of the last entries of each author.
-fn seals(entries: &[Arc<Entry>]) -> Vec<Seal> {
+pub(super) fn seals(entries: &[Arc<Entry>]) -> Vec<Seal> {
     let mut last: BTreeMap<(Conversation, Author), Seal> = BTreeMap::new();
     for entry in entries {
         let seal = Seal {
@@ -95,6 +95,8 @@ pub(super) struct Alice {
     pub(super) joined: Vec<(Conversation, bool)>,
     /// How often she was shown the last entries.
     pub(super) replays: usize,
+    /// How often something that came was to be compared with her log.
+    pub(super) compared: usize,
 }
 
 impl Alice {
@@ -140,9 +142,13 @@ impl Alice {
             delivered: Vec::new(),
             joined: Vec::new(),
             replays: 0,
+            compared: 0,
         };
         alice.input(Input::Start(Memberships::default()));
-        alice.input(Input::RegistryUp { hosting: false });
+        alice.input(Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        });
         alice.enters(room_name(), others);
         alice
     }
@@ -189,6 +195,7 @@ impl Alice {
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::AskVersion(device, ..) => self.called.push(device),
                 Effect::TellLast(..) => self.replays += 1,
+                Effect::Compare(_) => self.compared += 1,
                 Effect::Tell(event) => self.events.push(event),
                 Effect::People(deed) => self.deeds.push(deed),
                 Effect::Send(link, what) => self.sent.push((link, what)),
@@ -224,9 +231,14 @@ impl Alice {
     }
 
     pub(super) fn link(&mut self, other: Other) {
+        self.link_as(other, other.0.into());
+    }
+
+    /// The same, by another name.
+    pub(super) fn link_as(&mut self, other: Other, link: u64) {
         let PeerAddress { user, device, address } = other.address();
         self.input(Input::LinkUp(LinkUp {
-            link: LinkId(other.0.into()),
+            link: LinkId(link),
             device,
             user,
             session: 1,

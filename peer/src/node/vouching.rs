@@ -162,7 +162,7 @@ impl Node {
                 "it sealed entry {} as {}, which it had sent as {held}",
                 seal.seq.0, seal.id
             )),
-            Fit::Old if talk.replica.held().has(&seal) => {
+            Fit::Old if talk.replica.held().lacks(&seal) => {
                 self.step.judge.push((conversation, seal, device));
                 Ok(())
             }

@@ -53,6 +53,8 @@ pub enum Command {
     List,
     /// Who is there.
     Who,
+    /// How registries and links stand.
+    Status,
     /// Show the last entries.
     History(usize),
     /// Show the entries that contain a text.

@@ -169,7 +169,7 @@ impl<Z: TimeZone> TextFront<Z> {
     fn registry(&mut self, state: &RegistryState) {
         let lost = matches!(state, RegistryState::Lost { .. });
         // The first connection goes without saying; a lost one is told once.
-        if matches!(state, RegistryState::Hosting) || lost != self.registry_lost {
+        if matches!(state, RegistryState::Hosting { .. }) || lost != self.registry_lost {
             self.out += &self.render.registry(state);
         }
         self.registry_lost = lost;
@@ -226,6 +226,7 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::Account(news) => self.out += &self.render.account(news),
             Event::People(news) => self.out += &self.render.people(news),
             Event::Registry(state) => self.registry(state),
+            Event::Status { registries, links } => self.out += &self.render.status(registries, links),
             Event::Notice(notice) => {
                 self.refused |= notice.code.is_refusal();
                 self.out += &self.render.notice(notice);

@@ -2,6 +2,7 @@
 
 mod object;
 mod people;
+mod status;
 
 use std::io::{self, Write};
 
@@ -18,9 +19,7 @@ use crate::{
     driver::request::Request,
     node::{
         account::AccountNews,
-        event::{
-            Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, RegistryState, Replay, ReplayReason,
-        },
+        event::{Code, Delivered, Event, Joined, Line, Member, Notice, Presence, Ready, Replay, ReplayReason},
         types::{Conversation, UserName},
     },
 };
@@ -262,7 +261,8 @@ impl JsonFront {
             }
             Event::Account(news) => account(news),
             Event::People(news) => people::object(news),
-            Event::Registry(state) => registry(state),
+            Event::Registry(state) => status::registry(state),
+            Event::Status { registries, links } => status::object(registries, links),
             Event::Bye => Object::Bye,
         };
         Self::write(&mut self.out, &object);
@@ -303,15 +303,6 @@ impl JsonFront {
             refused_unknown,
         }
     }
-}
-
-fn registry(state: &RegistryState) -> Object<'_> {
-    let (state, reason) = match state {
-        RegistryState::Hosting => ("hosting", None),
-        RegistryState::Connected => ("connected", None),
-        RegistryState::Lost { reason } => ("lost", Some(reason.as_str())),
-    };
-    Object::Registry { state, reason }
 }
 
 fn account(news: &AccountNews) -> Object<'_> {

@@ -7,6 +7,7 @@
 mod account;
 mod message;
 mod people;
+mod status;
 mod table;
 
 use std::collections::BTreeMap;
@@ -172,8 +173,8 @@ impl<Z: TimeZone> Renderer<Z> {
     /// The way to the registry changed.
     pub fn registry(&self, state: &RegistryState) -> String {
         let text = match state {
-            RegistryState::Hosting => "· no registry answered, so this process hosts one",
-            RegistryState::Connected => "· connected to the registry",
+            RegistryState::Hosting { .. } => "· no registry answered, so this process hosts one",
+            RegistryState::Connected { .. } => "· connected to the registry",
             RegistryState::Lost { reason } => {
                 let text =
                     format!("the registry does not answer ({reason}); those whom you know can still be talked to");

@@ -279,6 +279,7 @@ impl Session {
                 }
             }
             Command::List => asks([Request::List]),
+            Command::Status => asks([Request::Status]),
             Command::Account(ask) => asks([Request::Account(ask)]),
             Command::Who => asks([Request::Who(self.needs_current()?)]),
             Command::History(last) => asks([Request::History {

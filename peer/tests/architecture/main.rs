@@ -105,6 +105,7 @@ const PARTS: [Part; 10] = [
             "driver::request",
             "inspect",
             "net::Lookups",
+            "net::log_in_once",
             "node",
             "ui::Ending",
             "ui::log_print",

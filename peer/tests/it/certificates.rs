@@ -85,7 +85,7 @@ fn whoever_has_no_good_certificate_is_refused_on_every_call() {
         DeviceCertificate::parse(&der).unwrap()
     };
     let over = issue(&fake.key, SystemTime::now() - 2 * hour);
-    let not_yet = issue(&fake.key, SystemTime::now() + 2 * hour);
+    let not_yet = issue(&fake.key, SystemTime::now() + 3 * hour);
     let trust = || Trust::new(authority.trust().authority().clone()).unwrap();
     let bad = [
         ("the bare key", tls::registry_client(&fake.key).unwrap()),

@@ -2,6 +2,7 @@
 //! to pass, only for a condition, with one deadline for all that is generous on a busy machine.
 
 mod peer;
+mod relay;
 
 use std::{
     fs,
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::peer::Peer;
+pub use self::{peer::Peer, relay::Relay};
 use peerchat_identity::secret_file;
 use peerchat_proto::names::UserName;
 use peerchat_registry::{

@@ -34,6 +34,7 @@ mod plain;
 mod private;
 mod reading;
 mod refusals;
+mod registries;
 mod registry;
 mod rooms;
 mod seals;

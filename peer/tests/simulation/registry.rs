@@ -65,7 +65,13 @@ impl World {
         }
         self.registry.live.insert(who, life);
         self.registry.known.insert(self.peers[who].user.clone());
-        self.hear(who, Input::RegistryUp { hosting: false });
+        self.hear(
+            who,
+            Input::RegistryUp {
+                hosting: false,
+                address: String::new(),
+            },
+        );
         let (user, place) = (self.peers[who].user.clone(), self.place(who));
         self.tell_watchers(&user, place, Liveness::Here);
     }

@@ -111,7 +111,7 @@ impl World {
             // What is under way still comes, and must be passed over.
             Order::StopPull(_) => {}
             Order::Registry(ask) => self.ask_registry(who, ask),
-            Order::ListRooms(_) | Order::Account(..) => {}
+            Order::ListRooms(_) | Order::RegistryStatus(_) | Order::Account(..) => {}
         }
     }
 

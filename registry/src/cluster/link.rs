@@ -201,10 +201,15 @@ impl Carrier {
     }
 
     async fn fail(&mut self, failure: &LinkError) {
-        let text = failure.to_string();
-        if self.told.as_ref() != Some(&text) {
-            warn!(node = %self.id, address = %self.address, failure = text, "a node cannot be reached");
-            self.told = Some(text);
+        // That a node is not there is told once, however that shows. What somebody must mend is told by itself.
+        let told = if failure.is_for_the_operator() {
+            failure.to_string()
+        } else {
+            String::new()
+        };
+        if self.told.as_ref() != Some(&told) && !self.shared.lock().is_ended {
+            warn!(node = %self.id, address = %self.address, %failure, "a node cannot be reached");
+            self.told = Some(told);
         }
         if self.state == LinkState::Up {
             self.become_state(LinkState::Down).await;
@@ -226,5 +231,40 @@ impl Carrier {
             () = self.shared.called.notified() => {}
         }
         !self.shared.lock().is_ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::term::Term, *};
+
+    fn heartbeat(round: u64) -> Message {
+        let term = Term::new(round * 100 + 1).unwrap();
+        Message::Heartbeat { term }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_makes_room_and_the_end_comes_after_what_was_said() {
+        let shared = Arc::new(Shared::default());
+        let more = 5;
+        for round in 1..=QUEUE_MAX as u64 + more {
+            Link(Arc::clone(&shared)).send(heartbeat(round));
+        }
+        Link(Arc::clone(&shared)).end();
+        for round in more + 1..=QUEUE_MAX as u64 + more {
+            assert_eq!(shared.next().await, Some(heartbeat(round)));
+        }
+        assert_eq!(shared.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_stale_is_not_said() {
+        let shared = Shared::default();
+        let Some(long_ago) = Instant::now().checked_sub(2 * STALE) else {
+            return;
+        };
+        shared.lock().messages.push_back((long_ago, heartbeat(1)));
+        shared.lock().messages.push_back((Instant::now(), heartbeat(2)));
+        assert_eq!(shared.next().await, Some(heartbeat(2)));
     }
 }

@@ -11,7 +11,10 @@ use std::{
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ClientConfig;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     task::{JoinSet, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -58,6 +61,15 @@ pub enum NodeError {
     /// TLS does not take its certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// Why a message of another node is not heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unheard {
+    /// Too many wait already.
+    Full,
+    /// This node takes no part any more.
+    Ended,
 }
 
 /// A node, as the rest of its registry sees it.
@@ -122,9 +134,15 @@ impl Node {
         self.leadership.borrow().clone()
     }
 
-    /// Takes in what another node has said; false where too much waits already.
-    pub(super) fn hear(&self, from: NodeId, message: Message) -> bool {
-        self.inbox.try_send((from, message)).is_ok()
+    /// Takes in what another node has said.
+    ///
+    /// # Errors
+    /// It is not heard.
+    pub(super) fn hear(&self, from: NodeId, message: Message) -> Result<(), Unheard> {
+        self.inbox.try_send((from, message)).map_err(|error| match error {
+            TrySendError::Full(_) => Unheard::Full,
+            TrySendError::Closed(_) => Unheard::Ended,
+        })
     }
 
     /// Takes part until `shutdown`, and then hands over. A second call does nothing.

@@ -11,7 +11,10 @@ use peerchat_identity::secret_file::{self, SecretFileError};
 use zeroize::Zeroizing;
 
 use super::Config;
-use crate::accounts::store::{DatabaseUrl, UnknownDatabase};
+use crate::{
+    accounts::store::{DatabaseUrl, UnknownDatabase},
+    engine::{RoutesUrl, UnknownTable},
+};
 
 /// A URL as it was typed. Whatever it is, it is taken at first: an error of the command line's own would repeat it.
 #[derive(Clone)]
@@ -49,6 +52,14 @@ pub enum UrlError {
         /// Why.
         source: UnknownDatabase,
     },
+    /// It is of no table.
+    #[error("{flag}: {source}")]
+    Table {
+        /// Which.
+        flag: &'static str,
+        /// Why.
+        source: UnknownTable,
+    },
     /// There is no such file.
     #[error("{flag}-file: there is no file {}", path.display())]
     NoFile {
@@ -83,18 +94,44 @@ impl Config {
     pub fn accounts_url(&self) -> Result<Option<DatabaseUrl>, UrlError> {
         let flag = "--accounts";
         let parse = |url: &str| DatabaseUrl::from_str(url).map_err(|source| UrlError::Database { flag, source });
-        if let Some(path) = &self.accounts_file {
-            return parse(&read(flag, path)?).map(Some);
-        }
-        let Some(TypedUrl(typed)) = &self.accounts else {
-            return Ok(None);
-        };
-        let url = parse(typed)?;
-        if url.has_password() {
-            return Err(UrlError::Password { flag });
-        }
-        Ok(Some(url))
+        url(
+            flag,
+            &self.accounts,
+            &self.accounts_file,
+            parse,
+            DatabaseUrl::has_password,
+        )
     }
+
+    /// The table of leases, if it is not in this process.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn routes_url(&self) -> Result<Option<RoutesUrl>, UrlError> {
+        let flag = "--routes";
+        let parse = |url: &str| RoutesUrl::from_str(url).map_err(|source| UrlError::Table { flag, source });
+        url(flag, &self.routes, &self.routes_file, parse, RoutesUrl::has_password)
+    }
+}
+
+fn url<T>(
+    flag: &'static str,
+    typed: &Option<TypedUrl>,
+    file: &Option<PathBuf>,
+    parse: impl Fn(&str) -> Result<T, UrlError>,
+    has_password: impl Fn(&T) -> bool,
+) -> Result<Option<T>, UrlError> {
+    if let Some(path) = file {
+        return parse(&read(flag, path)?).map(Some);
+    }
+    let Some(TypedUrl(typed)) = typed else {
+        return Ok(None);
+    };
+    let url = parse(typed)?;
+    if has_password(&url) {
+        return Err(UrlError::Password { flag });
+    }
+    Ok(Some(url))
 }
 
 /// The URL in a file, which has nothing else in it.
@@ -138,6 +175,16 @@ mod tests {
         assert!(told.contains("postgres:") && !told.contains("hunter2"), "{told}");
         let config = Config::parse_from(["peerchat-registry", "--accounts", "mysql://me:hunter2@h/d"]);
         assert!(!format!("{config:?}").contains("hunter2"));
+        let routes = |url| Config::parse_from(["peerchat-registry", "--routes", url]).routes_url();
+        assert!(routes("redis://host").unwrap().is_some());
+        for typed in [
+            "redis://:hunter2@host",
+            "redis://hunter2@a,b",
+            "memcached://:hunter2@host",
+        ] {
+            let told = routes(typed).unwrap_err().to_string();
+            assert!(told.contains("--routes") && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

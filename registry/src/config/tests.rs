@@ -79,6 +79,10 @@ fn what_does_not_fit_together_is_wrong_usage() {
         ("--id 0 --cluster 1=a:1,2=b:1 --ca x", "from 1 to 99"),
         ("--id 1 --cluster 1=a:1,1=b:1 --ca x", "two nodes have the id 1"),
         ("--id 1 --cluster 1=a:1,2=b:1 --ca x --listen 127.0.0.1:0", "--data"),
+        (
+            "--id 1 --cluster 1=a:1,2=b:1 --ca x --routes redis://h",
+            "needs no database and no Redis",
+        ),
         ("init", "--ca DIR"),
         ("status --registry nowhere", "HOST:PORT"),
     ] {

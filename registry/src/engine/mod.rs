@@ -2,6 +2,7 @@
 //! answers the same [`Query`]s as [`Routes`](crate::routes::Routes) does, and brings what follows from them to the watchers that are
 //! connected here.
 
+mod redis;
 pub(crate) mod streams;
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
@@ -10,6 +11,8 @@ use peerchat_proto::names::{RoomName, UserName};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::Instant;
 
+use self::redis::{OnRevoked, RedisTable};
+pub use self::redis::{RoutesUrl, UnknownTable};
 use crate::{
     hub::Hub,
     mailbox::{Closed, Outbox, StreamEnd},
@@ -36,6 +39,9 @@ pub(crate) enum EngineError {
     /// The registry shuts down.
     #[error("the registry is shutting down; log in again when it is back")]
     ShuttingDown,
+    /// The table cannot be reached.
+    #[error("the registry's table of leases does not answer, so nothing can be changed; try again in a moment")]
+    Away,
     /// What was answered is not what was asked.
     #[error("the registry's table gave an answer to another question; its operator must look into it")]
     Muddled,
@@ -53,13 +59,21 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 enum Table {
     /// This process.
-    Memory(Hub),
+    Memory(Box<Hub>),
+    /// Redis, for several registries.
+    Redis(Box<RedisTable>),
 }
 
 impl Engine {
     /// A table of this process alone.
     pub(crate) fn in_memory() -> Self {
-        Self::new(Table::Memory(Hub::new()))
+        Self::new(Table::Memory(Box::default()))
+    }
+
+    /// A table that several registries share.
+    pub(crate) async fn shared(url: RoutesUrl, on_revoked: OnRevoked) -> Result<Self, EngineError> {
+        let table = RedisTable::open(url, on_revoked).await?;
+        Ok(Self::new(Table::Redis(Box::new(table))))
     }
 
     fn new(table: Table) -> Self {
@@ -76,6 +90,7 @@ impl Engine {
         self.random.fill(&mut token.0).map_err(|_| EngineError::NoRandomness)?;
         match &self.table {
             Table::Memory(hub) => hub.log_in(peer, token)?,
+            Table::Redis(table) => table.log_in(peer, token).await?,
         }
         Ok(token)
     }
@@ -88,6 +103,7 @@ impl Engine {
     ) -> Result<(Outbox, Closed), EngineError> {
         match &self.table {
             Table::Memory(hub) => hub.open_stream(lease, users),
+            Table::Redis(table) => table.open_stream(lease, users).await,
         }
     }
 
@@ -95,6 +111,7 @@ impl Engine {
     pub(crate) async fn stream_lost(&self, lease: LeaseToken, why: Option<StreamEnd>) {
         match &self.table {
             Table::Memory(hub) => hub.stream_lost(lease, why),
+            Table::Redis(table) => table.stream_lost(lease, why).await,
         }
     }
 
@@ -193,6 +210,7 @@ impl Engine {
     pub(crate) fn close(&self) {
         match &self.table {
             Table::Memory(hub) => hub.close(),
+            Table::Redis(table) => table.close(),
         }
     }
 
@@ -200,6 +218,7 @@ impl Engine {
     pub(crate) fn is_closed(&self) -> bool {
         match &self.table {
             Table::Memory(hub) => hub.is_closed(),
+            Table::Redis(table) => table.is_closed(),
         }
     }
 
@@ -207,6 +226,7 @@ impl Engine {
     pub(crate) async fn run(&self) {
         match &self.table {
             Table::Memory(hub) => hub.tick().await,
+            Table::Redis(table) => table.work().await,
         }
     }
 
@@ -222,12 +242,14 @@ impl Engine {
     async fn call(&self, command: Command) -> Result<Answer, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.call(command)?),
+            Table::Redis(table) => table.call(command).await,
         }
     }
 
     async fn look(&self, query: Query) -> Result<Told, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.look(&query)?),
+            Table::Redis(table) => table.look(query).await,
         }
     }
 }

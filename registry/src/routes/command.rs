@@ -111,7 +111,7 @@ pub enum Query {
 }
 
 /// The answer to a [`Query`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Told {
     /// To [`Query::Find`].
     Found(Found),

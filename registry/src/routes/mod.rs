@@ -276,6 +276,6 @@ impl Routes {
 }
 
 #[cfg(test)]
-mod model_tests;
+pub(crate) mod model_tests;
 #[cfg(test)]
 mod tests;

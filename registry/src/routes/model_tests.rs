@@ -1,15 +1,18 @@
-//! Random calls against the table, with watchers that know only what they are told.
+//! Random calls against a table, in memory or elsewhere, with watchers that know only what they are told.
+
+mod view;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
+pub(crate) use view::{LeaseView, Table, View};
 
 const USERS: [&str; 3] = ["alice", "Bob", "bob"];
 const ROOMS: [&str; 3] = ["lobby", "tea", "work"];
 
 #[derive(Debug, Clone)]
-enum Call {
+pub(crate) enum Call {
     LogIn { device: u8, user: usize, port: u16 },
     LogOut(usize),
     Join(usize, usize),
@@ -21,7 +24,7 @@ enum Call {
     Wait(u64),
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub(crate) fn call() -> impl Strategy<Value = Call> {
     // Leases are picked by their place among the newest ones, so that most calls hit a live one and some a stale one.
     let lease = 0..5_usize;
     prop_oneof![
@@ -44,18 +47,18 @@ struct Belief {
     users: BTreeMap<UserName, BTreeMap<DeviceId, Address>>,
 }
 
-struct World {
-    routes: Routes,
+pub(crate) struct World<T> {
+    table: T,
     now: Millis,
     /// Every token ever given, oldest first.
     given: Vec<LeaseToken>,
     beliefs: BTreeMap<LeaseToken, Belief>,
 }
 
-impl World {
-    fn new() -> Self {
+impl<T: Table> World<T> {
+    pub(crate) fn new(table: T) -> Self {
         Self {
-            routes: Routes::new(),
+            table,
             now: Millis(0),
             given: Vec::new(),
             beliefs: BTreeMap::new(),
@@ -67,7 +70,7 @@ impl World {
         at.map_or(LeaseToken([255; 16]), |at| self.given[at])
     }
 
-    fn call(&mut self, call: Call) {
+    pub(crate) fn call(&mut self, call: Call) {
         let now = self.now;
         match call {
             Call::LogIn { device, user, port } => {
@@ -78,7 +81,7 @@ impl World {
                     device: DeviceId([device; 32]),
                     address: Address::new(&format!("127.0.0.1:{port}"), None).unwrap(),
                 };
-                let step = self.routes.log_in(peer, token, now);
+                let step = self.table.apply(Command::LogIn { peer, token }, now);
                 self.given.push(token);
                 if step.answer.is_ok() {
                     self.beliefs.insert(token, Belief::default());
@@ -86,13 +89,18 @@ impl World {
                 self.hear(step.effects);
             }
             Call::LogOut(lease) => {
-                let step = self.routes.log_out(self.token(lease), now);
+                let lease = self.token(lease);
+                let step = self.table.apply(Command::LogOut { lease }, now);
                 self.hear(step.effects);
             }
             Call::Join(lease, room) => self.join(self.token(lease), &RoomName::new(ROOMS[room]).unwrap()),
             Call::Leave(lease, room) => {
                 let (token, room) = (self.token(lease), RoomName::new(ROOMS[room]).unwrap());
-                let step = self.routes.leave_room(token, &room, now);
+                let leave = Command::LeaveRoom {
+                    lease: token,
+                    room: room.clone(),
+                };
+                let step = self.table.apply(leave, now);
                 self.hear(step.effects);
                 if step.answer.is_ok() {
                     self.beliefs.get_mut(&token).unwrap().rooms.remove(&room);
@@ -104,7 +112,11 @@ impl World {
                     .map(|user| UserName::new(USERS[user]).unwrap())
                     .collect();
                 let token = self.token(lease);
-                let step = self.routes.renew(token, &users, now);
+                let renew = Command::Renew {
+                    lease: token,
+                    users: users.clone(),
+                };
+                let step = self.table.apply(renew, now);
                 if step.answer.is_ok() {
                     let belief = self.beliefs.get_mut(&token).unwrap();
                     for user in users {
@@ -113,41 +125,59 @@ impl World {
                 }
                 self.hear(step.effects);
             }
-            Call::StreamLost(lease) => self.routes.stream_lost(self.token(lease), now),
+            Call::StreamLost(lease) => {
+                let lease = self.token(lease);
+                let step = self.table.apply(Command::StreamLost { lease }, now);
+                self.hear(step.effects);
+            }
             Call::Revoke(device) => {
                 let device = DeviceId([device; 32]);
-                let effects = self.routes.revoke(device, now);
-                assert!(!self.routes.is_live(device));
+                let effects = self.table.apply(Command::Revoke { device }, now).effects;
+                let view = self.table.view();
+                assert!(view.leases.values().all(|lease| lease.peer.device != device));
                 let told = effects.iter().filter(|effect| {
                     matches!(effect, Effect::Tell { change: Change::Revoked { devices }, .. } if *devices == [device])
                 });
-                assert_eq!(told.count(), self.routes.tokens.len(), "everybody is told, and once");
+                assert_eq!(told.count(), view.leases.len(), "everybody is told, and once");
                 self.hear(effects);
             }
             Call::Attempt { device, user } => {
                 let (device, user) = (DeviceId([device; 32]), UserName::new(USERS[user]).unwrap());
                 let from = [127, 0, 0, 1].into();
-                let effects = self.routes.tell_attempt(&user, device, from, AttemptOutcome::Refused);
-                for effect in effects {
+                let attempt = Command::TellAttempt {
+                    user: user.clone(),
+                    device,
+                    from,
+                    outcome: AttemptOutcome::Refused,
+                };
+                let leases = self.table.view().leases;
+                for effect in self.table.apply(attempt, now).effects {
                     let Effect::Tell { to, .. } = effect else {
                         panic!("{effect:?}");
                     };
-                    let (told, of) = self.routes.who(to).unwrap();
-                    assert!(told != device && of == user, "only the user's other devices are told");
+                    let told = &leases[&to].peer;
+                    assert!(
+                        told.device != device && told.user == user,
+                        "only the user's other devices are told"
+                    );
                 }
             }
             Call::Wait(span) => {
                 self.now = now + Millis(span);
-                let effects = self.routes.expire(self.now);
-                self.hear(effects);
+                let step = self.table.apply(Command::Expire, self.now);
+                self.hear(step.effects);
             }
         }
     }
 
     fn join(&mut self, token: LeaseToken, room: &RoomName) {
-        let step = self.routes.join_room(token, room, self.now);
+        let join = Command::JoinRoom {
+            lease: token,
+            room: room.clone(),
+        };
+        let step = self.table.apply(join, self.now);
         self.hear(step.effects);
-        if let Ok(joined) = &step.answer {
+        if let Ok(Answer::Joined(joined)) = &step.answer {
             let members = joined
                 .members
                 .iter()
@@ -185,57 +215,44 @@ impl World {
         }
     }
 
-    fn check(&self) {
-        let routes = &self.routes;
-        assert_eq!(
-            self.beliefs.keys().collect::<Vec<_>>(),
-            routes.tokens.keys().collect::<Vec<_>>()
-        );
-        assert_eq!(
-            routes.users.iter().count(),
-            routes.leases.len(),
-            "a device is one user's"
-        );
-        let mut users = routes.users.iter();
-        assert!(users.all(|(user, device)| routes.lease(*device).peer.user == *user));
-        assert!(
-            routes.rooms.values().all(|members| !members.is_empty()),
-            "no room is empty"
-        );
-        let members = routes.rooms.values().flatten();
-        assert!(
-            members.clone().all(|(_, device)| routes.leases.contains_key(device)),
-            "every member has a lease"
-        );
-        let memberships: usize = routes
-            .leases
-            .values()
-            .map(|lease| lease.rooms.len() + lease.kept.len())
-            .sum();
-        assert_eq!(members.count(), memberships);
-        assert_eq!(routes.due.len(), routes.leases.len());
-        assert!(
-            routes
-                .leases
-                .values()
-                .all(|lease| lease.ends > self.now && !lease.rooms.iter().any(|room| lease.kept.contains(room)))
-        );
-        for (token, belief) in &self.beliefs {
-            let lease = routes.lease(routes.tokens[token]);
-            assert_eq!(
-                belief.rooms.keys().collect::<Vec<_>>(),
-                lease.rooms.iter().collect::<Vec<_>>()
+    pub(crate) fn check(&mut self) {
+        let view = self.table.view();
+        assert!(self.beliefs.keys().eq(view.leases.keys()));
+        let mut devices = BTreeMap::new();
+        for (token, lease) in &view.leases {
+            assert!(
+                devices.insert(lease.peer.device, lease).is_none(),
+                "a device has one lease"
             );
+            assert!(lease.ends > self.now && lease.joined.is_disjoint(&lease.kept));
+            let belief = &self.beliefs[token];
+            assert!(belief.rooms.keys().eq(&lease.joined));
+            assert!(belief.users.keys().eq(&lease.watched));
+        }
+        let live: usize = view.users.values().map(BTreeSet::len).sum();
+        assert_eq!(live, view.leases.len(), "a device is one user's");
+        for (user, of) in &view.users {
+            assert!(!of.is_empty(), "who has no device is offline");
+            assert!(of.iter().all(|device| devices[device].peer.user == *user));
+        }
+        let memberships = view.leases.values().map(|lease| lease.joined.len() + lease.kept.len());
+        assert_eq!(view.rooms.values().map(BTreeSet::len).sum::<usize>(), memberships.sum());
+        for (room, members) in &view.rooms {
+            assert!(!members.is_empty(), "no room is empty");
+            let is_in = |device| devices[device].joined.contains(room) || devices[device].kept.contains(room);
+            assert!(members.iter().all(is_in), "every member has a lease");
+        }
+        assert_eq!(view.due, view.leases.len());
+        let nobody = BTreeSet::new();
+        for belief in self.beliefs.values() {
             for (room, believed) in &belief.rooms {
-                let peers = routes.rooms[room].iter().map(|(_, device)| &routes.lease(*device).peer);
+                let peers = view.rooms[room].iter().map(|device| &devices[device].peer);
                 assert_eq!(*believed, addresses(peers), "{room:?}");
             }
-            assert_eq!(
-                belief.users.keys().collect::<Vec<_>>(),
-                lease.watched.iter().collect::<Vec<_>>()
-            );
             for (user, believed) in &belief.users {
-                assert_eq!(*believed, addresses(routes.live_peers(user)), "{user:?}");
+                let live = view.users.get(user).unwrap_or(&nobody);
+                let peers = live.iter().map(|device| &devices[device].peer);
+                assert_eq!(*believed, addresses(peers), "{user:?}");
             }
         }
     }
@@ -268,7 +285,7 @@ fn apply(devices: &mut BTreeMap<DeviceId, Address>, peer: &Peer, liveness: Liven
 proptest! {
     #[test]
     fn beliefs_built_from_changes_equal_the_table(calls in prop::collection::vec(call(), 1..200)) {
-        let mut world = World::new();
+        let mut world = World::new(Routes::new());
         for call in calls {
             world.call(call);
             world.check();

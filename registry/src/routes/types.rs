@@ -204,7 +204,7 @@ impl<T> Step<T> {
 }
 
 /// A user and the user's live devices, none where the user is offline.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The name as its user wrote it last.
     pub user: UserName,
@@ -213,7 +213,7 @@ pub struct Found {
 }
 
 /// A room as its new member finds it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Joined {
     /// It was not there before.
     pub created: bool,
@@ -222,7 +222,7 @@ pub struct Joined {
 }
 
 /// A page of the rooms.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Page {
     /// Rooms with their numbers of members, sorted by name.
     pub rooms: Vec<(RoomName, usize)>,

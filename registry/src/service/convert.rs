@@ -153,7 +153,7 @@ impl From<EngineError> for Status {
             EngineError::Refused(refusal) => return refusal.into(),
             EngineError::StreamUsed => Code::FailedPrecondition,
             EngineError::NoRandomness | EngineError::Muddled => Code::Internal,
-            EngineError::ShuttingDown => Code::Unavailable,
+            EngineError::ShuttingDown | EngineError::Away => Code::Unavailable,
         };
         Self::new(code, error.to_string())
     }

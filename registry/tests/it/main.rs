@@ -1,10 +1,15 @@
 //! The real program, driven over real sockets. Every test starts a registry of its own on a free port and ends it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells what it skips"
+)]
 
 mod accounts;
 mod architecture;
 mod bad_input;
+mod balancing;
 mod caller;
 mod certificates;
 mod cluster;
@@ -18,6 +23,12 @@ mod linking;
 mod process;
 mod restart;
 mod revoking;
+#[path = "../servers/mod.rs"]
+#[allow(dead_code, reason = "the tests of the library use the rest")]
+mod servers;
+mod shared;
+mod shared_forms;
+mod shared_load;
 mod side_services;
 mod strangers;
 mod watching;

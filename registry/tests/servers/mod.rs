@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::Connection as _;
+
 /// How long a server may take to be there.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -67,6 +69,28 @@ impl Server {
             Kind::Redis => return format!("redis://:{PASSWORD}@{}", self.address()),
         };
         format!("{scheme}://{USER}:{PASSWORD}@{}/{database}", self.address())
+    }
+
+    /// Makes a database, and answers its URL.
+    pub(crate) async fn create(&self, name: &str) -> String {
+        sqlx::any::install_default_drivers();
+        let always_there = if self.kind == Kind::MariaDb {
+            "mysql"
+        } else {
+            "postgres"
+        };
+        let mut connection = sqlx::AnyConnection::connect(&self.url(always_there)).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        self.url(name)
+    }
+
+    /// Stops it as if the way to it were cut, or lets it go on.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let signal = if is_frozen { "STOP" } else { "CONT" };
+        let status = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(status.success());
     }
 
     /// Kills it, as a power cut would.

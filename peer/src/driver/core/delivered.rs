@@ -6,6 +6,7 @@ use crate::{
     node::{
         DeliveryNews,
         event::{Delivered, Event},
+        types::{Author, Conversation, EntryId, Seq},
     },
 };
 
@@ -18,16 +19,7 @@ impl<D: Disk> Core<D> {
             upto,
             ..
         } = news;
-        // Acks mostly come for the last entries.
-        let recent = self
-            .recent_ids
-            .get(conversation)
-            .and_then(|recent| recent.range(author, *from, *upto));
-        let ids = match (recent, self.logs.get(conversation)) {
-            (Some(ids), _) => ids,
-            (None, Some(log)) => log.ids(author, *from, *upto)?,
-            (None, None) => Vec::new(),
-        };
+        let ids = self.ids(conversation, author, *from, *upto)?;
         let delivered = |(seq, id)| {
             let DeliveryNews {
                 conversation,
@@ -49,5 +41,22 @@ impl<D: Disk> Core<D> {
         };
         acts.extend(ids.into_iter().map(delivered));
         Ok(())
+    }
+
+    /// The ids of an author's entries from one seq to another, both included, as far as they are here. Mostly those of the last own ones
+    /// are wanted, which are in memory.
+    pub(in crate::driver) fn ids(
+        &self,
+        conversation: &Conversation,
+        author: &Author,
+        from: Seq,
+        upto: Seq,
+    ) -> Result<Vec<(Seq, EntryId)>, LogError> {
+        let recent = self.recent_ids.get(conversation);
+        if let Some(ids) = recent.and_then(|recent| recent.range(author, from, upto)) {
+            return Ok(ids);
+        }
+        let log = self.logs.get(conversation);
+        log.map_or(Ok(Vec::new()), |log| log.ids(author, from, upto))
     }
 }

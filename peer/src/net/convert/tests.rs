@@ -53,6 +53,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_decoded_does_not_depend_on_what_came_before(drafts in prop::collection::vec(draft(), 1..6)) {
+        let mut entries: Vec<_> = drafts.iter().cloned().map(encode_entry).collect();
+        // Of the same conversation as the one before it.
+        let last = drafts[drafts.len() - 1].clone();
+        entries.push(encode_entry(Draft { sent_at: WallTime(0), ..last }));
+        let batch = entries.iter().map(|entry| entry.bytes.clone()).collect();
+        prop_assert_eq!(entries_from_wire(batch).unwrap(), entries);
+    }
+
+    #[test]
     fn any_bytes_are_an_entry_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = decode_entry(bytes.into());
     }

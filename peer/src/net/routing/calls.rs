@@ -5,9 +5,10 @@ use peerchat_proto::v1::{
     watch_response::Change,
 };
 use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
-use super::{Question, account};
+use super::{Question, account, between::Queued};
 use crate::{
     net::{CALL_DEADLINE, Net, convert},
     node::{
@@ -24,39 +25,84 @@ pub(super) struct Clients {
     pub(super) accounts: AccountServiceClient<Channel>,
 }
 
-/// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away: what was
-/// asked then is asked again after the next log-in.
-pub(super) async fn worker(net: Net, mut clients: Clients, lease: Vec<u8>, mut questions: mpsc::Receiver<Question>) {
-    let mut away = false;
-    while let Some(question) = questions.recv().await {
-        match question {
-            question if away => unanswered(&net, question).await,
-            Question::Ask(ask) => {
-                let call = call(&mut clients.routing, lease.clone(), &ask);
-                let answer = match timeout(CALL_DEADLINE, call).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(Status::unavailable(format!("no answer within {CALL_DEADLINE:?}"))),
-                };
-                away = answer.as_ref().is_err_and(is_away);
-                if let Some(input) = answer.unwrap_or_else(|status| failed(ask, &status)) {
-                    net.tell(input).await;
-                }
-            }
-            Question::Account(ask, reply) => {
-                let answer = timeout(CALL_DEADLINE, account::ask(&mut clients.accounts, &lease, ask)).await;
-                let answer = answer.unwrap_or_else(|_| Err(Status::unavailable("the registry does not answer")));
-                let _gone = reply.send(answer.map_err(|status| status.message().to_owned()));
-            }
-            Question::ListRooms(reply) => {
-                let rooms = timeout(CALL_DEADLINE, list_rooms(&mut clients.routing, &lease)).await;
-                // Nobody waits where the peer ends.
-                let _gone = reply.send(rooms.ok().and_then(Result::ok));
+/// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away or `stop`
+/// says so, with what was not answered.
+pub(super) async fn worker(
+    net: Net,
+    mut clients: Clients,
+    lease: Vec<u8>,
+    mut questions: mpsc::Receiver<Queued>,
+    stop: CancellationToken,
+) -> Vec<Queued> {
+    let mut left = Vec::new();
+    while let Some(Some(Queued {
+        question,
+        failed: before,
+    })) = stop.run_until_cancelled(questions.recv()).await
+    {
+        let Some((question, status)) = ask(&net, &mut clients, &lease, question, &stop).await else {
+            continue;
+        };
+        let queued = Queued {
+            question,
+            failed: Some(status),
+        };
+        match before {
+            None => left.push(queued),
+            Some(_) => queued.answer(&net).await,
+        }
+        break;
+    }
+    // Nothing more is taken, and what is queued is for the next registry.
+    questions.close();
+    while let Ok(queued) = questions.try_recv() {
+        left.push(queued);
+    }
+    left
+}
+
+/// Asks, and passes the answer on. Where the registry is away it gives the question back, with what happened.
+async fn ask(
+    net: &Net,
+    clients: &mut Clients,
+    lease: &[u8],
+    question: Question,
+    stop: &CancellationToken,
+) -> Option<(Question, Status)> {
+    match question {
+        Question::Ask(ask) => {
+            let input = match answer(stop, call(&mut clients.routing, lease.to_vec(), &ask)).await {
+                Ok(input) => input,
+                Err(status) if is_away(&status) => return Some((Question::Ask(ask), status)),
+                Err(status) => failed(ask, &status),
+            };
+            if let Some(input) = input {
+                net.tell(input).await;
             }
         }
-        if away {
-            // Nothing more is taken, and what is queued is answered at once.
-            questions.close();
+        Question::Account(ask, reply) => {
+            let answer = answer(stop, account::ask(&mut clients.accounts, lease, ask)).await;
+            let _gone = reply.send(answer.map_err(|status| status.message().to_owned()));
         }
+        Question::ListRooms(reply) => {
+            let rooms = match answer(stop, list_rooms(&mut clients.routing, lease)).await {
+                // A list that is long in coming says nothing about the registry.
+                Err(status) if status.code() == Code::Unavailable => return Some((Question::ListRooms(reply), status)),
+                rooms => rooms.ok(),
+            };
+            // Nobody waits where the peer ends.
+            let _gone = reply.send(rooms);
+        }
+    }
+    None
+}
+
+/// What is answered in time, and before `stop`.
+async fn answer<T>(stop: &CancellationToken, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    match stop.run_until_cancelled(timeout(CALL_DEADLINE, call)).await {
+        Some(Ok(answer)) => answer,
+        Some(Err(_)) => Err(Status::deadline_exceeded(format!("no answer within {CALL_DEADLINE:?}"))),
+        None => Err(Status::unavailable("the connection broke")),
     }
 }
 
@@ -109,7 +155,7 @@ async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &
     }
 }
 
-fn failed(ask: Ask, status: &Status) -> Option<Input> {
+pub(super) fn failed(ask: Ask, status: &Status) -> Option<Input> {
     let reason = status.message().to_owned();
     let away = is_away(status);
     match ask {

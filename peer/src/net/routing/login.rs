@@ -22,6 +22,7 @@ use super::{
     LoginError, RegistryConfig,
     calls::Clients,
     recognise::{recognise, remember},
+    survey,
 };
 use crate::{
     net::{
@@ -37,6 +38,8 @@ const RENEWALS_MAX: usize = 64;
 
 /// A log-in with everything that goes on under it.
 pub(super) struct Session {
+    /// HOST:PORT of the registry.
+    pub(super) address: String,
     pub(super) client: RoutingServiceClient<Channel>,
     pub(super) accounts: AccountServiceClient<Channel>,
     pub(super) lease: Vec<u8>,
@@ -55,21 +58,24 @@ impl Session {
     }
 }
 
-/// Logs in at the registry, which is hosted in this process where that may be and none is there.
+/// Logs in at the registry at `at`, which is hosted in this process where that may be and none is there. `address` is told where the
+/// others find this peer.
 pub(super) async fn log_in(
     net: &Net,
     config: &RegistryConfig,
+    at: &str,
     address: &watch::Sender<String>,
     hosted: &mut Option<host::HostedRegistry>,
 ) -> Result<Session, LoginError> {
     let unavailable = |reason: String| LoginError::Unavailable {
-        address: config.address.clone(),
+        address: at.to_owned(),
         reason,
     };
     let silent = |_| unavailable(format!("no answer within {CALL_DEADLINE:?}"));
-    let stream = reach(net, config, hosted).await?;
-    let fingerprint = recognise(config, registry_fingerprint(&stream), hosted.is_some())?;
-    let connected = channel::over(stream, &config.address).await;
+    survey::meet(net, config).await?;
+    let stream = reach(net, config, at, hosted).await?;
+    let fingerprint = recognise(config, at, registry_fingerprint(&stream), hosted.is_some())?;
+    let connected = channel::over(stream, at).await;
     let channel = connected.map_err(|error| unavailable(error.to_string()))?;
     let accounts = AccountServiceClient::new(channel.clone());
     let mut client = RoutingServiceClient::new(channel);
@@ -92,7 +98,7 @@ pub(super) async fn log_in(
         .map_err(refused)?
         .into_inner();
     adopt(net, &login, fingerprint).map_err(LoginError::Refused)?;
-    remember(config, fingerprint, &login.folder);
+    remember(config, at, fingerprint, &login.folder);
     address.send_replace(login.address);
     let (renewals, requests) = mpsc::channel(RENEWALS_MAX);
     let first = wire::WatchRequest {
@@ -117,6 +123,7 @@ pub(super) async fn log_in(
         return Err(unavailable("its stream does not start".into()));
     }
     Ok(Session {
+        address: at.to_owned(),
         client,
         accounts,
         lease: login.lease.to_vec(),
@@ -126,7 +133,8 @@ pub(super) async fn log_in(
     })
 }
 
-/// Waits until another device of the user approves this one. `code` gets what the user must type there.
+/// Waits until another device of the user approves this one. `code` gets what the user must type there. Of several registries it is
+/// the first that takes part.
 ///
 /// # Errors
 /// The registry is not there or not the right one, or nobody approved it in time.
@@ -135,21 +143,8 @@ pub async fn link_device(
     config: &RegistryConfig,
     code: mpsc::Sender<AccountNews>,
 ) -> Result<(), LoginError> {
-    let unavailable = |reason: String| LoginError::Unavailable {
-        address: config.address.clone(),
-        reason,
-    };
-    let refused = |status: Status| LoginError::Refused(status.message().to_owned());
-    let stream = reach(net, config, &mut None).await?;
-    recognise(config, registry_fingerprint(&stream), false)?;
-    let connected = channel::over(stream, &config.address).await;
-    let mut accounts = AccountServiceClient::new(connected.map_err(|error| unavailable(error.to_string()))?);
-    let request = wire::LinkDeviceRequest {
-        user: net.me.user.shown().to_owned(),
-        label: label(),
-    };
-    let mut steps = accounts.link_device(request).await.map_err(refused)?.into_inner();
-    while let Some(step) = steps.message().await.map_err(refused)? {
+    let (at, mut steps) = begin_linking(net, config).await?;
+    while let Some(step) = steps.message().await.map_err(refused_link)? {
         match step.step {
             Some(Step::Code(shown)) => {
                 let news = AccountNews::Code {
@@ -163,7 +158,44 @@ pub async fn link_device(
             None => {}
         }
     }
-    Err(unavailable("it ended the linking".to_owned()))
+    Err(LoginError::Unavailable {
+        address: at.to_owned(),
+        reason: "it ended the linking".to_owned(),
+    })
+}
+
+type LinkingSteps = Streaming<wire::LinkDeviceResponse>;
+
+async fn begin_linking<'c>(net: &Net, config: &'c RegistryConfig) -> Result<(&'c str, LinkingSteps), LoginError> {
+    survey::meet(net, config).await?;
+    let mut last = None;
+    for at in &config.addresses {
+        match begin_linking_at(net, config, at).await {
+            Err(error) if error.is_away() || error.is_not_the_one() => last = last.or(Some(error)),
+            begun => return Ok((at, begun?)),
+        }
+    }
+    Err(last.unwrap_or_else(|| LoginError::Refused("no registry is given".to_owned())))
+}
+
+async fn begin_linking_at(net: &Net, config: &RegistryConfig, at: &str) -> Result<LinkingSteps, LoginError> {
+    let stream = reach(net, config, at, &mut None).await?;
+    recognise(config, at, registry_fingerprint(&stream), false)?;
+    let channel = channel::over(stream, at).await;
+    let channel = channel.map_err(|error| LoginError::Unavailable {
+        address: at.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let request = wire::LinkDeviceRequest {
+        user: net.me.user.shown().to_owned(),
+        label: label(),
+    };
+    let steps = AccountServiceClient::new(channel).link_device(request).await;
+    Ok(steps.map_err(refused_link)?.into_inner())
+}
+
+fn refused_link(status: Status) -> LoginError {
+    LoginError::Refused(status.message().to_owned())
 }
 
 /// What this device calls itself: the name of its machine.
@@ -175,28 +207,29 @@ fn label() -> String {
 async fn reach(
     net: &Net,
     config: &RegistryConfig,
+    at: &str,
     hosted: &mut Option<host::HostedRegistry>,
 ) -> Result<TlsStream<TcpStream>, LoginError> {
     let unavailable = |reason: String| LoginError::Unavailable {
-        address: config.address.clone(),
+        address: at.to_owned(),
         reason,
     };
-    let error = match dial(net, &config.address).await {
+    let error = match dial(net, at).await {
         Ok(stream) => return Ok(stream),
         Err(error) => error,
     };
     hosted.take_if(|hosted| !hosted.runs());
-    let here = host::loopback(&config.address).filter(|_| config.may_host && hosted.is_none());
-    let Some(here) = here else {
+    let may_host = config.may_host && config.addresses.len() == 1 && hosted.is_none();
+    let Some(here) = host::loopback(at).filter(|_| may_host) else {
         return Err(unavailable(error));
     };
-    *hosted = host::HostedRegistry::start(here, folder(config))
+    *hosted = host::HostedRegistry::start(here, folder(config, at))
         .await
         .map_err(unavailable)?;
-    dial(net, &config.address).await.map_err(unavailable)
+    dial(net, at).await.map_err(unavailable)
 }
 
-async fn dial(net: &Net, address: &str) -> Result<TlsStream<TcpStream>, String> {
+pub(super) async fn dial(net: &Net, address: &str) -> Result<TlsStream<TcpStream>, String> {
     let config = tls::registry_client(net.credentials.key()).map_err(|error| error.to_string())?;
     let dialled = connect(address, tls::registry_name(), config);
     let stream = channel::within_deadline(address, dialled).await;
@@ -207,11 +240,11 @@ async fn dial(net: &Net, address: &str) -> Result<TlsStream<TcpStream>, String> 
 }
 
 /// The folder of a registry in this process: that of the host before, so that accounts and authority stay, or one of its own.
-fn folder(config: &RegistryConfig) -> std::path::PathBuf {
-    let before = config.known.find(&config.address).ok().flatten();
+fn folder(config: &RegistryConfig, at: &str) -> std::path::PathBuf {
+    let before = config.known.find(at).ok().flatten();
     let before = before.and_then(|known| known.folder).filter(|folder| folder.is_dir());
     // No user has a name with @ in it, so it is no user's folder.
-    before.unwrap_or_else(|| config.data.join(format!("registry@{}", config.address)))
+    before.unwrap_or_else(|| config.data.join(format!("registry@{at}")))
 }
 
 fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Result<(), String> {

@@ -311,7 +311,7 @@ proptest! {
 
 #[test]
 fn of_what_a_device_cannot_prove_so_many_bytes_are_taken_and_no_more() {
-    let mut entries = log_of_many(&vec![(1, false); 8]);
+    let mut entries = log_of_many(&[(1, false); 8]);
     let mut sealing = Sealing::default();
     let long = vec![0; (UNSERVABLE_BYTES_MAX / 8) as usize];
     for (n, entry) in entries.iter_mut().enumerate() {

@@ -190,7 +190,13 @@ fn greetings_without_a_word_take_no_places() {
             link_down(&mut node, n);
         }
     }
-    let up = node.handle(Input::RegistryUp { hosting: false }, NOW);
+    let up = node.handle(
+        Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        },
+        NOW,
+    );
     assert_eq!(watched(&up), 1, "the own user's other devices alone");
     link_up(&mut node, 5_000, "bob");
     let step = node.handle(Input::Frame(LinkId(5_000), first_words(5_000, "bob", with("bob"))), NOW);
@@ -202,7 +208,13 @@ fn greetings_without_a_word_take_no_places() {
     let left: Vec<_> = node.talks().keys().cloned().collect();
     assert_eq!(left, [with("bob"), with("user-1")], "and who is still there stays");
     assert_eq!(node.peers().len(), 2);
-    let up = node.handle(Input::RegistryUp { hosting: false }, NOW);
+    let up = node.handle(
+        Input::RegistryUp {
+            hosting: false,
+            address: String::new(),
+        },
+        NOW,
+    );
     assert_eq!(watched(&up), 2);
 }
 

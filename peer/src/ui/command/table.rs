@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every command, in the order of `/help`.
-pub static COMMANDS: [Spec; 20] = [
+pub static COMMANDS: [Spec; 21] = [
     Spec {
         name: "join",
         arguments: "ROOM [--private]",
@@ -85,6 +85,14 @@ pub static COMMANDS: [Spec; 20] = [
         examples: &[],
         completes: Completes::No,
         read: |spec, rest| spec.alone(rest, Command::Who),
+    },
+    Spec {
+        name: "status",
+        arguments: "",
+        about: "how the registries and the links to other devices stand",
+        examples: &[],
+        completes: Completes::No,
+        read: |spec, rest| spec.alone(rest, Command::Status),
     },
     Spec {
         name: "history",

@@ -85,6 +85,11 @@ pub(super) enum Object<'e> {
     Registry {
         state: &'static str,
         reason: Option<&'e str>,
+        address: Option<&'e str>,
+    },
+    Status {
+        registries: Vec<Registry<'e>>,
+        links: Vec<Link<'e>>,
     },
     Devices {
         devices: Vec<Device<'e>>,
@@ -190,4 +195,23 @@ pub(super) struct Own {
 pub(super) struct Room {
     pub(super) conversation: String,
     pub(super) members: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Registry<'e> {
+    pub(super) address: &'e str,
+    pub(super) state: &'static str,
+    pub(super) in_use: bool,
+    pub(super) error: Option<&'e str>,
+    pub(super) next_try_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Link<'e> {
+    pub(super) user: &'e str,
+    pub(super) device: String,
+    pub(super) address: Option<&'e str>,
+    pub(super) link: &'static str,
+    pub(super) state: &'static str,
+    pub(super) next_try_ms: Option<u64>,
 }

@@ -3,9 +3,11 @@
 use super::*;
 use crate::{
     node::{
+        breaker::BreakerState,
         door::Door,
-        event::Code,
+        event::{Code, RegistryState},
         people::{Comparison, News, Trust, compare::Compared},
+        status::{LinkStanding, LinkStatus, RegistryStatus},
         types::{EntryId, Heights, RoomName, Seq},
     },
     ui::testing::{author, line, private, room, user},
@@ -207,7 +209,31 @@ fn every_other_event() {
         ),
         (
             Event::Registry(RegistryState::Lost { reason: "gone".into() }),
-            r#"{"event":"registry","state":"lost","reason":"gone"}"#,
+            r#"{"event":"registry","state":"lost","reason":"gone","address":null}"#,
+        ),
+        (
+            Event::Registry(RegistryState::Connected { address: "h:1".into() }),
+            r#"{"event":"registry","state":"connected","reason":null,"address":"h:1"}"#,
+        ),
+        (
+            Event::Status {
+                registries: vec![RegistryStatus {
+                    address: "h:1".into(),
+                    state: BreakerState::HalfOpen,
+                    is_used: false,
+                    error: Some("refused".into()),
+                    next_try_ms: Some(20),
+                }],
+                links: vec![LinkStatus {
+                    user: user("bob"),
+                    device: author(11).device,
+                    address: Some("h:2".into()),
+                    standing: LinkStanding::Up,
+                    state: BreakerState::Closed,
+                    next_try_ms: None,
+                }],
+            },
+            r#"{"event":"status","registries":[{"address":"h:1","state":"half_open","in_use":false,"error":"refused","next_try_ms":20}],"links":[{"user":"bob","device":"DEVICE","address":"h:2","link":"up","state":"closed","next_try_ms":null}]}"#,
         ),
         (
             Event::Notice(Notice {

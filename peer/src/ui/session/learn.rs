@@ -82,6 +82,7 @@ impl Session {
             | Event::Progress { .. }
             | Event::Synced { .. }
             | Event::Registry(_)
+            | Event::Status { .. }
             | Event::Account(_)
             | Event::Bye => {}
         }

@@ -11,7 +11,6 @@ mod dialect;
 mod invites;
 #[cfg(test)]
 mod opening_tests;
-mod outage;
 mod schema;
 #[cfg(test)]
 pub(super) mod tests;
@@ -32,10 +31,10 @@ pub use admission::{Claim, Found, Proof, Settled};
 pub use devices::{AddedBy, Device, RevokedDevice};
 pub use dialect::{DatabaseUrl, UnknownDatabase};
 use dialect::{Dialect, Failure};
-use outage::Outage;
 use tokio::time::timeout;
 
 use super::{WallTime, rules::Refusal};
+use crate::outage::Outage;
 
 /// The name of the SQLite file in a data folder.
 pub const FILE: &str = "accounts.sqlite";
@@ -197,7 +196,7 @@ impl Store {
         let store = Self {
             pool,
             dialect,
-            outage: Arc::default(),
+            outage: Arc::new(Outage::of("the database of the accounts")),
         };
         let mut work = store.write().await?;
         if let Some(lock) = dialect.lock_schema() {
@@ -219,24 +218,30 @@ impl Store {
 
     /// A transaction that only reads.
     async fn read(&self) -> Result<Work, StoreError> {
-        self.outage.check()?;
-        let begun = self.pool.begin().await.map_err(StoreError::from);
-        Ok(Work {
-            transaction: self.outage.note(begun)?,
-            dialect: self.dialect,
-        })
+        self.begin(async { Ok(self.pool.begin().await?) }).await
     }
 
     /// A transaction that writes.
     async fn write(&self) -> Result<Work, StoreError> {
-        self.outage.check()?;
-        let begun = self
-            .pool
-            .begin_with(self.dialect.begin())
-            .await
-            .map_err(StoreError::from);
+        let begin = self.dialect.begin();
+        self.begin(async { Ok(self.pool.begin_with(begin).await?) }).await
+    }
+
+    async fn begin(
+        &self,
+        begun: impl Future<Output = Result<Transaction<'static, Any>, StoreError>>,
+    ) -> Result<Work, StoreError> {
+        if self.outage.is_left_alone() {
+            return Err(StoreError::Away);
+        }
+        let begun = begun.await;
+        match &begun {
+            Ok(_) => self.outage.answered(),
+            Err(StoreError::Away) => self.outage.failed(None),
+            Err(_) => {}
+        }
         Ok(Work {
-            transaction: self.outage.note(begun)?,
+            transaction: begun?,
             dialect: self.dialect,
         })
     }

@@ -94,17 +94,7 @@ async fn all_on_postgres() {
 
 /// A new database of a server.
 pub(crate) async fn fresh(server: &Server, name: &str) -> Place {
-    sqlx::any::install_default_drivers();
-    // One that is always there.
-    let database = if server.url("").starts_with("mysql") {
-        "mysql"
-    } else {
-        "postgres"
-    };
-    let mut connection = AnyConnection::connect(&server.url(database)).await.unwrap();
-    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
-    Place::Url(server.url(name).parse().unwrap())
+    Place::Url(server.create(name).await.parse().unwrap())
 }
 
 async fn a_name_is_its_first_devices(place: Place) {

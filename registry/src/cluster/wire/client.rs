@@ -37,6 +37,13 @@ pub(in crate::cluster) enum LinkError {
     Refused(String),
 }
 
+impl LinkError {
+    /// Whether it stays so until somebody mends it.
+    pub(in crate::cluster) fn is_for_the_operator(&self) -> bool {
+        matches!(self, Self::OtherAuthority | Self::OtherNode | Self::Refused(_))
+    }
+}
+
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());

@@ -13,6 +13,7 @@ use crate::{
     cluster::{
         ClusterStatus, Node, NodeState,
         election::Message,
+        node::Unheard,
         term::{NodeId, Term},
     },
     registry::Registry,
@@ -45,11 +46,10 @@ impl Calls {
             let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
             self.registry.refusals.tell(&refused);
         })?;
-        if node.hear(from, message?) {
-            Ok(())
-        } else {
-            Err(Status::resource_exhausted("too many messages wait to be heard"))
-        }
+        node.hear(from, message?).map_err(|unheard| match unheard {
+            Unheard::Full => Status::resource_exhausted("too many messages wait to be heard"),
+            Unheard::Ended => Status::unavailable("this node is shutting down"),
+        })
     }
 
     /// This node, and the one that calls it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
+use crate::node::{
     Input, Liveness,
     event::Event,
     testing::{Alice, Other, room_name},

@@ -1,0 +1,278 @@
+//! Being logged in at one of the registries, whichever lets this peer in, from the start of the process to its end.
+
+use std::collections::BTreeSet;
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    LoginError, Question, RegistryConfig, States,
+    between::Between,
+    calls::unanswered,
+    login::{Session, log_in},
+    session::End,
+};
+use crate::{
+    net::{Net, host},
+    node::{
+        Input, Millis,
+        event::{Code, Notice},
+        registries::{Next, Registries},
+    },
+};
+
+/// This peer at its registries.
+pub(super) struct Client {
+    pub(super) net: Net,
+    pub(super) config: RegistryConfig,
+    pub(super) address: watch::Sender<String>,
+    pub(super) asked: mpsc::Receiver<Question>,
+    pub(super) registries: Registries,
+    pub(super) between: Between,
+    pub(super) rng: fastrand::Rng,
+    /// Those that have not been used were looked at once, to know of all how they stand.
+    pub(super) has_looked: bool,
+    pub(super) hosted: Option<host::HostedRegistry>,
+    started: Instant,
+    states: watch::Sender<States>,
+    /// How the last session ended.
+    pub(super) broke: Option<(usize, LoginError)>,
+    /// Of these the user was told that they are not the right ones.
+    told: BTreeSet<usize>,
+    /// Where attempts are told until one has worked.
+    first: Option<mpsc::Sender<Result<String, LoginError>>>,
+    retry: mpsc::Receiver<Option<Zeroizing<String>>>,
+}
+
+impl Client {
+    pub(super) fn new(
+        net: Net,
+        config: RegistryConfig,
+        address: watch::Sender<String>,
+        asked: mpsc::Receiver<Question>,
+        first: mpsc::Sender<Result<String, LoginError>>,
+        retry: mpsc::Receiver<Option<Zeroizing<String>>>,
+    ) -> (Self, watch::Receiver<States>) {
+        let registries = Registries::new(config.addresses.iter().cloned());
+        let started = Instant::now();
+        let (states, shown) = watch::channel(States {
+            at: started,
+            now: Millis::default(),
+            reports: registries.report(),
+        });
+        let client = Self {
+            between: Between::new(net.clone()),
+            net,
+            config,
+            address,
+            asked,
+            registries,
+            rng: fastrand::Rng::new(),
+            has_looked: false,
+            hosted: None,
+            started,
+            states,
+            broke: None,
+            told: BTreeSet::new(),
+            first: Some(first),
+            retry,
+        };
+        (client, shown)
+    }
+
+    pub(super) async fn run(mut self) {
+        let shutdown = self.net.shutdown.clone();
+        let mut moved = None;
+        loop {
+            let session = match moved.take() {
+                Some(session) => session,
+                None => tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    found = self.find() => match found {
+                        Some(session) => session,
+                        None => break,
+                    },
+                },
+            };
+            match self.session(session).await {
+                End::Over => break,
+                End::Broke => {}
+                End::Moved(session) => moved = Some(*session),
+            }
+        }
+        if let Some(hosted) = self.hosted.take() {
+            hosted.stop().await;
+        }
+    }
+
+    /// The time by the clock of [`Registries`].
+    pub(super) fn now(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// When that is.
+    pub(super) fn instant(&self, at: Millis) -> Instant {
+        self.started + std::time::Duration::from_millis(at.0)
+    }
+
+    /// Whether there are several.
+    pub(super) fn is_list(&self) -> bool {
+        self.config.addresses.len() > 1
+    }
+
+    /// Shows how the registries stand.
+    pub(super) fn publish(&self) {
+        self.states.send_replace(States {
+            at: Instant::now(),
+            now: self.now(),
+            reports: self.registries.report(),
+        });
+    }
+
+    /// Logs in wherever this peer is let in, all the time until it is. None where the peer ends.
+    async fn find(&mut self) -> Option<Session> {
+        // What was last wrong with each of them.
+        let mut errors: Vec<(usize, LoginError)> = self.broke.take().into_iter().collect();
+        loop {
+            match self.registries.next(self.now()) {
+                Next::Try(place) => {
+                    self.registries.tries(place);
+                    self.publish();
+                    let error = match self.log_in(place).await {
+                        Ok(session) => {
+                            self.let_in(place);
+                            return Some(session);
+                        }
+                        Err(error) => error,
+                    };
+                    tracing::debug!(%error, "no registry");
+                    if self.is_for_the_user(&error) {
+                        self.registries.gives_up(place, self.now());
+                        self.settle(error).await?;
+                        continue;
+                    }
+                    self.refuse(place, &error).await;
+                    errors.retain(|(other, _)| *other != place);
+                    errors.push((place, error));
+                }
+                Next::Wait(until) => {
+                    if let Some(error) = summed(&errors) {
+                        if !error.is_away() && self.first.is_some() {
+                            self.settle(error).await?;
+                            errors.clear();
+                            continue;
+                        }
+                        self.tell_attempt(Err(error.clone()));
+                        self.between.give_up(error.to_string()).await;
+                    }
+                    self.pause(until).await;
+                }
+            }
+        }
+    }
+
+    /// Whether only the user can do something about what a first attempt has met. Another registry of the list would say the same,
+    /// except about itself.
+    fn is_for_the_user(&self, error: &LoginError) -> bool {
+        let is_everywhere = !self.is_list() || !error.is_not_the_one();
+        self.first.is_some() && !error.is_away() && is_everywhere
+    }
+
+    /// Tells what was refused and waits for what the user does about it: trying again without anything new would only be another
+    /// attempt to be told of. None where the peer ends.
+    async fn settle(&mut self, error: LoginError) -> Option<()> {
+        self.tell_attempt(Err(error));
+        let password = self.retry.recv().await?;
+        self.config.password = password.or(self.config.password.take());
+        Some(())
+    }
+
+    /// A registry has let this peer in.
+    pub(super) fn let_in(&mut self, place: usize) {
+        let now = self.now();
+        self.registries.lets_in(place, now, &mut self.rng);
+        self.publish();
+        self.tell_attempt(Ok(self.registries.address(place).to_owned()));
+        self.first = None;
+        // From now on the device is known by its key.
+        (self.config.password, self.config.invitation) = (None, None);
+    }
+
+    /// A registry cannot be used. Of one of several that is not the right one the user is told, once.
+    pub(super) async fn refuse(&mut self, place: usize, error: &LoginError) {
+        let now = self.now();
+        let reason = match error {
+            LoginError::Unavailable { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        };
+        self.registries.fails(place, reason, now, &mut self.rng);
+        self.publish();
+        if self.is_list() && error.is_not_the_one() && self.told.insert(place) {
+            let notice = Notice {
+                code: Code::RegistryUntrusted,
+                message: error.to_string(),
+            };
+            self.net.tell(Input::Notice(notice)).await;
+        }
+    }
+
+    fn tell_attempt(&self, outcome: Result<String, LoginError>) {
+        if let Some(first) = &self.first {
+            // Nobody looks any more where the chat began without the registry.
+            let _passed = first.try_send(outcome);
+        }
+    }
+
+    /// Waits, and answers meanwhile that nothing can be asked.
+    async fn pause(&mut self, until: Millis) {
+        let pause = sleep_until(self.instant(until));
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                Some(question) = self.asked.recv() => unanswered(&self.net, question).await,
+            }
+        }
+    }
+
+    /// Connects and logs in at one; meanwhile questions wait, or are answered that nothing can be asked.
+    async fn log_in(&mut self, place: usize) -> Result<Session, LoginError> {
+        let at = self.registries.address(place).to_owned();
+        let Self {
+            net,
+            config,
+            address,
+            asked,
+            hosted,
+            between,
+            ..
+        } = self;
+        let log_in = log_in(net, config, &at, address, hosted);
+        tokio::pin!(log_in);
+        loop {
+            tokio::select! {
+                session = &mut log_in => return session,
+                Some(question) = asked.recv() => between.hold(question).await,
+                why = between.too_long() => between.give_up(why).await,
+            }
+        }
+    }
+}
+
+/// What to say of all of them; none where none has failed.
+fn summed(errors: &[(usize, LoginError)]) -> Option<LoginError> {
+    if let [(_, only)] = errors {
+        return Some(only.clone());
+    }
+    if !errors.iter().any(|(_, error)| error.is_away()) {
+        return errors.first().map(|(_, error)| error.clone());
+    }
+    let reasons = errors.iter().map(|(_, error)| match error {
+        LoginError::Unavailable { address, reason } => format!("{address}: {reason}"),
+        error => error.to_string(),
+    });
+    Some(LoginError::NoneAnswers(reasons.collect::<Vec<_>>().join("; ")))
+}

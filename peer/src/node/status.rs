@@ -1,0 +1,103 @@
+//! How the registries and the links stand, for the user to see.
+
+use super::{
+    Millis, Node,
+    breaker::BreakerState,
+    limits::LINKS_MAX,
+    link::{LinkState, Peer},
+    registries::RegistryReport,
+    types::{DeviceId, UserName},
+};
+
+/// A registry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryStatus {
+    /// HOST:PORT.
+    pub address: String,
+    /// Whether it is left alone.
+    pub state: BreakerState,
+    /// This peer is logged in there.
+    pub is_used: bool,
+    /// Why it was not used when it was last tried.
+    pub error: Option<String>,
+    /// In how many milliseconds it is tried next. None where it is used, and where it is tried when another one fails.
+    pub next_try_ms: Option<u64>,
+}
+
+impl RegistryStatus {
+    /// What a report says at a time.
+    pub fn of(report: &RegistryReport, now: Millis) -> Self {
+        Self {
+            address: report.address.clone(),
+            state: report.state,
+            is_used: report.is_used,
+            error: report.error.clone(),
+            next_try_ms: report.next_try.map(|at| at.since(now)),
+        }
+    }
+}
+
+/// Whether there is a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkStanding {
+    /// There is one.
+    Up,
+    /// The device is being dialled.
+    Dialing,
+    /// There is none, and the device is dialled again.
+    Down,
+}
+
+impl LinkStanding {
+    /// The standing as scripts see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Dialing => "dialing",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// The link to another device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Whose the device is.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+    /// HOST:PORT where it was last known to listen.
+    pub address: Option<String>,
+    /// Whether there is a link.
+    pub standing: LinkStanding,
+    /// Whether the device is left alone.
+    pub state: BreakerState,
+    /// In how many milliseconds it is dialled next, if it is.
+    pub next_try_ms: Option<u64>,
+}
+
+impl Node {
+    /// The links that are open or wanted, sorted by user; of more than there may be, so many.
+    pub fn link_states(&self, now: Millis) -> Vec<LinkStatus> {
+        let state = |(device, peer): (&DeviceId, &Peer)| {
+            let next = peer.breaker.next_try();
+            let standing = match peer.link {
+                LinkState::Up { .. } => LinkStanding::Up,
+                LinkState::Dialing => LinkStanding::Dialing,
+                LinkState::Down => next.map(|_| LinkStanding::Down)?,
+            };
+            Some(LinkStatus {
+                user: peer.user.clone(),
+                device: *device,
+                address: peer.address.clone(),
+                standing,
+                state: peer.breaker.state(),
+                next_try_ms: next.map(|at| at.since(now)),
+            })
+        };
+        let mut states: Vec<LinkStatus> = self.peers.iter().filter_map(state).collect();
+        states.sort_by(|a, b| (&a.user, &a.device).cmp(&(&b.user, &b.device)));
+        states.truncate(LINKS_MAX);
+        states
+    }
+}

@@ -1,0 +1,205 @@
+//! Ticks, and what the table tells this registry.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{Value, aio::MultiplexedConnection};
+use tokio::{
+    select,
+    sync::watch,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{debug, error};
+
+use super::{Place, RedisTable, Script, State, is_refused, random_name, words, words::News};
+use crate::{
+    engine::{EngineError, TICK},
+    mailbox::StreamEnd,
+    routes::{Change, Command, Effect},
+};
+
+/// How long the server waits for news before it answers that there is none: less than an answer may take.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// News that is read at once.
+const READ_MAX: usize = 512;
+
+/// How long after a connection for news broke, or could not be made, another one is made.
+const AGAIN: Duration = Duration::from_millis(250);
+
+impl RedisTable {
+    /// Lets time pass and passes on what is told, for ever.
+    pub(crate) async fn work(&self) {
+        select! {
+            () = self.tick_for_ever() => {}
+            () = self.read_for_ever() => {}
+        }
+    }
+
+    async fn tick_for_ever(&self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            select! {
+                _ = ticks.tick() => {}
+                () = self.hurry.notified() => {}
+            }
+            // The log says so elsewhere, once.
+            if self.tick().await.is_ok() {
+                self.pay().await;
+            }
+        }
+    }
+
+    /// Lets time pass, until nothing is left whose time is up, and looks which table it is.
+    pub(super) async fn tick(&self) -> Result<(), EngineError> {
+        loop {
+            let place = self.place.borrow().clone();
+            let reply = self
+                .run_at(&place.node, words::words(["tick", &place.read.to_string()]))
+                .await?;
+            if *reply.epoch != *place.epoch {
+                self.end_all_but(Some(&reply.epoch));
+                self.place.send_modify(|place| {
+                    place.epoch = reply.epoch.as_str().into();
+                    place.read = 0;
+                });
+            } else if reply.told < place.read {
+                // It was taken for gone, and its queue with it.
+                self.start_anew()?;
+            } else if reply.all {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what could not be done while the table did not answer.
+    async fn pay(&self) {
+        loop {
+            let next = self.lock().owed.next_revocation();
+            let Some(device) = next else { break };
+            if self.run(words::command(&Command::Revoke { device })).await.is_err() {
+                self.lock().owed.revocation(device);
+                return;
+            }
+        }
+        loop {
+            let next = self.lock().owed.next_lost();
+            let Some(lease) = next else { break };
+            // Where it fails the lease ends a little later.
+            let _ = self.run(words::command(&Command::StreamLost { lease })).await;
+        }
+        loop {
+            let next = self.lock().owed.next_renewal();
+            let Some((lease, users)) = next else { break };
+            match self.call(Command::Renew { lease, users }).await {
+                Ok(_) => {}
+                Err(refused) if is_refused(&refused) => self.end(lease, Some(StreamEnd::Failed(refused))),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Some news was lost: nobody here can know what he missed.
+    fn start_anew(&self) -> Result<(), EngineError> {
+        let node = random_name()?;
+        self.end_all_but(None);
+        self.place.send_modify(|place| {
+            place.node = node;
+            place.read = 0;
+        });
+        // Nothing is told to a registry that has not ticked.
+        self.hurry.notify_one();
+        Ok(())
+    }
+
+    async fn read_for_ever(&self) {
+        let mut moved = self.place.subscribe();
+        loop {
+            match self.link.connect().await {
+                Ok(connection) => self.read_from(connection, &mut moved).await,
+                Err(error) => debug!(%error, "cannot read news of the table"),
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Reads until the connection breaks or there is nothing more to be had from it.
+    async fn read_from(&self, mut connection: MultiplexedConnection, moved: &mut watch::Receiver<Place>) {
+        loop {
+            let place = moved.borrow_and_update().clone();
+            let queue = format!("{}{}:q:{}", Script::PREFIX, place.epoch, place.node);
+            let mut command = redis::cmd("XREAD");
+            command
+                .arg("COUNT")
+                .arg(READ_MAX)
+                .arg("BLOCK")
+                .arg(WAIT.as_millis() as u64);
+            command.arg("STREAMS").arg(queue).arg(format!("0-{}", place.read));
+            let is_elsewhere = |now: &Place| (&now.epoch, &now.node) != (&place.epoch, &place.node);
+            let answer = select! {
+                answer = command.query_async::<Value>(&mut connection) => answer,
+                // What it waits for will never come, and nothing can be called back: another connection reads elsewhere.
+                _ = moved.wait_for(is_elsewhere) => return,
+            };
+            let Ok(answer) = answer else { return };
+            let is_whole = match words::news(answer) {
+                Some(news) => self.pass_on(&place, news),
+                None => {
+                    error!("news of the table cannot be read; is it written by another version?");
+                    false
+                }
+            };
+            if !is_whole && self.start_anew().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Passes news on. False where some of it is missing.
+    fn pass_on(&self, place: &Place, news: Vec<(u64, News)>) -> bool {
+        let mut read = place.read;
+        for (number, news) in news {
+            if number != read + 1 {
+                return false;
+            }
+            if let News::TellAll(Change::Revoked { devices }) = &news {
+                devices.iter().for_each(|device| (self.on_revoked)(Some(*device)));
+            }
+            self.lock().hear(news);
+            read = number;
+        }
+        self.place.send_if_modified(|now| {
+            let is_news = read != now.read && Arc::ptr_eq(&now.node, &place.node) && now.epoch == place.epoch;
+            if is_news {
+                now.read = read;
+            }
+            is_news
+        });
+        true
+    }
+}
+
+impl State {
+    fn hear(&mut self, news: News) {
+        let effects = match news {
+            News::Tell { to, change } => to.into_iter().map(|to| tell(to, &change)).collect(),
+            News::TellAll(change) => self.local.keys().map(|to| tell(*to, &change)).collect(),
+            News::Ended { lease, peer, end } => {
+                self.local.remove(&lease);
+                self.owed.forget(lease);
+                vec![Effect::Ended { lease, peer, end }]
+            }
+            News::RoomCreated { room, by } => vec![Effect::RoomCreated { room, by }],
+            News::RoomDismissed { room } => vec![Effect::RoomDismissed { room }],
+        };
+        for lease in self.streams.carry_out(effects) {
+            self.local.remove(&lease);
+            self.owed.lost(lease);
+        }
+    }
+}
+
+fn tell(to: crate::routes::LeaseToken, change: &Change) -> Effect {
+    let change = change.clone();
+    Effect::Tell { to, change }
+}
