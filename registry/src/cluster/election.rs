@@ -126,6 +126,7 @@ impl Election {
             _ if matches!(self.state, State::Resigned) => {}
             Input::Tick => self.tick(now, chance),
             Input::Resign => self.resign(),
+            Input::Seen(term) => self.learn(term, now),
             Input::Message { from, message } if self.others.contains(&from) => {
                 self.message(from, message, now, chance);
             }

@@ -188,6 +188,19 @@ fn a_leader_that_hears_of_a_later_term_steps_down_before_anything_is_kept() {
 }
 
 #[test]
+fn a_leader_that_is_shown_a_later_term_steps_down_and_leads_under_one_that_is_later_still() {
+    let mut election = leader();
+    let outputs = election.handle(Input::Seen(term(901)), Millis(0), 0);
+    assert_eq!(
+        outputs[..2],
+        [Output::Became(Role::Election), Output::Persist(term(901))]
+    );
+    assert_eq!(election.handle(Input::Seen(term(901)), Millis(0), 0), []);
+    election.handle(Input::Tick, ANSWER_WAIT, 0);
+    assert!(election.role().term() > Some(term(901)));
+}
+
+#[test]
 fn a_higher_one_takes_the_lead_back() {
     let (mut three, _) = started(3, 103);
     three.handle(says(2, heartbeat(202)), Millis(1), 0);

@@ -5,6 +5,8 @@
 //! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
 
 pub mod election;
+pub mod ledger;
+pub mod ledger_store;
 mod link;
 pub mod members;
 mod node;

@@ -3,13 +3,25 @@
 use std::{fs, path::Path};
 
 /// The pure files, and what would make them impure.
-const PURE: [&str; 21] = [
+const PURE: [&str; 33] = [
     "accounts/linking.rs",
     "accounts/rules.rs",
     "accounts/throttle.rs",
     "address.rs",
     "cluster/election.rs",
     "cluster/election/message.rs",
+    "cluster/ledger.rs",
+    "cluster/ledger/apply.rs",
+    "cluster/ledger/follower.rs",
+    "cluster/ledger/leader.rs",
+    "cluster/ledger/limits.rs",
+    "cluster/ledger/log.rs",
+    "cluster/ledger/message.rs",
+    "cluster/ledger/prepare.rs",
+    "cluster/ledger/proposals.rs",
+    "cluster/ledger/recovery.rs",
+    "cluster/ledger/snapshot.rs",
+    "cluster/ledger/standing.rs",
     "cluster/members.rs",
     "cluster/table/claims.rs",
     "cluster/table/log.rs",

@@ -48,6 +48,8 @@ pub enum Input {
     },
     /// The node is about to end: another one is to lead.
     Resign,
+    /// Something else than a message has shown that there was this term.
+    Seen(Term),
 }
 
 /// What is to be done, in the order in which it comes.

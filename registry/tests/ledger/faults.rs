@@ -1,0 +1,154 @@
+//! What breaks, and how it is mended.
+
+use peerchat_registry::cluster::election;
+
+use crate::{
+    node::{Disk, In},
+    world::{Happening, TROUBLE, Who, World},
+};
+
+/// Something that breaks or is mended.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    Start(Who),
+    /// The process is gone, and what its disk was keeping may be kept or not.
+    Crash(Who),
+    /// Its disk is gone too, unless too few would be left.
+    Lose(Who),
+    /// It hands over and ends.
+    Stop(Who),
+    /// It stands still for so long, in milliseconds.
+    Stall(Who, u64),
+    /// Two sides, neither of which hears the other.
+    Part,
+    /// Some hear nothing of some others, who may hear them.
+    CutSome,
+    Heal,
+}
+
+impl World {
+    /// Spreads faults over the time of trouble.
+    pub fn plan_faults(&mut self) {
+        // Every fourth cluster has trouble already while it begins.
+        let first = if self.rng.u8(..4) == 0 { 100 } else { 4_500 };
+        for _ in 0..self.rng.usize(3..16) {
+            let at = self.rng.u64(first..TROUBLE);
+            let who = self.rng.usize(..self.nodes.len());
+            let span = self.rng.u64(1..5_000);
+            let (breaks, mends) = match self.rng.u8(..12) {
+                0..3 => (Fault::Crash(who), Fault::Start(who)),
+                3..5 => (Fault::Lose(who), Fault::Start(who)),
+                5 => (Fault::Stop(who), Fault::Start(who)),
+                6 => (Fault::Stall(who, span), Fault::Heal),
+                7..10 => (Fault::Part, Fault::Heal),
+                _ => (Fault::CutSome, Fault::Heal),
+            };
+            let span = if matches!(breaks, Fault::Lose(_)) {
+                span / 8 + 1
+            } else {
+                span
+            };
+            self.at(at, Happening::Fault(breaks));
+            self.at(at + span, Happening::Fault(mends));
+        }
+    }
+
+    pub fn fault(&mut self, fault: Fault) {
+        // What was planned for the time of trouble and comes later is for peace to mend.
+        if self.peace {
+            return;
+        }
+        match fault {
+            Fault::Start(who) => self.start(who),
+            Fault::Crash(who) => self.crash(who),
+            Fault::Lose(who) => {
+                let is_member = |who: Who| self.nodes[who].disk.kept.is_member;
+                let others = (0..self.nodes.len()).filter(|other| *other != who && is_member(*other));
+                if is_member(who) && others.count() > self.nodes.len() / 2 {
+                    self.crash(who);
+                    self.lose(who);
+                }
+            }
+            Fault::Stop(who) => {
+                self.totals.resignations += u64::from(self.nodes[who].process.is_some());
+                self.input(who, In::Election(election::Input::Resign));
+                self.nodes[who].process = None;
+            }
+            Fault::Stall(who, span) => self.stall(who, span),
+            Fault::Part => {
+                self.totals.partitions += 1;
+                self.part();
+            }
+            Fault::CutSome => {
+                self.totals.one_way_cuts += 1;
+                for (from, to) in self.pairs() {
+                    if self.rng.u8(..4) == 0 {
+                        self.cut.insert((from, to));
+                    }
+                }
+            }
+            Fault::Heal => self.cut.clear(),
+        }
+    }
+
+    pub fn lose(&mut self, who: Who) {
+        self.nodes[who].disk = Disk::default();
+        self.totals.disks_lost += 1;
+    }
+
+    pub fn crash(&mut self, who: Who) {
+        let Some(process) = self.nodes[who].process.take() else {
+            return;
+        };
+        self.totals.crashes += 1;
+        if let Some(write) = process.keeping {
+            self.totals.crashes_while_keeping += 1;
+            if self.rng.bool() {
+                self.nodes[who].disk.write(write);
+            }
+        }
+    }
+
+    fn stall(&mut self, who: Who, span: u64) {
+        let life = self.nodes[who].life;
+        if let Some(process) = &mut self.nodes[who].process {
+            process.is_stalled = true;
+            process.was_stalled = true;
+            self.totals.stalls += 1;
+            self.after(span, Happening::Resume { who, life });
+        }
+    }
+
+    fn pairs(&self) -> Vec<(Who, Who)> {
+        let all = 0..self.nodes.len();
+        all.clone()
+            .flat_map(|from| all.clone().map(move |to| (from, to)))
+            .filter(|(from, to)| from != to)
+            .collect()
+    }
+
+    fn part(&mut self) {
+        let sides: Vec<_> = self.nodes.iter().map(|_| self.rng.bool()).collect();
+        let apart = self.pairs().into_iter().filter(|(from, to)| sides[*from] != sides[*to]);
+        self.cut = apart.collect();
+    }
+
+    /// From now on nothing breaks any more. Who is down stays down, in every other run, and the network may stay parted into two sides, each
+    /// of which is whole.
+    pub fn make_peace(&mut self, delay_max: u64) {
+        self.peace = true;
+        self.cut.clear();
+        if self.rng.u8(..3) == 0 {
+            self.part();
+        }
+        let all_start = self.rng.bool();
+        for who in 0..self.nodes.len() {
+            if all_start {
+                self.start(who);
+            }
+            let life = self.nodes[who].life;
+            self.after(0, Happening::Resume { who, life });
+        }
+        self.lose_messages_after(self.now + delay_max);
+    }
+}
