@@ -224,8 +224,9 @@ impl<D: Disk> Core<D> {
         for (conversation, batch) in batches {
             self.append(conversation, &batch)?;
         }
-        self.vouching.keep(&mut proofs)?;
+        let passed = self.vouching.keep(&mut proofs)?;
         let mut acts = Vec::with_capacity(effects.len());
+        acts.extend(passed.into_iter().map(Act::Again));
         for (conversation, proof) in &contradictions {
             self.tell_proof(conversation, proof, &mut acts);
         }

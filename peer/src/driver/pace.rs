@@ -97,7 +97,11 @@ impl<D: Disk> Driver<D> {
         }
         if must_judge && pace.judge_at.is_none() && !pace.is_judging {
             // Together with what comes meanwhile, and not just as the user's answer is sent.
-            pace.judge_at = Some(Instant::now() + JUDGE_EVERY);
+            let wait = match core.must_judge_now() {
+                true => Duration::ZERO,
+                false => JUDGE_EVERY,
+            };
+            pace.judge_at = Some(Instant::now() + wait);
         }
     }
 

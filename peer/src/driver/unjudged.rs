@@ -32,20 +32,26 @@ pub(super) struct Unjudged {
 }
 
 impl Unjudged {
-    /// A seal came from a device.
-    pub(super) fn add(&mut self, conversation: Conversation, seal: Seal, from: DeviceId) {
+    /// A seal came from a device. False where there is no room for it.
+    pub(super) fn add(&mut self, conversation: Conversation, seal: Seal, from: DeviceId) -> bool {
         let waiting = self.waiting.entry(from).or_default();
         let is_full = waiting.len() >= WAITING_MAX;
         match waiting.entry((conversation, seal.author, stretch(seal.seq))) {
             Entry::Occupied(known) if known.get().seq >= seal.seq => {}
             Entry::Occupied(mut known) => drop(known.insert(seal)),
-            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(_) if is_full => return false,
             Entry::Vacant(free) => drop(free.insert(seal)),
         }
+        true
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether there is enough for a whole batch.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.waiting.values().map(BTreeMap::len).sum::<usize>() >= BATCH_MAX
     }
 
     /// Takes out what is judged next: of each device in its turn one, those of an author in their order.
@@ -96,12 +102,14 @@ mod tests {
     #[test]
     fn who_sends_many_keeps_nobody_waiting_and_has_a_limit() {
         let mut unjudged = Unjudged::default();
-        for seal in seals(1, 60_000) {
-            unjudged.add(room(), seal, device(1));
-        }
+        let added = seals(1, 60_000)
+            .into_iter()
+            .filter(|seal| unjudged.add(room(), seal.clone(), device(1)));
+        assert_eq!(added.count(), WAITING_MAX);
         for n in 2..4 {
-            unjudged.add(room(), seals(n, 1).remove(0), device(n));
+            assert!(unjudged.add(room(), seals(n, 1).remove(0), device(n)));
         }
+        assert!(unjudged.is_pressing());
         let batch = unjudged.take();
         assert_eq!(batch.len(), BATCH_MAX);
         for n in 2..4 {

@@ -121,8 +121,8 @@ impl<D: Disk> Vouching<D> {
         }
     }
 
-    /// Keeps what a step wants kept.
-    pub(super) fn keep(&mut self, step: &mut Step) -> Result<(), LogError> {
+    /// Keeps what a step wants kept. Returns the seals for which there was no room among those that wait to be judged.
+    pub(super) fn keep(&mut self, step: &mut Step) -> Result<Vec<Input>, LogError> {
         for introduction in step.introductions.drain(..) {
             self.introductions.push(&introduction.certificate)?;
             self.certificates.insert(introduction.device, introduction.certificate);
@@ -133,10 +133,14 @@ impl<D: Disk> Vouching<D> {
                 seals.push(&seal)?;
             }
         }
+        let mut passed = Vec::new();
         for (conversation, seal, from) in step.judge.drain(..) {
-            self.unjudged.add(conversation, seal, from);
+            let (author, seq) = (seal.author, seal.seq);
+            if !self.unjudged.add(conversation.clone(), seal, from) {
+                passed.push(Input::PassedSeal(conversation, author, seq));
+            }
         }
-        Ok(())
+        Ok(passed)
     }
 
     /// The seals of a conversation.
@@ -297,6 +301,11 @@ impl<D: Disk> Core<D> {
     /// Whether there are seals to judge.
     pub fn must_judge(&self) -> bool {
         !self.vouching.unjudged.is_empty()
+    }
+
+    /// Whether there are so many that nothing is gained by waiting for more.
+    pub(super) fn must_judge_now(&self) -> bool {
+        self.vouching.unjudged.is_pressing()
     }
 
     /// Begins to judge some of the seals that came over their authors' links. What comes of it is to be handed to [`Core::handle`].

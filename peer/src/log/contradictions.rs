@@ -20,6 +20,10 @@ use crate::node::{
     types::{Author, Decode},
 };
 
+/// What is no longer than this is synced at once. Only who means harm makes longer ones, and nobody is to wait for the disk for his sake;
+/// those that a loss of power takes come again from whoever else has them.
+const SYNCED_BYTES_MAX: usize = 1024 * 1024;
+
 const PREFIX: &str = "contradiction-";
 
 const FILE_BYTES_MAX: usize = HEADER_BYTES
@@ -28,12 +32,16 @@ const FILE_BYTES_MAX: usize = HEADER_BYTES
     + CONTRADICTION_BYTES_MAX;
 
 impl<D: Disk> Log<D> {
-    /// Keeps what proves that an author contradicts himself. It may be long, and nobody is to wait for the disk meanwhile, so a loss of
-    /// power may take it: a proof that is lost comes again, and until then what names what is missing is not served.
+    /// Keeps what proves that an author contradicts himself. It is durable when this returns, but for a very long one: nobody is to
+    /// wait for the disk meanwhile, so a loss of power may take that. It comes again, and until then what names what is missing is not served.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn keep_contradiction(&self, proof: &Contradiction) -> Result<(), LogError> {
+        self.keep(proof, SYNCED_BYTES_MAX)
+    }
+
+    fn keep(&self, proof: &Contradiction, synced_bytes_max: usize) -> Result<(), LogError> {
         let life = Life(self.disk.random());
         let mut bytes = encode_header(Kind::Contradiction, life).to_vec();
         for seal in [&proof.seal, &proof.other] {
@@ -43,6 +51,9 @@ impl<D: Disk> Log<D> {
             encode_frame(life, &entry.bytes, &mut bytes);
         }
         let path = self.folder.join(contradiction_file(&proof.author()));
+        if bytes.len() <= synced_bytes_max {
+            return Ok(self.disk.replace(&path, &bytes)?);
+        }
         let next = beside(&path, ".tmp");
         self.disk.create(&next)?.write_at(0, &bytes)?;
         Ok(self.disk.rename(&next, &path)?)
@@ -165,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_waits_for_no_disk_and_a_loss_of_power_leaves_all_of_it_or_none() {
+    fn a_long_proof_waits_for_no_disk_and_a_loss_of_power_leaves_all_of_it_or_none() {
         let mut kept = BTreeSet::new();
         for seed in 0..20 {
             let disk = MemoryDisk::new(seed);
             let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
             let before = disk.operations();
-            log.keep_contradiction(&proof()).unwrap();
+            log.keep(&proof(), 0).unwrap();
             assert_eq!(disk.operations() - before, 3, "made, written, renamed");
             let again = |disk: MemoryDisk| {
                 let log = Log::open(disk, folder(), decode).unwrap().0;
@@ -183,5 +194,16 @@ mod tests {
             assert!(left.is_none_or(|left| left == format!("{:?}", proof())));
         }
         assert_eq!(kept.len(), 2);
+    }
+
+    #[test]
+    fn another_one_outlasts_a_loss_of_power() {
+        for seed in 0..20 {
+            let disk = MemoryDisk::new(seed);
+            let log = Log::open(disk.clone(), folder(), decode).unwrap().0;
+            log.keep_contradiction(&proof()).unwrap();
+            let log = Log::open(disk.power_loss(), folder(), decode).unwrap().0;
+            assert!(log.contradiction(&author(1)).unwrap().is_some());
+        }
     }
 }

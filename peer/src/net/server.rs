@@ -1,6 +1,9 @@
 //! What this peer hosts for the others.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use peerchat_identity::accept::{Caller, Limits, Refused, accept};
 use peerchat_proto::{
@@ -26,7 +29,7 @@ use super::{
 use crate::{
     driver::ports::{self, Incoming, Wanted, link_queue},
     node::{
-        limits::{LINK_QUEUE_MAX, LINKS_MAX},
+        limits::{LINK_QUEUE_MAX, LINKS_MAX, PULL_MS_MAX},
         link::LinkUp,
         types::{Conversation, EntryError, Heights, Reader},
     },
@@ -39,6 +42,8 @@ const LIMITS: Limits = Limits {
     handshake_timeout: Duration::from_secs(5),
     preface_timeout: Duration::from_secs(5),
 };
+/// How long a history is given, which is longer than a peer pulls before it plans anew: who takes it slowly is in others' way.
+const HISTORY_TIME: Duration = Duration::from_millis(2 * PULL_MS_MAX);
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
 
@@ -159,7 +164,7 @@ impl ChatService for Chat {
         let wire::HistoryRequest { conversation, heights } = request.into_inner();
         let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
-        let passed = self.net.histories.pass(reader.device)?;
+        let passed = self.net.histories.pass(&reader.user, reader.user == self.net.me.user)?;
         let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
         self.net.tasks.spawn(async move {
@@ -198,7 +203,14 @@ impl Chat {
 
     async fn send_parts(&self, conversation: Conversation, heights: Heights, reader: Reader, mut parts: Parts) {
         let mut wanted = Wanted::Beyond(heights);
+        let begun = Instant::now();
         loop {
+            if begun.elapsed() > HISTORY_TIME {
+                parts.fail(Status::aborted(format!(
+                    "a history is given for {HISTORY_TIME:?} at most"
+                )));
+                return;
+            }
             let (reply, answer) = oneshot::channel();
             let (conversation, reader) = (conversation.clone(), reader.clone());
             let incoming = Incoming::History {

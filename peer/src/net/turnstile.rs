@@ -7,43 +7,44 @@ use std::{
 
 use tonic::Status;
 
-use crate::node::types::DeviceId;
+use crate::node::types::UserName;
 
 /// The most at once.
 const HISTORIES_MAX: usize = 64;
-/// The most at once to one device: it pulls two at a time, and one that it gave up may not have ended here.
-const HISTORIES_OF_DEVICE_MAX: usize = 4;
+/// The most at once to the devices of one other user, so that it takes several who mean harm to be in everybody's way: a device pulls two at
+/// a time, and one that it gave up may not have ended here.
+const HISTORIES_OF_USER_MAX: usize = 8;
 
 /// Counts the histories that are being given.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turnstile(Arc<Mutex<BTreeMap<DeviceId, usize>>>);
+pub(super) struct Turnstile(Arc<Mutex<BTreeMap<UserName, usize>>>);
 
 /// A history that is being given, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Passed {
     turnstile: Turnstile,
-    device: DeviceId,
+    user: UserName,
 }
 
 impl Turnstile {
-    /// Lets a reader in. The one who is refused pulls later, or from another member.
-    pub(super) fn pass(&self, device: DeviceId) -> Result<Passed, Status> {
+    /// Lets a reader in, and the own user's devices always, who are few. The one who is refused pulls later, or from another member.
+    pub(super) fn pass(&self, user: &UserName, is_own: bool) -> Result<Passed, Status> {
         let mut inside = self.lock();
         let all: usize = inside.values().sum();
-        let his = inside.get(&device).copied().unwrap_or_default();
-        if his >= HISTORIES_OF_DEVICE_MAX || all >= HISTORIES_MAX {
+        let his = inside.get(user).copied().unwrap_or_default();
+        if !is_own && (his >= HISTORIES_OF_USER_MAX || all >= HISTORIES_MAX) {
             return Err(Status::resource_exhausted(format!(
-                "{all} histories are being given, {his} of them to you; pull again when one has ended"
+                "{all} histories are being given, {his} of them to your devices; pull again when one has ended"
             )));
         }
-        inside.insert(device, his + 1);
+        inside.insert(user.clone(), his + 1);
         drop(inside);
-        let turnstile = self.clone();
-        Ok(Passed { turnstile, device })
+        let (turnstile, user) = (self.clone(), user.clone());
+        Ok(Passed { turnstile, user })
     }
 
     /// Nothing that is done under the lock can fail half-way.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, usize>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<UserName, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -51,10 +52,10 @@ impl Turnstile {
 impl Drop for Passed {
     fn drop(&mut self) {
         let mut inside = self.turnstile.lock();
-        if let Some(his) = inside.get_mut(&self.device) {
+        if let Some(his) = inside.get_mut(&self.user) {
             *his -= 1;
             if *his == 0 {
-                inside.remove(&self.device);
+                inside.remove(&self.user);
             }
         }
     }
@@ -64,22 +65,22 @@ impl Drop for Passed {
 mod tests {
     use super::*;
 
-    fn device(n: usize) -> DeviceId {
-        DeviceId([n as u8; 32])
+    fn user(n: usize) -> UserName {
+        UserName::new(&format!("user{n}")).unwrap()
     }
 
     #[test]
     fn so_many_are_let_in_and_whoever_goes_makes_room() {
         let turnstile = Turnstile::default();
-        let mut inside: Vec<_> = (0..HISTORIES_OF_DEVICE_MAX)
-            .map(|_| turnstile.pass(device(0)).unwrap())
-            .collect();
-        assert!(turnstile.pass(device(0)).is_err());
-        inside.extend((HISTORIES_OF_DEVICE_MAX..HISTORIES_MAX).map(|n| turnstile.pass(device(n)).unwrap()));
-        assert!(turnstile.pass(device(200)).is_err());
+        let pass = |n| turnstile.pass(&user(n), false);
+        let mut inside: Vec<_> = (0..HISTORIES_OF_USER_MAX).map(|_| pass(0).unwrap()).collect();
+        assert!(pass(0).is_err());
+        inside.extend((HISTORIES_OF_USER_MAX..HISTORIES_MAX).map(|n| pass(n).unwrap()));
+        assert!(pass(200).is_err());
+        inside.push(turnstile.pass(&user(300), true).unwrap());
         inside.truncate(HISTORIES_MAX - 1);
-        inside.push(turnstile.pass(device(200)).unwrap());
-        assert!(turnstile.pass(device(201)).is_err());
+        inside.push(pass(200).unwrap());
+        assert!(pass(201).is_err());
         drop(inside);
         assert!(turnstile.lock().is_empty());
     }

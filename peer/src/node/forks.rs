@@ -84,8 +84,7 @@ impl Node {
             return;
         };
         // Where it is an own one, the disk was set back, and nobody asks for what he writes any more.
-        talk.author.take_if(|own| *own == author);
-        talk.own_authors.retain(|own| *own != author);
+        talk.give_up(&author);
         talk.resume.take_if(|_| is_own);
         self.step.forked.push((conversation.clone(), author));
         for held in released {

@@ -80,9 +80,12 @@ impl Node {
             self.tell_memberships(device);
         }
         let shared = self.talks.keys().filter(|id| self.has_member(id, &device));
-        let shared = shared.map(|id| (id.clone(), false)).collect();
+        let shared: Vec<_> = shared.cloned().collect();
         if let Some(peer) = self.peers.get_mut(&device) {
-            peer.to_tell = shared;
+            // What was to be asked is still asked.
+            let asked = std::mem::take(&mut peer.to_tell);
+            let is_asked = |id| asked.get(id).copied().unwrap_or_default();
+            peer.to_tell = shared.iter().map(|id| (id.clone(), is_asked(id))).collect();
         }
         self.tell_next_heights(device);
     }

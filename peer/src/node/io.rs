@@ -123,6 +123,8 @@ pub enum Input {
     Sealed(Conversation, Vec<Seal>),
     /// Of seals that came over links, these are good, and these, with whoever sent them, are not.
     Judged(Conversation, Vec<Seal>, Vec<(Seal, DeviceId)>),
+    /// A seal of an author's entry that came over a link was passed over, as too many wait to be judged.
+    PassedSeal(Conversation, Author, Seq),
     /// An author contradicts himself, as [`Effect::Compare`] has shown.
     Forked(Conversation, Author, Forked),
     /// The disk was synced: entries of these authors are durable up to these seqs.

@@ -197,7 +197,8 @@ pub const SEAL_EVERY: u64 = 256;
 /// some: only what names an entry that nobody ever seals comes here.
 pub const UNSERVABLE_MAX: usize = 65_536;
 
-/// The most bytes of a device's entries that cannot be served yet, with the same decision: what they name is kept in memory.
+/// The most bytes that are kept in memory of a device's entries that cannot be served yet, with the same decision. It is not their texts
+/// but what they name, so only a device that names very many comes here.
 pub const UNSERVABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// So many entries of an author are taken live without a seal. Further ones are passed over, and come by a pull, with their seals.

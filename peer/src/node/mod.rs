@@ -313,6 +313,11 @@ impl Node {
             Input::HistoryEnd(pull, end) => self.history_end(pull, end, now),
             Input::Introduced(introduction) => self.introduce(introduction),
             Input::Sealed(conversation, seals) => self.sealed(&conversation, seals),
+            Input::PassedSeal(conversation, author, seq) => {
+                // It covers nothing, so what it is of is pulled, with a seal.
+                self.talk(&conversation).sealing.settle(&author, seq);
+                self.unsettled.insert(conversation);
+            }
             Input::Judged(conversation, good, bad) => self.judged(&conversation, good, bad),
             Input::Forked(conversation, author, how) => self.forked(&conversation, author, how, now),
             Input::Durable(conversation, heights) => self.durable(&conversation, heights),

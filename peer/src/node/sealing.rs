@@ -152,8 +152,8 @@ impl Sealing {
     pub fn has_room(&self, author: &Author, live: bool, more: Span) -> bool {
         let here = self.waiting.get(author).map(Lane::span).unwrap_or_default().and(more);
         let of_device = self.waiting.range(authors_of(&author.device));
-        let bytes: u64 = of_device.map(|(_, lane)| lane.span().bytes).sum();
-        if here.entries >= UNSERVABLE_MAX as u64 || bytes + more.bytes >= UNSERVABLE_BYTES_MAX {
+        let kept: u64 = of_device.map(|(_, lane)| lane.kept()).sum();
+        if here.entries >= UNSERVABLE_MAX as u64 || kept >= UNSERVABLE_BYTES_MAX {
             return false;
         }
         if !live || here.is_below(UNSEALED_LIVE_MAX, UNSEALED_LIVE_BYTES_MAX) {

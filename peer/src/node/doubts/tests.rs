@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::node::{
     Input, LoadedLog,
+    contradiction::Forked,
     event::Code,
     limits::OWN_DOUBTED_MAX,
     link::{Frame, HeightsNews, LinkId},
@@ -167,4 +168,21 @@ fn another_process_is_not_to_blame_for_what_the_one_before_it_said() {
     alice.ends(&pull);
     assert_eq!(alice.notices(Code::PeerMisbehaved), 0);
     assert_eq!(writes(&mut alice), ALICE.author(EARLIER));
+}
+
+#[test]
+fn who_told_the_truth_is_not_to_blame_when_the_own_author_is_proved_to_contradict_himself() {
+    let mut alice = set_back(&[BOB]);
+    let own = writes(&mut alice);
+    claims(&mut alice, BOB, own);
+    let pull = alice.last_pull();
+    alice.input(Input::Forked(room(), own, Forked::Sealed));
+    alice.ends(&pull);
+    alice.answer(BOB, BOB.holds(1));
+    alice.pass_until(10_000);
+    let next = alice.last_pull();
+    assert_ne!(pull.id, next.id);
+    alice.brings(&next, &[BOB.first(1)]);
+    alice.ends(&next);
+    assert_eq!((alice.held_of(BOB), alice.notices(Code::PeerMisbehaved)), (1, 0));
 }

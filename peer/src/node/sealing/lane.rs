@@ -24,6 +24,8 @@ pub(super) struct Lane {
     gone: u64,
     /// The bytes of these and of those.
     bytes: u64,
+    /// The bytes that are kept of these in memory.
+    kept: u64,
 }
 
 /// A number of entries, and their bytes.
@@ -50,21 +52,36 @@ impl Span {
     }
 }
 
+impl Waiting {
+    /// The bytes that it takes in memory.
+    fn kept(&self) -> u64 {
+        (size_of::<Self>() + self.seen.len() * size_of::<Seen>()) as u64
+    }
+}
+
 impl Lane {
+    /// The bytes that are kept of all of them in memory.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
+    }
+
     pub(super) fn push(&mut self, entry: &Entry, now: Millis) {
         self.bytes += entry.bytes.len() as u64;
-        self.queue.push_back(Waiting {
+        let waiting = Waiting {
             seq: entry.seq,
             id: entry.id,
             seen: entry.seen.clone(),
             since: now,
             upto: self.bytes,
-        });
+        };
+        self.kept += waiting.kept();
+        self.queue.push_back(waiting);
     }
 
     pub(super) fn pop(&mut self) {
         if let Some(waiting) = self.queue.pop_front() {
             self.gone = waiting.upto;
+            self.kept -= waiting.kept();
         }
     }
 

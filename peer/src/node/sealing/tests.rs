@@ -313,11 +313,17 @@ proptest! {
 fn of_what_a_device_cannot_prove_so_many_bytes_are_taken_and_no_more() {
     let mut entries = log_of_many(&[(1, false); 8]);
     let mut sealing = Sealing::default();
-    let long = vec![0; (UNSERVABLE_BYTES_MAX / 8) as usize];
+    let many = vec![
+        Seen {
+            author: author(2),
+            seq: Seq(1)
+        };
+        UNSERVABLE_BYTES_MAX as usize / 8 / size_of::<Seen>()
+    ];
     for (n, entry) in entries.iter_mut().enumerate() {
         // As many authors, but one device.
         entry.draft.author.incarnation = n as u64;
-        entry.bytes = long.clone().into();
+        entry.draft.seen.clone_from(&many);
         assert!(sealing.has_room(&entry.author, false, Span::default()), "{n}");
         sealing.take(entry, Millis(0));
     }
