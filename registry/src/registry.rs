@@ -140,9 +140,10 @@ impl Registry {
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
         let accounts = Arc::new(Accounts::open(&place, policy).await?);
-        let engine = match &settings.routes {
-            None => Engine::in_memory(),
-            Some(url) => share(url, &accounts).await?,
+        let engine = match (&settings.routes, &node) {
+            (Some(url), _) => share(url, &accounts).await?,
+            (None, Some(node)) => Engine::in_cluster(node.seat()),
+            (None, None) => Engine::in_memory(),
         };
         Ok(Self {
             engine,

@@ -1,7 +1,7 @@
 //! Several registries that are one: each serves peers, and one of them leads.
 //!
 //! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom. `node` runs the election
-//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node. `wire` is the
+//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node. [`table`] is the table of leases that they share. `wire` is the
 //! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
 
 pub mod election;
@@ -11,6 +11,7 @@ mod link;
 pub mod members;
 mod node;
 mod status;
+pub mod table;
 pub mod term;
 mod term_file;
 mod wire;
@@ -25,7 +26,11 @@ pub use status::{ClusterStatus, MemberStatus, NodeState};
 pub use term_file::TermFileError;
 pub use wire::{AskError, ask_status};
 
-pub(crate) use self::{node::Node, wire::Calls};
+pub(crate) use self::{
+    node::Node,
+    table::{ClusterTable, Seat},
+    wire::Calls,
+};
 
 /// Which node of which cluster a registry is.
 #[derive(Debug, Clone)]

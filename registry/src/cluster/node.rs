@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
-    ClusterSettings, Leadership, TermFileError,
+    ClusterSettings, Leadership, Seat, TermFileError,
     election::{Election, Input, Message, Output, Role},
     link::{Link, LinkState},
     members::Members,
@@ -78,6 +78,8 @@ pub(crate) struct Node {
     settings: ClusterSettings,
     inbox: mpsc::Sender<(NodeId, Message)>,
     leadership: watch::Sender<Leadership>,
+    /// With what it calls other nodes.
+    tls: Arc<ClientConfig>,
     /// What runs it, until it runs.
     engine: Mutex<Option<Engine>>,
 }
@@ -112,8 +114,19 @@ impl Node {
             settings,
             inbox: sender,
             leadership: watch::Sender::new(leadership),
+            tls: Arc::clone(&tls),
             engine: Mutex::new(Some(Engine { seen, file, inbox, tls })),
         })
+    }
+
+    /// Its place in the cluster, for what depends on who leads.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat {
+            own: self.own(),
+            members: self.members().clone(),
+            leadership: self.watch(),
+            tls: Arc::clone(&self.tls),
+        }
     }
 
     pub(crate) fn own(&self) -> NodeId {

@@ -1,6 +1,6 @@
 //! What a registry tells of its cluster to whoever asks.
 
-use super::{election::Role, node::Node, term::NodeId};
+use super::{election::Role, node::Node, table::order::Position, term::NodeId};
 use crate::address::Address;
 
 /// What a node is in the election, without its term.
@@ -27,6 +27,8 @@ pub struct ClusterStatus {
     pub leader: Option<NodeId>,
     /// All nodes, in the order of their ids.
     pub members: Vec<MemberStatus>,
+    /// How far its table of leases has come.
+    pub table: Option<Position>,
 }
 
 /// A node as another one knows it.
@@ -41,7 +43,7 @@ pub struct MemberStatus {
 }
 
 impl ClusterStatus {
-    pub(super) fn of(node: &Node) -> Self {
+    pub(super) fn of(node: &Node, table: Option<Position>) -> Self {
         let leadership = node.leadership();
         let own = node.own();
         let member = |(id, address): (NodeId, &Address)| MemberStatus {
@@ -60,6 +62,7 @@ impl ClusterStatus {
             term: term.map(|term| term.number()),
             leader: term.and_then(|term| term.leader()),
             members: node.members().iter().map(member).collect(),
+            table,
         }
     }
 }

@@ -2,8 +2,15 @@
 //! `ClusterService` are known.
 
 mod client;
+mod follow;
+#[cfg(test)]
+mod follow_tests;
+mod order;
 mod server;
 
 pub use client::{AskError, ask_status};
 pub(super) use client::{LinkError, NodeClient};
 pub(crate) use server::Calls;
+
+/// The most bytes of a message between a follower and its leader: a lease with all rooms and users that it may have.
+const TABLE_BYTES_MAX: usize = 1024 * 1024;

@@ -85,6 +85,16 @@ async fn ask_members(cluster: &ClusterStatus, fingerprint: Fingerprint) -> Vec<O
     words
 }
 
+/// How many orders of the leader a node has not carried out yet; none where one of them does not say, or their tables are of two
+/// leaderships.
+fn lag(words: &[Option<ClusterStatus>], of: &ClusterStatus) -> Option<u64> {
+    let own = of.table?;
+    let leaders = words.iter().flatten().filter(|word| word.state == NodeState::Leader);
+    let newest = leaders.filter_map(|leader| leader.table).max()?;
+    // The leader was asked at another moment, so a follower may be ahead of what it said.
+    (newest.term == own.term).then(|| newest.revision.saturating_sub(own.revision))
+}
+
 fn state_name(state: NodeState) -> &'static str {
     match state {
         NodeState::Follower => "follower",
@@ -104,7 +114,19 @@ impl Report {
         let Some(cluster) = &self.cluster else {
             return format!("{asked} ({fingerprint}) is not part of a cluster");
         };
-        let mut rows = vec![["ID", "ADDRESS", "REACHABLE", "STATE", "LEADER", "TERM"].map(str::to_owned)];
+        let mut rows = vec![
+            [
+                "ID",
+                "ADDRESS",
+                "REACHABLE",
+                "STATE",
+                "LEADER",
+                "TERM",
+                "REVISION",
+                "LAG",
+            ]
+            .map(str::to_owned),
+        ];
         for (member, word) in cluster.members.iter().zip(&self.words) {
             let word = word.as_ref();
             rows.push([
@@ -114,10 +136,12 @@ impl Report {
                 shown(word.map(|word| state_name(word.state)), "?"),
                 shown(word.and_then(|word| word.leader), "?"),
                 shown(word.and_then(|word| word.term), "?"),
+                shown(word.and_then(|word| word.table).map(|table| table.revision), "?"),
+                shown(word.and_then(|word| lag(&self.words, word)), "?"),
             ]);
         }
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-        let widths = [0, 1, 2, 3, 4, 5].map(width);
+        let widths = [0, 1, 2, 3, 4, 5, 6, 7].map(width);
         let mut table = format!(
             "Node {} of {} at {asked} ({fingerprint})\n",
             cluster.id,
@@ -155,13 +179,18 @@ impl Report {
             let state = word.as_ref().map(|word| format!("\"{}\"", state_name(word.state)));
             let _ = write!(
                 json,
-                "{}{{\"id\":{},\"address\":\"{}\",\"reachable\":{},\"state\":{},{}}}",
+                "{}{{\"id\":{},\"address\":\"{}\",\"reachable\":{},\"state\":{},{},\"revision\":{},\"lag\":{}}}",
                 if place > 0 { "," } else { "" },
                 member.id,
                 member.address,
                 member.is_reachable,
                 shown(state, "null"),
                 leader_and_term(word.as_ref()),
+                shown(
+                    word.as_ref().and_then(|word| word.table).map(|table| table.revision),
+                    "null"
+                ),
+                shown(word.as_ref().and_then(|word| lag(&self.words, word)), "null"),
             );
         }
         json + "]}"
@@ -171,7 +200,11 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{MemberStatus, term::NodeId};
+    use crate::cluster::{
+        MemberStatus,
+        table::order::Position,
+        term::{NodeId, Term},
+    };
 
     fn report() -> Report {
         let node = |id| NodeId::new(id).unwrap();
@@ -185,13 +218,23 @@ mod tests {
             state: NodeState::Follower,
             term: Some(302),
             leader: Some(node(2)),
-            members: vec![member(1, true), member(2, false)],
+            members: vec![member(1, true), member(2, true), member(3, false)],
+            table: Some(Position {
+                term: Term::new(302).unwrap(),
+                revision: 41,
+            }),
+        };
+        let leader = ClusterStatus {
+            id: node(2),
+            state: NodeState::Leader,
+            table: status.table.map(Position::next),
+            ..status.clone()
         };
         Report {
             asked: "127.0.0.1:10001".to_owned(),
             fingerprint: format!("SHA256:{}", "A".repeat(43)).parse().unwrap(),
             cluster: Some(status.clone()),
-            words: vec![Some(status), None],
+            words: vec![Some(status), Some(leader), None],
         }
     }
 
@@ -202,9 +245,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "ID  ADDRESS                   REACHABLE  STATE     LEADER  TERM",
-                "1   registry-1.example:10001  yes        follower  2       302",
-                "2   registry-2.example:10001  no         ?         ?       ?",
+                "ID  ADDRESS                   REACHABLE  STATE     LEADER  TERM  REVISION  LAG",
+                "1   registry-1.example:10001  yes        follower  2       302   41        1",
+                "2   registry-2.example:10001  yes        leader    2       302   42        0",
+                "3   registry-3.example:10001  no         ?         ?       ?     ?         ?",
             ]
         );
     }
@@ -217,8 +261,9 @@ mod tests {
             "{json}"
         );
         let rest = "\"clustered\":true,\"id\":1,\"leader\":2,\"term\":302,\"members\":[\
-            {\"id\":1,\"address\":\"registry-1.example:10001\",\"reachable\":true,\"state\":\"follower\",\"leader\":2,\"term\":302},\
-            {\"id\":2,\"address\":\"registry-2.example:10001\",\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null}]}";
+            {\"id\":1,\"address\":\"registry-1.example:10001\",\"reachable\":true,\"state\":\"follower\",\"leader\":2,\"term\":302,\"revision\":41,\"lag\":1},\
+            {\"id\":2,\"address\":\"registry-2.example:10001\",\"reachable\":true,\"state\":\"leader\",\"leader\":2,\"term\":302,\"revision\":42,\"lag\":0},\
+            {\"id\":3,\"address\":\"registry-3.example:10001\",\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null}]}";
         assert!(json.ends_with(rest), "{json}");
     }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use self::redis::{OnRevoked, RedisTable};
 pub use self::redis::{RoutesUrl, UnknownTable};
 use crate::{
+    cluster::{ClusterTable, Seat},
     hub::Hub,
     mailbox::{Closed, Outbox, StreamEnd},
     routes::{
@@ -39,6 +40,12 @@ pub(crate) enum EngineError {
     /// The registry shuts down.
     #[error("the registry is shutting down; log in again when it is back")]
     ShuttingDown,
+    /// Nobody leads the cluster, or the leader does not answer.
+    #[error("the registries of this cluster agree on no leader at the moment, so nothing can be changed; try again")]
+    NoLeader,
+    /// Too many calls wait for the cluster.
+    #[error("too many calls wait for the registries of this cluster; try again")]
+    Busy,
     /// The table cannot be reached.
     #[error("the registry's table of leases does not answer, so nothing can be changed; try again in a moment")]
     Away,
@@ -60,6 +67,8 @@ pub(crate) struct Engine {
 enum Table {
     /// This process.
     Memory(Box<Hub>),
+    /// All nodes of a cluster, of which this is one.
+    Cluster(Box<ClusterTable>),
     /// Redis, for several registries.
     Redis(Box<RedisTable>),
 }
@@ -68,6 +77,19 @@ impl Engine {
     /// A table of this process alone.
     pub(crate) fn in_memory() -> Self {
         Self::new(Table::Memory(Box::default()))
+    }
+
+    /// A node's copy of the table of its cluster.
+    pub(crate) fn in_cluster(seat: Seat) -> Self {
+        Self::new(Table::Cluster(Box::new(ClusterTable::new(seat))))
+    }
+
+    /// The copy of the cluster's table, where there is one.
+    pub(crate) fn cluster_table(&self) -> Option<&ClusterTable> {
+        match &self.table {
+            Table::Cluster(table) => Some(table),
+            Table::Memory(_) | Table::Redis(_) => None,
+        }
     }
 
     /// A table that several registries share.
@@ -90,6 +112,7 @@ impl Engine {
         self.random.fill(&mut token.0).map_err(|_| EngineError::NoRandomness)?;
         match &self.table {
             Table::Memory(hub) => hub.log_in(peer, token)?,
+            Table::Cluster(table) => table.log_in(peer, token).await?,
             Table::Redis(table) => table.log_in(peer, token).await?,
         }
         Ok(token)
@@ -103,6 +126,7 @@ impl Engine {
     ) -> Result<(Outbox, Closed), EngineError> {
         match &self.table {
             Table::Memory(hub) => hub.open_stream(lease, users),
+            Table::Cluster(table) => table.open_stream(lease, users).await,
             Table::Redis(table) => table.open_stream(lease, users).await,
         }
     }
@@ -111,13 +135,17 @@ impl Engine {
     pub(crate) async fn stream_lost(&self, lease: LeaseToken, why: Option<StreamEnd>) {
         match &self.table {
             Table::Memory(hub) => hub.stream_lost(lease, why),
+            Table::Cluster(table) => table.stream_lost(lease, why),
             Table::Redis(table) => table.stream_lost(lease, why).await,
         }
     }
 
     /// Renews a lease, and from now on tells its holder of these users too.
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
-        self.done(Command::Renew { lease, users }).await
+        match &self.table {
+            Table::Cluster(table) => table.renew(lease, users).await,
+            Table::Memory(_) | Table::Redis(_) => self.done(Command::Renew { lease, users }).await,
+        }
     }
 
     /// Ends a lease.
@@ -210,6 +238,7 @@ impl Engine {
     pub(crate) fn close(&self) {
         match &self.table {
             Table::Memory(hub) => hub.close(),
+            Table::Cluster(table) => table.close(),
             Table::Redis(table) => table.close(),
         }
     }
@@ -218,6 +247,7 @@ impl Engine {
     pub(crate) fn is_closed(&self) -> bool {
         match &self.table {
             Table::Memory(hub) => hub.is_closed(),
+            Table::Cluster(table) => table.is_closed(),
             Table::Redis(table) => table.is_closed(),
         }
     }
@@ -226,6 +256,7 @@ impl Engine {
     pub(crate) async fn run(&self) {
         match &self.table {
             Table::Memory(hub) => hub.tick().await,
+            Table::Cluster(table) => table.run().await,
             Table::Redis(table) => table.work().await,
         }
     }
@@ -242,6 +273,7 @@ impl Engine {
     async fn call(&self, command: Command) -> Result<Answer, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.call(command)?),
+            Table::Cluster(table) => table.call(command).await,
             Table::Redis(table) => table.call(command).await,
         }
     }
@@ -249,6 +281,7 @@ impl Engine {
     async fn look(&self, query: Query) -> Result<Told, EngineError> {
         match &self.table {
             Table::Memory(hub) => Ok(hub.look(&query)?),
+            Table::Cluster(table) => Ok(table.look(&query)?),
             Table::Redis(table) => table.look(query).await,
         }
     }

@@ -26,6 +26,16 @@ impl Streams {
         self.mailboxes.insert(lease, Mailbox::new());
     }
 
+    /// The leases of those who are connected here, or about to be.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = LeaseToken> {
+        self.mailboxes.keys().copied()
+    }
+
+    /// Whether a lease is one of them.
+    pub(crate) fn is_known(&self, lease: LeaseToken) -> bool {
+        self.mailboxes.contains_key(&lease)
+    }
+
     /// Whether the lease's one stream can still be opened.
     pub(crate) fn is_unopened(&self, lease: LeaseToken) -> bool {
         self.mailboxes.get(&lease).is_some_and(Mailbox::is_unopened)

@@ -15,9 +15,11 @@
 //! applies what it is told to the answer of its `join_room` holds the room as the table has it.
 
 mod command;
+mod differences;
 pub mod limits;
 mod offline;
 mod sets;
+mod snapshot;
 mod types;
 mod upkeep;
 
@@ -32,6 +34,7 @@ use peerchat_proto::names::{RoomName, UserName};
 pub use command::{Answer, Command, Query, Told};
 use offline::OfflineNames;
 use sets::{DevicesOf, FewSet};
+pub use snapshot::{Damaged, LeaseRecord, OfflineRecord};
 pub use types::{
     AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer,
     Refusal, Step,
@@ -202,6 +205,14 @@ impl Routes {
         self.tokens.contains_key(&token)
     }
 
+    /// Whether the holder of a lease is told of all these users already.
+    ///
+    /// Refuses with [`Refusal::UnknownLease`].
+    pub fn watches(&self, token: LeaseToken, users: &[UserName]) -> Result<bool, Refusal> {
+        let watched = &self.lease(self.holder(token)?).watched;
+        Ok(users.iter().all(|user| watched.contains(user)))
+    }
+
     /// The device and the user of a lease.
     ///
     /// Refuses with [`Refusal::UnknownLease`].
@@ -252,6 +263,18 @@ impl Routes {
         }
     }
 
+    /// Renews leases at once that are told of nobody new. An unknown one is no error: it may have ended meanwhile.
+    pub fn renew_many(&mut self, tokens: &[LeaseToken], now: Millis) -> Vec<Effect> {
+        let effects = self.expire(now);
+        for token in tokens {
+            if let Ok(device) = self.holder(*token) {
+                self.lease_mut(device).ends = now + limits::LEASE;
+                self.schedule(device);
+            }
+        }
+        effects
+    }
+
     /// Ends what is over at this time: leases that were not renewed, and kept memberships that were not joined anew.
     pub fn expire(&mut self, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -276,6 +299,10 @@ impl Routes {
 }
 
 #[cfg(test)]
+mod differences_tests;
+#[cfg(test)]
 pub(crate) mod model_tests;
+#[cfg(test)]
+pub(crate) mod random;
 #[cfg(test)]
 mod tests;

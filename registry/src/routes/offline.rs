@@ -19,6 +19,11 @@ impl OfflineNames {
         self.since.get_key_value(user).map(|(name, _)| name)
     }
 
+    /// All of them, and since when they are offline.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UserName, Millis)> {
+        self.since.iter().map(|(user, since)| (user.clone(), *since))
+    }
+
     /// Remembers a name that is offline from now on.
     pub(super) fn insert(&mut self, user: UserName, now: Millis) {
         // Inserting over a key would keep the old one, with the case in which it was written before.

@@ -66,6 +66,16 @@ impl<T: Ord> FewSet<T> {
     }
 }
 
+impl<T: Ord> FromIterator<T> for FewSet<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(things: I) -> Self {
+        let mut set = Self::default();
+        for thing in things {
+            set.insert(thing);
+        }
+        set
+    }
+}
+
 impl<T> IntoIterator for FewSet<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;

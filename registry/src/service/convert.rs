@@ -153,7 +153,9 @@ impl From<EngineError> for Status {
             EngineError::Refused(refusal) => return refusal.into(),
             EngineError::StreamUsed => Code::FailedPrecondition,
             EngineError::NoRandomness | EngineError::Muddled => Code::Internal,
-            EngineError::ShuttingDown | EngineError::Away => Code::Unavailable,
+            EngineError::ShuttingDown | EngineError::Away | EngineError::NoLeader | EngineError::Busy => {
+                Code::Unavailable
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{caller::*, cluster_site::*};
+use tonic::Code;
+
+use crate::{caller::*, cluster_site::*, harness::refused};
 
 /// A leader that is killed is replaced in this time.
 const TAKE_OVER_MAX: Duration = Duration::from_secs(3);
@@ -126,6 +128,7 @@ async fn nodes_with_different_lists_refuse_each_other_and_say_so() {
 #[tokio::test]
 async fn a_node_that_cannot_keep_its_term_takes_no_part_until_it_can() {
     let mut cluster = Cluster::running(&[1, 2, 3]).await;
+    let mut alice = Caller::log_in(cluster.node(2), "alice", 1).await;
     // Nothing can be renamed to the name of a folder.
     let file = cluster.data(2).join("registry/cluster.term");
     fs::remove_file(&file).unwrap();
@@ -133,7 +136,10 @@ async fn a_node_that_cannot_keep_its_term_takes_no_part_until_it_can() {
     cluster.kill(3);
     cluster.node(2).logged("cannot keep the term").await;
     cluster.led_by(1, &[1]).await;
-    Caller::log_in(cluster.node(2), "alice", 1).await;
+    // It tells what it knows, and takes no change: it follows nobody who would order it.
+    alice.find("alice").await.unwrap();
+    assert_eq!(refused(alice.join("tea").await).0, Code::Unavailable);
+    Caller::log_in(cluster.node(1), "alice", 1).await;
     fs::remove_dir_all(&file).unwrap();
     cluster.node(2).logged("takes part in its cluster again").await;
     cluster.led_by(2, &[1, 2]).await;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peerchat_registry::cluster::{ClusterStatus, ask_status};
+use peerchat_registry::cluster::{ClusterStatus, ask_status, table::order::Position};
 use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
@@ -150,7 +150,28 @@ impl Cluster {
         }
     }
 
-    fn logs(&self) -> String {
+    /// Waits until all of these have the same table of leases, under the leadership that they name.
+    pub(crate) async fn agree(&self, nodes: &[u8]) -> Position {
+        let begun = Instant::now();
+        loop {
+            let mut found = Vec::new();
+            for id in nodes {
+                let status = self.status(*id).await;
+                found.push(
+                    status.and_then(|status| status.table.filter(|table| Some(table.term.number()) == status.term)),
+                );
+            }
+            if let Some(position) = found[0]
+                && found.iter().all(|other| *other == found[0])
+            {
+                return position;
+            }
+            assert!(begun.elapsed() < SOON, "they do not agree: {found:?}\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn logs(&self) -> String {
         let logs = self
             .nodes
             .iter()

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use peerchat_identity::{DeviceCertificate, Trust, connect, tls};
-use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
+use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient, follow_request::Step};
 use peerchat_registry::{authority::Authority, cluster::term::NodeId};
 use rustls::ClientConfig;
 use tonic::{Code, transport::Channel};
@@ -25,6 +25,26 @@ async fn speaker(registry: &Registry, config: Arc<ClientConfig>) -> Speaker {
         .await
         .unwrap();
     Speaker::new(connect::grpc(stream, endpoint()).await.unwrap())
+}
+
+/// How a try to follow ends.
+async fn follow(who: &mut Speaker, nodes: &[u32], term: u64) -> (Code, String) {
+    let hello = v1::FollowHello {
+        nodes: nodes.to_vec(),
+        term,
+        position: Some(v1::TablePosition::default()),
+    };
+    let steps = [Step::Hello(hello), Step::ClaimsEnd(v1::ClaimsEnd {})];
+    let said = steps.map(|step| v1::FollowRequest { step: Some(step) });
+    let mut told = who.follow(tokio_stream::iter(said)).await.unwrap().into_inner();
+    loop {
+        match told.message().await {
+            // What waited when the own side ended.
+            Ok(Some(_)) => {}
+            Ok(None) => return (Code::Ok, String::new()),
+            Err(status) => return (status.code(), status.message().to_owned()),
+        }
+    }
 }
 
 /// Whoever has the authority's key, and says that he is this node.
@@ -68,6 +88,11 @@ async fn nobody_but_a_node_is_heard() {
     }
     node.logged("a call to the cluster from 127.0.0.1").await;
     assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term, "nobody was disturbed");
+    // Nobody else gets the table.
+    assert_eq!(follow(&mut nameless, &NODES, term).await.0, Code::Unauthenticated);
+    assert_eq!(follow(&mut device, &NODES, term).await.0, Code::PermissionDenied);
+    let mut four = as_node(&cluster, 4, 3).await;
+    assert_eq!(follow(&mut four, &NODES, term).await.0, Code::PermissionDenied);
     // Who is there is no secret.
     nameless.get_status(v1::GetStatusRequest {}).await.unwrap();
 }
@@ -93,6 +118,12 @@ async fn a_node_speaks_for_itself_alone_and_in_its_own_cluster() {
     };
     let refusal = refused(two.heartbeat(request).await);
     assert_eq!(refusal.0, Code::FailedPrecondition);
+    assert_eq!(follow(&mut two, &[1, 2], term).await.0, Code::FailedPrecondition);
+    let (code, text) = follow(&mut two, &NODES, term).await;
+    assert_eq!(
+        (code, text.as_str()),
+        (Code::Unavailable, "this node does not lead, or not under that term")
+    );
     tokio::time::timeout(Duration::from_secs(3), async {
         assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term);
     })

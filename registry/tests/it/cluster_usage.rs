@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use crate::{cluster_site::*, harness::*};
+use crate::{caller::Caller, cluster_site::*, harness::*};
 
 #[tokio::test]
 async fn an_authority_is_made_once_and_is_its_owners_alone() {
@@ -120,6 +120,8 @@ async fn two_nodes_cannot_have_one_data_folder() {
 async fn status_tells_people_and_scripts() {
     let mut cluster = Cluster::running(&[1, 2, 3]).await;
     let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
+    Caller::log_in(cluster.node(1), "alice", 1).await;
+    let revision = cluster.agree(&[1, 2, 3]).await.revision.to_string();
     let asked = cluster.node(1).address.clone();
     let (code, table, text) = run_whole(&["status", "--registry", &asked]).await;
     assert_eq!(code, Some(0), "{text}");
@@ -131,10 +133,10 @@ async fn status_tells_people_and_scripts() {
     let rows: Vec<_> = table.lines().skip(2).map(words).collect();
     let term = term.to_string();
     let expected = [
-        ["STATE", "LEADER", "TERM"],
-        ["follower", "3", &term],
-        ["follower", "3", &term],
-        ["leader", "3", &term],
+        ["STATE", "LEADER", "TERM", "REVISION", "LAG"],
+        ["follower", "3", &term, &revision, "0"],
+        ["follower", "3", &term, &revision, "0"],
+        ["leader", "3", &term, &revision, "0"],
     ];
     assert_eq!(rows, expected, "{table}");
 
@@ -147,7 +149,9 @@ async fn status_tells_people_and_scripts() {
     let head = format!("\"clustered\":true,\"id\":1,\"leader\":2,\"term\":{term},\"members\":[{{\"id\":1,");
     assert!(json.contains(&head), "{json}");
     assert!(
-        json.contains("\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null}]}"),
+        json.contains(
+            "\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null}]}"
+        ),
         "{json}"
     );
     assert_eq!(json.lines().count(), 1);

@@ -16,6 +16,7 @@ pub fn amount(value: f64, unit: &str) -> String {
     match unit {
         "ns" => time(value),
         "ns/min" => format!("{} a minute", time(value)),
+        "B" if value < 1e5 => format!("{} kB", digits(value / 1e3)),
         "B" => format!("{} MB", digits(value / 1e6)),
         "B/min" => format!("{} kB a minute", digits(value / 1e3)),
         "/s" => format!("{} a second", thousands(value)),
@@ -60,6 +61,8 @@ mod tests {
         assert_eq!(time(6_880_000.0), "6.88 ms");
         assert_eq!(time(12e9), "12.0 s");
         assert_eq!(amount(1_234_567.0, "/s"), "1,234,567 a second");
+        assert_eq!(amount(3_336.0, "B"), "3.34 kB");
+        assert_eq!(amount(18.5e6, "B"), "18.5 MB");
         assert_eq!(amount(0.0, ""), "0");
         assert_eq!(amount(0.0012, ""), "0.0012");
         assert_eq!(ratio(1.5), "1.50 ×");

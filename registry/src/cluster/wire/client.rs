@@ -5,17 +5,24 @@ use std::{io, sync::Arc};
 use peerchat_identity::{DeviceKey, Fingerprint, NoKey, connect, tls};
 use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
 use rustls::{CertificateError, ClientConfig};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
 
+use super::{
+    TABLE_BYTES_MAX,
+    follow::{from_down, from_position, to_up},
+};
 use crate::{
     address::Address,
     cluster::{
         ClusterStatus, MemberStatus, NodeState,
         election::Message,
         members::MEMBERS_MAX,
+        table::message::{Down, Up},
         term::{NodeId, Term},
     },
 };
@@ -70,7 +77,21 @@ impl NodeClient {
         let stream = connect::connect(address, tls::node_name(id.number()), tls).await?;
         let channel = connect::grpc(stream, endpoint()).await;
         let channel = channel.map_err(|error| LinkError::Broken(error.to_string()))?;
-        Ok(Self(ClusterServiceClient::new(channel)))
+        let client = ClusterServiceClient::new(channel);
+        Ok(Self(client.max_decoding_message_size(TABLE_BYTES_MAX)))
+    }
+
+    /// Follows the node: says what comes, and answers what the node says.
+    pub(in crate::cluster) async fn follow(
+        &mut self,
+        ups: mpsc::Receiver<Up>,
+    ) -> Result<impl Stream<Item = Result<Down, LinkError>> + Unpin + use<>, LinkError> {
+        let said = ReceiverStream::new(ups).map(to_up);
+        let downs = self.0.follow(said).await.map_err(link_error)?.into_inner();
+        Ok(downs.map(|down| {
+            let down = from_down(down.map_err(link_error)?);
+            down.ok_or_else(|| LinkError::Broken("it says what makes no sense".to_owned()))
+        }))
     }
 
     /// Says something to the node.
@@ -106,15 +127,19 @@ impl NodeClient {
                 client.resign(v1::ResignRequest { nodes, term }).await.map(drop)
             }
         };
-        called.map_err(|status| match status.code() {
-            Code::Unauthenticated
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::InvalidArgument
-            | Code::Unimplemented
-            | Code::ResourceExhausted => LinkError::Refused(status.message().to_owned()),
-            _ => LinkError::Broken(status.message().to_owned()),
-        })
+        called.map_err(link_error)
+    }
+}
+
+fn link_error(status: Status) -> LinkError {
+    match status.code() {
+        Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::InvalidArgument
+        | Code::Unimplemented
+        | Code::ResourceExhausted => LinkError::Refused(status.message().to_owned()),
+        _ => LinkError::Broken(status.message().to_owned()),
     }
 }
 
@@ -211,6 +236,7 @@ fn status(answer: v1::GetStatusResponse) -> Option<ClusterStatus> {
         },
         term: Some(Term::new(answer.term)?.number()).filter(|term| *term > 0),
         leader: node(answer.leader),
+        table: from_position(answer.table).filter(|table| table.term > Term::NONE),
         members: members.collect::<Option<_>>()?,
     })
 }

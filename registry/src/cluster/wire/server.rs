@@ -1,26 +1,44 @@
 //! Calls of other nodes. Who calls is said by his certificate, and whoever has none of a node is refused and told of in the log.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use peerchat_identity::accept::Caller;
 use peerchat_proto::v1::{
     self,
     cluster_service_server::{self, ClusterService, ClusterServiceServer},
 };
-use tonic::{Code, Request, Response, Status};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Code, Extensions, Request, Response, Status, Streaming};
+
+use super::{
+    TABLE_BYTES_MAX,
+    follow::{from_up, to_down, to_position},
+};
 
 use crate::{
     cluster::{
         ClusterStatus, Node, NodeState,
         election::Message,
         node::Unheard,
+        table::{
+            ClusterTable,
+            message::{Down, Hello, Up},
+        },
         term::{NodeId, Term},
     },
     registry::Registry,
 };
 
-/// The most bytes of a request: some numbers.
-const REQUEST_BYTES_MAX: usize = 4 * 1024;
+/// How long a follower may take to say who it is.
+const HELLO_WAIT: Duration = Duration::from_secs(2);
+
+/// How many messages to a follower are on their way to the wire.
+const WRITING_MAX: usize = 16;
 
 /// The calls of the cluster's service.
 #[derive(Debug, Clone)]
@@ -35,29 +53,32 @@ impl Calls {
     /// The service of this registry, ready for a server.
     pub(crate) fn service(registry: &Arc<Registry>) -> ClusterServiceServer<Self> {
         let registry = Arc::clone(registry);
-        ClusterServiceServer::new(Self { registry }).max_decoding_message_size(REQUEST_BYTES_MAX)
+        ClusterServiceServer::new(Self { registry }).max_decoding_message_size(TABLE_BYTES_MAX)
     }
 
     /// Takes in what the node that calls says.
     fn hear<T>(&self, request: &Request<T>, nodes: &[u32], message: Result<Message, Status>) -> Result<(), Status> {
-        let (node, from) = self.caller(request, nodes).inspect_err(|status| {
-            let caller = request.extensions().get::<Caller>();
-            let from = caller.map_or_else(|| "somewhere".to_owned(), |caller| caller.address.to_string());
-            let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
-            self.registry.refusals.tell(&refused);
-        })?;
+        let (node, from) = self.caller(request.extensions(), nodes)?;
         node.hear(from, message?).map_err(|unheard| match unheard {
             Unheard::Full => Status::resource_exhausted("too many messages wait to be heard"),
             Unheard::Ended => Status::unavailable("this node is shutting down"),
         })
     }
 
-    /// This node, and the one that calls it.
-    fn caller<T>(&self, request: &Request<T>, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
+    /// This node, and the one that calls it. Whoever else does is told of in the log.
+    fn caller(&self, extensions: &Extensions, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
+        self.judge(extensions, nodes).inspect_err(|status| {
+            let caller = extensions.get::<Caller>();
+            let from = caller.map_or_else(|| "somewhere".to_owned(), |caller| caller.address.to_string());
+            let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
+            self.registry.refusals.tell(&refused);
+        })
+    }
+
+    fn judge(&self, extensions: &Extensions, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
         let node = self.registry.node.as_ref();
         let node = node.ok_or_else(|| Status::failed_precondition("this registry is not part of a cluster"))?;
-        let shown = request
-            .extensions()
+        let shown = extensions
             .get::<Caller>()
             .and_then(|caller| caller.shown.as_deref())
             .ok_or_else(|| Status::unauthenticated("show a certificate of a node of this cluster"))?;
@@ -78,6 +99,30 @@ impl Calls {
         let member = other.filter(|id| node.members().address(*id).is_some());
         let member = member.ok_or_else(|| Status::permission_denied(format!("node {number} is none of the others")))?;
         Ok((node, member))
+    }
+
+    /// Serves a follower until its stream ends; the status says why it did.
+    async fn serve_follower(
+        &self,
+        extensions: &Extensions,
+        mut ups: Streaming<v1::FollowRequest>,
+        out: mpsc::Sender<Down>,
+    ) -> Result<(), Status> {
+        let first = timeout(HELLO_WAIT, ups.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("say first who follows"))??;
+        let hello: Option<Hello> = first.and_then(from_up).and_then(|up| match up {
+            Up::Hello(hello) => Some(hello),
+            _ => None,
+        });
+        let hello = hello.ok_or_else(|| Status::invalid_argument("say first who follows"))?;
+        let (_, from) = self.caller(extensions, &hello.nodes)?;
+        let table = self.registry.engine.cluster_table();
+        let table: &ClusterTable =
+            table.ok_or_else(|| Status::failed_precondition("this registry has its own table"))?;
+        // What cannot be read ends the stream, as a broken one does.
+        let ups = ups.map_while(|up| up.ok().and_then(from_up));
+        let served = table.serve_follower(from, hello, ups, out).await;
+        served.map_err(|why| Status::unavailable(why.to_string()))
     }
 }
 
@@ -131,8 +176,28 @@ impl ClusterService for Calls {
         Ok(Response::new(v1::ResignResponse {}))
     }
 
+    type FollowStream = Pin<Box<dyn Stream<Item = Result<v1::FollowResponse, Status>> + Send>>;
+
+    async fn follow(&self, request: Request<Streaming<v1::FollowRequest>>) -> Answer<Self::FollowStream> {
+        // The answer's head goes out before the first request is here, as with peers.
+        let (out, written) = mpsc::channel(WRITING_MAX);
+        let (end, ended) = mpsc::channel(1);
+        let (_, extensions, ups) = request.into_parts();
+        let calls = self.clone();
+        tokio::spawn(async move {
+            if let Err(status) = calls.serve_follower(&extensions, ups, out).await {
+                // Nobody is told where nobody reads any more.
+                let _ = end.send(status).await;
+            }
+        });
+        let written = ReceiverStream::new(written).filter_map(to_down).map(Ok);
+        let stream = written.chain(ReceiverStream::new(ended).map(Err));
+        Ok(Response::new(Box::pin(stream)))
+    }
+
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
-        let status = self.registry.node.as_ref().map(ClusterStatus::of);
+        let table = self.registry.engine.cluster_table().map(ClusterTable::position);
+        let status = self.registry.node.as_ref().map(|node| ClusterStatus::of(node, table));
         Ok(Response::new(status.map(wire_status).unwrap_or_default()))
     }
 }
@@ -154,5 +219,6 @@ fn wire_status(status: ClusterStatus) -> v1::GetStatusResponse {
         term: status.term.unwrap_or_default(),
         leader: status.leader.map_or(0, |id| id.number().into()),
         members: members.collect(),
+        table: status.table.map(to_position),
     }
 }

@@ -1,0 +1,307 @@
+//! A leader's part: it hears what the others have, takes the newest copy, and from then on orders what is done.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    claims::{claims, missing},
+    log::Log,
+    message::{Down, NoTable},
+    order::{Entry, Order, Position},
+    replica::Replica,
+    state::{Part, State},
+};
+use crate::{
+    cluster::term::{NodeId, Term},
+    routes::{Answer, Command, Effect, LeaseRecord, Millis, Step},
+};
+
+/// What waits for one follower: more than orders come in a second. Who lags further behind begins anew, with the whole table.
+pub(super) const DOWNS_MAX: usize = 8_192;
+
+/// A follower that has come.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// Which of those that ever came.
+    pub(super) id: u64,
+    pub(super) position: Position,
+    pub(super) claims: Vec<LeaseRecord>,
+    pub(super) downs: mpsc::Sender<Down>,
+}
+
+/// A node that is about to lead.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) term: Term,
+    arrived: BTreeMap<NodeId, Arrival>,
+    /// The copy of a follower that was asked for it.
+    came: Option<(NodeId, Result<Replica, NoTable>)>,
+}
+
+/// A node that leads.
+#[derive(Debug)]
+pub(super) struct Leading {
+    term: Term,
+    log: Log,
+    followers: BTreeMap<NodeId, (u64, mpsc::Sender<Down>)>,
+    /// The time of the table when this leadership began, which goes on from there.
+    began: (Millis, Instant),
+}
+
+impl Leading {
+    /// The time of the table.
+    pub(super) fn now(&self) -> Millis {
+        let (began, since) = self.began;
+        began + Millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The node does not lead under this term.
+#[derive(Debug)]
+pub(super) struct NotLeading;
+
+impl State {
+    /// Is about to lead.
+    pub(super) fn gather(&mut self, term: Term) {
+        self.part = Part::Gathering(Box::new(Gathering {
+            term,
+            arrived: BTreeMap::new(),
+            came: None,
+        }));
+    }
+
+    /// Takes in a follower of this leadership.
+    pub(super) fn arrive(&mut self, node: NodeId, term: Term, arrival: Arrival) -> Result<(), NotLeading> {
+        match &mut self.part {
+            Part::Gathering(gathering) if gathering.term == term => {
+                gathering.arrived.insert(node, arrival);
+                Ok(())
+            }
+            Part::Leading(leading) if leading.term == term => {
+                let is_new = !self.replica.includes(arrival.position);
+                if is_new {
+                    self.put_in(node, &arrival.claims);
+                }
+                self.welcome(node, arrival);
+                self.settle();
+                Ok(())
+            }
+            _ => Err(NotLeading),
+        }
+    }
+
+    /// A follower is gone, unless it has come again meanwhile.
+    pub(super) fn gone(&mut self, node: NodeId, id: u64) {
+        match &mut self.part {
+            Part::Gathering(gathering) => {
+                if gathering.arrived.get(&node).is_some_and(|arrival| arrival.id == id) {
+                    gathering.arrived.remove(&node);
+                }
+            }
+            Part::Leading(leading) => {
+                if leading.followers.get(&node).is_none_or(|(known, _)| *known == id) {
+                    leading.followers.remove(&node);
+                    self.order(self.own, 0, Order::StreamsLost(node));
+                    self.settle();
+                }
+            }
+            Part::Apart | Part::Following(_) => {}
+        }
+    }
+
+    /// Who follows.
+    pub(super) fn followers(&self) -> BTreeSet<NodeId> {
+        match &self.part {
+            Part::Leading(leading) => leading.followers.keys().copied().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Ends the stream of a follower, whose peers' streams are counted as lost until it comes again.
+    pub(super) fn dismiss(&mut self, node: NodeId) {
+        if let Part::Leading(leading) = &mut self.part
+            && leading.followers.remove(&node).is_some()
+        {
+            self.order(self.own, 0, Order::StreamsLost(node));
+            self.settle();
+        }
+    }
+
+    /// Who has come while this node is about to lead.
+    pub(super) fn arrived(&self) -> BTreeSet<NodeId> {
+        match &self.part {
+            Part::Gathering(gathering) => gathering.arrived.keys().copied().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The number with which a follower came last.
+    #[cfg(test)]
+    pub(super) fn last_arrival_of(&self, node: NodeId) -> u64 {
+        match &self.part {
+            Part::Leading(leading) => leading.followers.get(&node).map_or(0, |(id, _)| *id),
+            _ => 0,
+        }
+    }
+
+    /// The followers that have more than this node has, the newest first.
+    pub(super) fn ahead(&self) -> Vec<(NodeId, mpsc::Sender<Down>)> {
+        let Part::Gathering(gathering) = &self.part else {
+            return Vec::new();
+        };
+        let own = self.replica.position();
+        let ahead = gathering.arrived.iter().filter(|(_, arrival)| arrival.position > own);
+        let mut ahead: Vec<_> = ahead
+            .map(|(node, arrival)| (arrival.position, *node, arrival.downs.clone()))
+            .collect();
+        ahead.sort_by_key(|(position, node, _)| std::cmp::Reverse((*position, *node)));
+        ahead.into_iter().map(|(_, node, downs)| (node, downs)).collect()
+    }
+
+    /// The copy of a follower has come.
+    pub(super) fn came(&mut self, node: NodeId, table: Result<Replica, NoTable>) {
+        if let Part::Gathering(gathering) = &mut self.part {
+            gathering.came = Some((node, table));
+        }
+    }
+
+    /// The copy that this follower was asked for, if it has come.
+    pub(super) fn take_copy(&mut self, of: NodeId) -> Option<Result<Replica, NoTable>> {
+        match &mut self.part {
+            Part::Gathering(gathering) => gathering
+                .came
+                .take()
+                .filter(|(node, _)| *node == of)
+                .map(|(_, table)| table),
+            _ => None,
+        }
+    }
+
+    /// Leads from now on, with its own copy or a newer one. Its peers are told only once all that came hold is in: who is there all the
+    /// time is told to nobody as lost.
+    pub(super) fn lead(&mut self, newer: Option<Replica>) {
+        let Part::Gathering(gathering) = std::mem::replace(&mut self.part, Part::Apart) else {
+            return;
+        };
+        let own = self.own;
+        let old = newer.map(|newer| std::mem::replace(&mut self.replica, newer));
+        let own_claims = match &old {
+            Some(old) if !self.replica.includes(old.position()) => claims(&old.routes, self.streams.leases()),
+            _ => Vec::new(),
+        };
+        let base = self.replica.position();
+        self.replica.begin(gathering.term);
+        self.part = Part::Leading(Leading {
+            term: gathering.term,
+            log: Log::new(base),
+            followers: BTreeMap::new(),
+            began: (self.replica.now(), Instant::now()),
+        });
+        let mut told = Vec::new();
+        let all = gathering
+            .arrived
+            .iter()
+            .map(|(node, arrival)| (*node, arrival.position, &arrival.claims));
+        for (node, position, claims) in all.chain([(own, base, &own_claims)]) {
+            if node != own && self.replica.includes(position) {
+                continue;
+            }
+            for claim in claims {
+                told.extend(self.put_in_one(node, claim));
+            }
+        }
+        match old {
+            Some(old) => self.tell(old.routes.differences(&self.replica.routes)),
+            None => self.tell(told),
+        }
+        // Of every node's peers only those still have a stream that their node names from now on, which each does at once.
+        let homes: BTreeSet<NodeId> = self.replica.homes().collect();
+        for node in homes.into_iter().filter(|node| !gathering.arrived.contains_key(node)) {
+            self.order(own, 0, Order::StreamsLost(node));
+        }
+        for (node, arrival) in gathering.arrived {
+            self.welcome(node, arrival);
+        }
+        self.is_ready();
+    }
+
+    /// Puts in what a node's peers hold and the table has not.
+    fn put_in(&mut self, node: NodeId, claims: &[LeaseRecord]) {
+        for claim in claims {
+            let effects = self.put_in_one(node, claim);
+            self.tell(effects);
+        }
+    }
+
+    fn put_in_one(&mut self, node: NodeId, claim: &LeaseRecord) -> Vec<Effect> {
+        let orders = missing(&self.replica.routes, claim);
+        let done = orders.into_iter().filter_map(|order| self.enter(node, 0, order));
+        done.flat_map(|(_, step)| step.effects).collect()
+    }
+
+    /// Gives a follower what it has not, and from now on every order.
+    fn welcome(&mut self, node: NodeId, arrival: Arrival) {
+        let newest = self.replica.position();
+        let Part::Leading(leading) = &mut self.part else {
+            return;
+        };
+        let Arrival {
+            id, position, downs, ..
+        } = arrival;
+        let missed = leading.log.after(position, newest);
+        let first = match missed {
+            Some(missed) => {
+                let entries = missed.into_iter().map(Down::Entry);
+                [Down::GoOn(leading.term)].into_iter().chain(entries).collect()
+            }
+            None => vec![Down::Table(self.replica.parts())],
+        };
+        // There is room for this: more orders than a queue holds are not kept.
+        let is_taken = first
+            .into_iter()
+            .chain([Down::Ready])
+            .all(|down| downs.try_send(down).is_ok());
+        if is_taken {
+            leading.followers.insert(node, (id, downs));
+            // It names those of its peers that are still there.
+            self.order(self.own, 0, Order::StreamsLost(node));
+        }
+    }
+
+    /// Puts an order in its place, and carries it out at this node's copy.
+    pub(super) fn enter(&mut self, origin: NodeId, ticket: u64, order: Order) -> Option<(Arc<Entry>, Step<Answer>)> {
+        let Part::Leading(leading) = &mut self.part else {
+            return None;
+        };
+        let entry = Arc::new(Entry {
+            position: self.replica.position().next(),
+            now: leading.now(),
+            origin,
+            ticket,
+            order,
+        });
+        let step = self.replica.apply(&entry).ok()?;
+        leading.log.push(Arc::clone(&entry));
+        // Whoever cannot take it comes again.
+        leading
+            .followers
+            .retain(|_, (_, downs)| downs.try_send(Down::Entry(Arc::clone(&entry))).is_ok());
+        Some((entry, step))
+    }
+
+    /// Lets time pass where something is due.
+    pub(super) fn expire(&mut self) {
+        let Part::Leading(leading) = &self.part else {
+            return;
+        };
+        let now = leading.now();
+        if self.replica.routes.next_due().is_some_and(|due| due <= now) {
+            self.order(self.own, 0, Order::Call(Command::Expire));
+            self.settle();
+        }
+    }
+}
