@@ -65,6 +65,8 @@ pub struct Ledger {
     role: Role,
     state: State,
     life: u64,
+    /// What was promised in this life, and to which life of the leader.
+    prepared: Option<(Term, u64)>,
     proposals: Proposals,
     recovery: Recovery,
     snapshots: Snapshots,
@@ -106,6 +108,7 @@ impl Ledger {
             role: Role::Election,
             state: State::Idle,
             life,
+            prepared: None,
             proposals: Proposals::new(life),
             recovery: Recovery::new(life),
             snapshots: Snapshots::default(),
@@ -188,8 +191,8 @@ impl Ledger {
                 is_member,
                 leads,
             } => self.told(from, nonce, promised, is_member, leads),
-            Message::Stale { term } => self.seen(term),
-            Message::Prepare { term } if self.follows(from, term) => self.promise(from, term),
+            Message::Stale { term } => self.is_stale(term),
+            Message::Prepare { term, life } => self.asked_to_prepare(from, term, life),
             Message::Begin { term, life } if self.follows(from, term) => self.begin(from, term, life),
             Message::Append {
                 term,

@@ -1,3 +1,5 @@
+//! The file of the ledger: crashes, damage, and being replaced.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::{

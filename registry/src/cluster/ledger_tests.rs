@@ -65,6 +65,11 @@ fn promise(number: u64, end: Place) -> Message {
     }
 }
 
+fn prepare(number: u64, life: u64) -> Message {
+    let term = term(number);
+    Message::Prepare { term, life }
+}
+
 fn append(number: u64, entries: &[Entry]) -> Message {
     Message::Append {
         term: term(number),
@@ -103,7 +108,7 @@ fn entries_of_earlier_leaderships_count_only_with_one_of_the_leaders_own() {
 #[test]
 fn nothing_of_an_earlier_term_is_taken_after_a_promise() {
     let mut ledger = member(1, 3, &[]);
-    let outputs = ledger.hear(3, Message::Prepare { term: term(203) });
+    let outputs = ledger.hear(3, prepare(203, LIFE));
     let kept = Output::Persist(Record::Promise(term(203)));
     assert_eq!(outputs[0], kept, "before it is said");
     let stale = Output::Send {
@@ -112,6 +117,35 @@ fn nothing_of_an_earlier_term_is_taken_after_a_promise() {
     };
     assert_eq!(ledger.hear(2, append(102, &[entry(102, 1)])), [stale]);
     assert!(ledger.kept().log.is_empty());
+}
+
+/// Who has lost his disk may not know that he has led under it: there would be two entries at one place.
+#[test]
+fn nobody_leads_twice_under_one_term() {
+    let mut ledger = member(1, 3, &[]);
+    let promises = |outputs: &[Output]| {
+        let is_promise = |output: &&Output| {
+            matches!(
+                output,
+                Output::Send {
+                    message: Message::Promise { .. },
+                    ..
+                }
+            )
+        };
+        outputs.iter().filter(is_promise).count()
+    };
+    assert_eq!(promises(&ledger.hear(3, prepare(203, LIFE))), 1);
+    assert_eq!(promises(&ledger.hear(3, prepare(203, LIFE))), 1, "the answer was lost");
+    let (to, message) = (node(3), Message::Stale { term: term(203) });
+    assert_eq!(ledger.hear(3, prepare(203, LIFE + 1)), [Output::Send { to, message }]);
+    let mut restarted = start(1, 3, ledger.kept().clone());
+    assert_eq!(promises(&restarted.hear(3, prepare(203, LIFE))), 0);
+
+    let mut leader = blank(3, 3);
+    leader.lead_under(203);
+    let outputs = leader.hear(1, Message::Stale { term: term(203) });
+    assert_eq!(outputs, [Output::Seen(term(303))]);
 }
 
 #[test]
@@ -233,7 +267,7 @@ fn a_node_whose_state_was_lost_has_lost_its_log() {
 fn the_election_is_told_of_every_later_term() {
     let mut ledger = blank(1, 3);
     let seen = |number| Output::Seen(term(number));
-    let outputs = ledger.hear(3, Message::Prepare { term: term(303) });
+    let outputs = ledger.hear(3, prepare(303, LIFE));
     assert!(outputs.contains(&seen(303)));
     assert_eq!(ledger.hear(2, Message::Stale { term: term(403) }), [seen(403)]);
     let mut restarted = start(1, 3, ledger.kept().clone());

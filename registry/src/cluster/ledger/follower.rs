@@ -35,8 +35,24 @@ impl Following {
 }
 
 impl Ledger {
-    /// A new leader wants to know what is here.
-    pub(super) fn promise(&mut self, leader: NodeId, term: Term) {
+    /// A new leader wants to know what is here. One whose disk was lost may have led under this term before, and a majority was
+    /// promised to it then: so no promise is given twice, but to the same life.
+    pub(super) fn asked_to_prepare(&mut self, leader: NodeId, term: Term, life: u64) {
+        let is_new = term > self.kept.promised;
+        if !self.follows(leader, term) {
+            return;
+        }
+        if is_new {
+            self.prepared = Some((term, life));
+        }
+        if self.prepared == Some((term, life)) {
+            self.promise(leader, term);
+        } else {
+            self.send(leader, Message::Stale { term });
+        }
+    }
+
+    fn promise(&mut self, leader: NodeId, term: Term) {
         let message = Message::Promise {
             term,
             is_member: self.kept.is_member,

@@ -24,6 +24,8 @@ pub enum Message {
     Prepare {
         /// My term.
         term: Term,
+        /// In which life I say so: a node whose disk was lost may repeat a term, and must not lead under it twice.
+        life: u64,
     },
     /// I take nothing of an earlier term any more.
     Promise {
@@ -107,9 +109,9 @@ pub enum Message {
         /// By ascending slot.
         proposals: Vec<(u64, Proposal)>,
     },
-    /// Your leadership is over.
+    /// Your leadership is over, or was somebody's before: you, when you still had your disk.
     Stale {
-        /// The later one that I have promised to follow.
+        /// The one that I have promised to follow.
         term: Term,
     },
     /// I may have forgotten something: what have you promised?

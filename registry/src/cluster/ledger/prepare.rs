@@ -73,11 +73,25 @@ impl Ledger {
             ask_at: now + RETRY,
             fetching: None,
         });
-        self.send_all(&Message::Prepare { term });
+        self.send_all(&Message::Prepare { term, life: self.life });
         self.judge_promises(now);
     }
 
+    /// A node has promised to follow another leader. Where that one led under the same term, it was this node, before it lost its disk: the
+    /// next term is nobody's yet.
+    pub(super) fn is_stale(&mut self, term: Term) {
+        match &self.state {
+            State::Preparing(preparing) if preparing.term == term => {
+                if let Some(next) = term.next_of(self.me) {
+                    self.seen(next);
+                }
+            }
+            _ => self.seen(term),
+        }
+    }
+
     pub(super) fn prepare_again(&mut self, now: Millis) {
+        let life = self.life;
         let State::Preparing(preparing) = &mut self.state else {
             return;
         };
@@ -103,7 +117,7 @@ impl Ledger {
             preparing.ask_at = now + RETRY;
             let silent = self.others.iter().filter(|node| !preparing.answers.contains_key(node));
             for to in silent.copied().collect::<Vec<_>>() {
-                self.send(to, Message::Prepare { term });
+                self.send(to, Message::Prepare { term, life });
             }
             self.judge_promises(now);
         }
