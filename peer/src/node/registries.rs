@@ -99,6 +99,11 @@ impl Registries {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// Where the one at a place is.
     pub fn address(&self, place: usize) -> &str {
         &self.list[place].address

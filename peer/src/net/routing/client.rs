@@ -159,7 +159,9 @@ impl Client {
                     errors.push((place, error));
                 }
                 Next::Wait(until) => {
-                    if let Some(error) = summed(&errors) {
+                    // One that failed some time ago may be back: as long as one was not tried, it is too early to say that there is none.
+                    let all_tried = errors.len() >= self.registries.count();
+                    if let Some(error) = summed(&errors).filter(|_| all_tried) {
                         if !error.is_away() && self.first.is_some() {
                             self.settle(error).await?;
                             errors.clear();
