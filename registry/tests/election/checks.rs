@@ -30,7 +30,7 @@ impl World {
     /// At most one leader per term, ever: not even the same node after a restart. Nobody goes back to an older leadership, or follows one
     /// that nobody has.
     pub fn check_role(&mut self, who: Who, role: Role) {
-        self.checks.last_change = self.now;
+        self.checks.last_change = self.now();
         let node = &self.nodes[who];
         if let Role::Leader(term) = role {
             assert_eq!(term.leader(), Some(node.id));
@@ -70,7 +70,7 @@ impl World {
     pub fn check_agreement(&self) {
         let live = |who: &Who| self.nodes[*who].process.is_some();
         for who in (0..self.nodes.len()).filter(live) {
-            let reaches = |other: &Who| !self.cut.contains(&(who, *other));
+            let reaches = |other: &Who| self.network.reaches(who, *other);
             let highest = (0..self.nodes.len()).filter(live).filter(reaches).max().unwrap();
             let [role, leaders] = [who, highest].map(|who| self.nodes[who].process.as_ref().unwrap().election.role());
             let Role::Leader(term) = leaders else {

@@ -1,9 +1,6 @@
-//! The world: a clock, a queue of what happens when, some nodes with their disks, and a network.
+//! The world: some nodes with their disks, a network, and what happens when.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
-};
+use std::collections::{BTreeSet, VecDeque};
 
 use peerchat_registry::{
     cluster::{
@@ -13,7 +10,16 @@ use peerchat_registry::{
     routes::Millis,
 };
 
-use crate::{checks::Checks, faults::Fault};
+use crate::{
+    checks::Checks,
+    faults::Fault,
+    simulating::{
+        network::{DELAY_MAX, Network, Odds},
+        schedule::Schedule,
+    },
+};
+
+pub use crate::simulating::network::Who;
 
 /// For so long everything goes wrong.
 pub const TROUBLE: u64 = 30_000;
@@ -21,11 +27,11 @@ pub const TROUBLE: u64 = 30_000;
 pub const BOUND: u64 = 8;
 /// For so long after that nothing may change any more.
 const PEACE: u64 = 20_000;
-/// How long a message takes at most where nothing is wrong.
-const DELAY_MAX: u64 = 30;
-
-/// Which node, by its place in the list.
-pub type Who = usize;
+const ODDS: Odds = Odds {
+    lost_of: 10,
+    late_of: 8,
+    late_ms: 900,
+};
 
 /// Something that happens at a time.
 #[derive(Debug, Clone)]
@@ -126,17 +132,13 @@ pub struct Process {
 
 /// A simulated world.
 pub struct World {
-    pub now: u64,
+    pub schedule: Schedule<Happening>,
     pub rng: fastrand::Rng,
     pub nodes: Vec<SimNode>,
-    /// Who cannot say anything to whom.
-    pub cut: BTreeSet<(Who, Who)>,
+    pub network: Network,
     pub peace: bool,
     pub totals: Totals,
     pub checks: Checks,
-    queue: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    next: u64,
 }
 
 impl World {
@@ -154,16 +156,13 @@ impl World {
             process: None,
         };
         let mut world = Self {
-            now: 0,
+            schedule: Schedule::default(),
             rng,
             nodes: ids.into_iter().map(sim_node).collect(),
-            cut: BTreeSet::new(),
+            network: Network::new(count, ODDS),
             peace: false,
             totals: Totals::default(),
             checks: Checks::default(),
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            next: 0,
         };
         for who in 0..count {
             let at = world.rng.u64(..2_000);
@@ -184,41 +183,33 @@ impl World {
         assert!(self.checks.last_change <= bound, "who leads changed in peace");
         self.totals.slowest_ms = self.checks.last_change.saturating_sub(TROUBLE);
         self.totals.leaderships = self.checks.leaderships();
+        (self.totals.lost, self.totals.doubled) = (self.network.lost, self.network.doubled);
         self.totals
     }
 
     /// Lets something happen some milliseconds from now.
     pub fn after(&mut self, ms: u64, happening: Happening) {
-        self.at(self.now + ms, happening);
+        self.at(self.now() + ms, happening);
     }
 
     pub fn at(&mut self, at: u64, happening: Happening) {
-        self.queue.push(Reverse((at, self.next)));
-        self.happenings.insert(self.next, happening);
-        self.next += 1;
+        self.schedule.at(at, happening);
+    }
+
+    pub fn now(&self) -> u64 {
+        self.schedule.now()
     }
 
     /// Messages that are still under way then are lost.
     pub fn lose_messages_after(&mut self, end: u64) {
-        for Reverse((at, number)) in &self.queue {
-            if *at > end && matches!(self.happenings.get(number), Some(Happening::Deliver { .. })) {
-                self.happenings.remove(number);
-            }
-        }
+        let is_message = |happening: &Happening| matches!(happening, Happening::Deliver { .. });
+        self.schedule.forget_after(end, is_message);
     }
 
     fn run_until(&mut self, end: u64) {
-        while let Some(&Reverse((at, number))) = self.queue.peek() {
-            if at > end {
-                break;
-            }
-            self.queue.pop();
-            self.now = at;
-            if let Some(happening) = self.happenings.remove(&number) {
-                self.happen(happening);
-            }
+        while let Some(happening) = self.schedule.next_until(end) {
+            self.happen(happening);
         }
-        self.now = end;
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -228,7 +219,7 @@ impl World {
                 self.input(to, Input::Message { from, message });
             }
             Happening::Tick { who, life } => {
-                let due = |process: &Process| process.election.wake_at().0 <= self.now;
+                let due = |process: &Process| process.election.wake_at().0 <= self.now();
                 if self.nodes[who].life == life && self.nodes[who].process.as_ref().is_some_and(due) {
                     self.input(who, Input::Tick);
                 }
@@ -261,7 +252,7 @@ impl World {
         }
         node.life += 1;
         node.process = Some(Process {
-            election: Election::new(node.id, ids, node.disk, Millis(self.now)),
+            election: Election::new(node.id, ids, node.disk, Millis(self.schedule.now())),
             is_stalled: false,
             keeping: None,
             held: VecDeque::new(),
@@ -292,12 +283,15 @@ impl World {
                 continue;
             }
             let Some(input) = process.inbox.pop_front() else { break };
-            process.held = process.election.handle(input, Millis(self.now), chance).into();
+            process.held = process
+                .election
+                .handle(input, Millis(self.schedule.now()), chance)
+                .into();
         }
         let node = &self.nodes[who];
         let (life, wake_at) = (node.life, node.process.as_ref().unwrap().election.wake_at().0);
         if wake_at < u64::MAX {
-            self.at(wake_at.max(self.now + 1), Happening::Tick { who, life });
+            self.at(wake_at.max(self.now() + 1), Happening::Tick { who, life });
         }
     }
 
@@ -326,24 +320,7 @@ impl World {
     }
 
     fn send(&mut self, from: Who, to: Who, message: Message) {
-        if self.cut.contains(&(from, to)) {
-            self.totals.lost += 1;
-            return;
-        }
-        let copies = match self.rng.u8(..10) {
-            _ if self.peace => 1,
-            0 => 0,
-            1 => 2,
-            _ => 1,
-        };
-        match copies {
-            0 => self.totals.lost += 1,
-            2 => self.totals.doubled += 1,
-            _ => {}
-        }
-        for _ in 0..copies {
-            let is_late = !self.peace && self.rng.u8(..8) == 0;
-            let delay = self.rng.u64(1..=if is_late { 900 } else { DELAY_MAX });
+        for delay in self.network.carry(from, to, self.peace, &mut self.rng) {
             self.after(delay, Happening::Deliver { from, to, message });
         }
     }

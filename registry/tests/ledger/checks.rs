@@ -200,13 +200,13 @@ impl World {
             )
         };
         let nodes: Vec<_> = self.nodes.iter().map(describe).collect();
-        format!("{}; cut {:?}", nodes.join("; "), self.cut)
+        format!("{}; {:?}", nodes.join("; "), self.network)
     }
 
     /// Who is there and reaches a node, and that node.
     fn side_of(&self, who: Who) -> Vec<Who> {
         let all = 0..self.nodes.len();
-        let is_there = |other: &Who| self.nodes[*other].process.is_some() && !self.cut.contains(&(who, *other));
+        let is_there = |other: &Who| self.nodes[*other].process.is_some() && self.network.reaches(who, *other);
         all.filter(is_there).collect()
     }
 

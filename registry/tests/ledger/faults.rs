@@ -77,17 +77,13 @@ impl World {
             Fault::Stall(who, span) => self.stall(who, span),
             Fault::Part => {
                 self.totals.partitions += 1;
-                self.part();
+                self.network.part(&mut self.rng);
             }
             Fault::CutSome => {
                 self.totals.one_way_cuts += 1;
-                for (from, to) in self.pairs() {
-                    if self.rng.u8(..4) == 0 {
-                        self.cut.insert((from, to));
-                    }
-                }
+                self.network.cut_some(&mut self.rng);
             }
-            Fault::Heal => self.cut.clear(),
+            Fault::Heal => self.network.heal(),
         }
     }
 
@@ -119,27 +115,13 @@ impl World {
         }
     }
 
-    fn pairs(&self) -> Vec<(Who, Who)> {
-        let all = 0..self.nodes.len();
-        all.clone()
-            .flat_map(|from| all.clone().map(move |to| (from, to)))
-            .filter(|(from, to)| from != to)
-            .collect()
-    }
-
-    fn part(&mut self) {
-        let sides: Vec<_> = self.nodes.iter().map(|_| self.rng.bool()).collect();
-        let apart = self.pairs().into_iter().filter(|(from, to)| sides[*from] != sides[*to]);
-        self.cut = apart.collect();
-    }
-
     /// From now on nothing breaks any more. Who is down stays down, in every other run, and the network may stay parted into two sides, each
     /// of which is whole.
     pub fn make_peace(&mut self, delay_max: u64) {
         self.peace = true;
-        self.cut.clear();
+        self.network.heal();
         if self.rng.u8(..3) == 0 {
-            self.part();
+            self.network.part(&mut self.rng);
         }
         let all_start = self.rng.bool();
         for who in 0..self.nodes.len() {
@@ -149,6 +131,6 @@ impl World {
             let life = self.nodes[who].life;
             self.after(0, Happening::Resume { who, life });
         }
-        self.lose_messages_after(self.now + delay_max);
+        self.lose_messages_after(self.now() + delay_max);
     }
 }

@@ -87,11 +87,11 @@ fn two_of_three_go_on_without_the_third_which_catches_up_with_a_new_disk() {
     world.run_until(14_000);
     for _ in 0..8 {
         world.propose(0, true);
-        world.run_until(world.now + 2_000);
+        world.run_until(world.now() + 2_000);
     }
     assert!(world.checks.entries() >= before + 8);
     world.start(2);
-    world.run_until(world.now + 5_000);
+    world.run_until(world.now() + 5_000);
     world.check_the_end();
     assert!(matches!(standing(&world, 2), Standing::Leads(_)));
 }

@@ -148,7 +148,7 @@ impl World {
         // Lives of nodes differ, also where the disk was lost.
         let life = node.life;
         node.process = Some(Process {
-            election: Election::new(node.id, ids.clone(), disk.seen, Millis(self.now)),
+            election: Election::new(node.id, ids.clone(), disk.seen, Millis(self.schedule.now())),
             ledger: Ledger::new(node.id, ids, disk.kept, disk.applied, life, LIMITS),
             is_stalled: false,
             was_stalled: false,
@@ -162,7 +162,7 @@ impl World {
     }
 
     pub fn tick(&mut self, who: Who, life: u64) {
-        let now = self.now;
+        let now = self.now();
         let Some(process) = self.nodes[who].process_of(life) else {
             return;
         };
@@ -187,7 +187,7 @@ impl World {
     pub fn go_on(&mut self, who: Who) {
         loop {
             let chance = self.rng.u64(..);
-            let now = Millis(self.now);
+            let now = Millis(self.now());
             let Some(process) = &mut self.nodes[who].process else {
                 return;
             };
@@ -218,7 +218,7 @@ impl World {
         let wake_at = process.election.wake_at().min(process.ledger.wake_at()).0;
         let life = node.life;
         if wake_at < u64::MAX {
-            self.at(wake_at.max(self.now + 1), Happening::Tick { who, life });
+            self.at(wake_at.max(self.now() + 1), Happening::Tick { who, life });
         }
     }
 

@@ -1,9 +1,6 @@
-//! The world: a clock, a queue of what happens when, some nodes, and a network.
+//! The world: some nodes, a network, and what happens when.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
-};
+use std::collections::BTreeSet;
 
 use peerchat_registry::cluster::{
     election::{self, HEARTBEAT},
@@ -15,7 +12,13 @@ use crate::{
     checks::{Checks, Totals},
     faults::Fault,
     node::{In, SimNode, Write},
+    simulating::{
+        network::{DELAY_MAX, Network, Odds},
+        schedule::Schedule,
+    },
 };
+
+pub use crate::simulating::network::Who;
 
 /// For so long everything goes wrong.
 pub const TROUBLE: u64 = 16_000;
@@ -25,11 +28,11 @@ pub const SETTLED: u64 = TROUBLE + 24 * HEARTBEAT.0;
 pub const APPLIED_WITHIN: u64 = 1_000;
 /// So long after that all who can talk are equal.
 const EQUAL: u64 = SETTLED + 3_000;
-/// How long a message takes at most where nothing is wrong.
-const DELAY_MAX: u64 = 30;
-
-/// Which node, by its place in the list.
-pub type Who = usize;
+const ODDS: Odds = Odds {
+    lost_of: 12,
+    late_of: 10,
+    late_ms: 1_500,
+};
 
 /// What a node says to another one.
 #[derive(Debug, Clone)]
@@ -77,17 +80,13 @@ pub enum Happening {
 
 /// A simulated world.
 pub struct World {
-    pub now: u64,
+    pub schedule: Schedule<Happening>,
     pub rng: fastrand::Rng,
     pub nodes: Vec<SimNode>,
-    /// Who cannot say anything to whom.
-    pub cut: BTreeSet<(Who, Who)>,
+    pub network: Network,
     pub peace: bool,
     pub totals: Totals,
     pub checks: Checks,
-    queue: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    next: u64,
 }
 
 impl World {
@@ -116,16 +115,13 @@ impl World {
             ids.insert(NodeId::new(rng.u64(1..=99)).unwrap());
         }
         Self {
-            now: 0,
+            schedule: Schedule::default(),
             rng,
             nodes: ids.into_iter().map(SimNode::new).collect(),
-            cut: BTreeSet::new(),
+            network: Network::new(count, ODDS),
             peace: false,
             totals: Totals::default(),
             checks: Checks::default(),
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            next: 0,
         }
     }
 
@@ -138,41 +134,33 @@ impl World {
         self.check_the_end();
         self.totals.runs += 1;
         self.totals.entries = self.checks.entries();
+        (self.totals.lost, self.totals.doubled) = (self.network.lost, self.network.doubled);
         self.totals
     }
 
     /// Lets something happen some milliseconds from now.
     pub fn after(&mut self, ms: u64, happening: Happening) {
-        self.at(self.now + ms, happening);
+        self.at(self.now() + ms, happening);
     }
 
     pub fn at(&mut self, at: u64, happening: Happening) {
-        self.queue.push(Reverse((at, self.next)));
-        self.happenings.insert(self.next, happening);
-        self.next += 1;
+        self.schedule.at(at, happening);
+    }
+
+    pub fn now(&self) -> u64 {
+        self.schedule.now()
     }
 
     /// Messages that are still under way then are lost.
     pub fn lose_messages_after(&mut self, end: u64) {
-        for Reverse((at, number)) in &self.queue {
-            if *at > end && matches!(self.happenings.get(number), Some(Happening::Deliver { .. })) {
-                self.happenings.remove(number);
-            }
-        }
+        let is_message = |happening: &Happening| matches!(happening, Happening::Deliver { .. });
+        self.schedule.forget_after(end, is_message);
     }
 
     pub fn run_until(&mut self, end: u64) {
-        while let Some(&Reverse((at, number))) = self.queue.peek() {
-            if at > end {
-                break;
-            }
-            self.queue.pop();
-            self.now = at;
-            if let Some(happening) = self.happenings.remove(&number) {
-                self.happen(happening);
-            }
+        while let Some(happening) = self.schedule.next_until(end) {
+            self.happen(happening);
         }
-        self.now = end;
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -227,24 +215,7 @@ impl World {
 
     pub fn send(&mut self, from: Who, to: NodeId, said: &Said) {
         let to = self.nodes.iter().position(|node| node.id == to).unwrap();
-        if self.cut.contains(&(from, to)) {
-            self.totals.lost += 1;
-            return;
-        }
-        let copies = match self.rng.u8(..12) {
-            _ if self.peace => 1,
-            0 => 0,
-            1 => 2,
-            _ => 1,
-        };
-        match copies {
-            0 => self.totals.lost += 1,
-            2 => self.totals.doubled += 1,
-            _ => {}
-        }
-        for _ in 0..copies {
-            let is_late = !self.peace && self.rng.u8(..10) == 0;
-            let delay = self.rng.u64(1..=if is_late { 1_500 } else { DELAY_MAX });
+        for delay in self.network.carry(from, to, self.peace, &mut self.rng) {
             let said = said.clone();
             self.after(delay, Happening::Deliver { from, to, said });
         }
