@@ -76,8 +76,8 @@ fn who_serves_what_its_author_has_sealed_is_not_to_blame_for_it() {
     assert_eq!((alice.held_of(BOB), alice.blamed()), (1, Vec::new()));
 }
 
-#[test]
-fn nothing_is_asked_for_of_one_who_contradicts_himself() {
+/// Alice joins somebody's room, and holds an entry of Mallory's, who is known to contradict herself as that author.
+fn knows_that_mallory_contradicts_herself(with: Other) -> (Alice, Author) {
     let mallory = MALLORY.first(1);
     let held = AuthorLog {
         user: MALLORY.user(),
@@ -89,33 +89,27 @@ fn nothing_is_asked_for_of_one_who_contradicts_himself() {
         forked: BTreeSet::from([mallory.author]),
         ..LoadedLog::default()
     };
-    let mut alice = Alice::joins_with(log, &[CAROL]);
+    (Alice::joins_with(log, &[with]), mallory.author)
+}
+
+#[test]
+fn nothing_is_asked_for_of_one_who_contradicts_himself() {
+    let (mut alice, mallory) = knows_that_mallory_contradicts_herself(CAROL);
     let mut heights = MALLORY.holds(5);
     heights.raise(BOB.holds(1));
     alice.answer(CAROL, heights);
     let pull = alice.last_pull();
     // Of the entries; what proves it is welcome.
-    assert_eq!(pull.heights, Heights([(mallory.author, Seq(u64::MAX - 1))].into()));
+    assert_eq!(pull.heights, Heights([(mallory, Seq(u64::MAX - 1))].into()));
 }
 
 #[test]
 fn who_was_shown_more_jumps_than_are_excused_is_not_to_blame_for_them() {
-    let mallory = MALLORY.first(1);
-    let held = AuthorLog {
-        user: MALLORY.user(),
-        lamports: vec![mallory.lamport],
-        head: mallory.id,
-    };
-    let log = LoadedLog {
-        authors: [(mallory.author, held)].into(),
-        forked: BTreeSet::from([mallory.author]),
-        ..LoadedLog::default()
-    };
-    let mut alice = Alice::joins_with(log, &[BOB]);
+    let (mut alice, mallory) = knows_that_mallory_contradicts_herself(BOB);
     alice.answer(BOB, Heights::default());
     alice.link(BOB);
     let names = |seq| Seen {
-        author: mallory.author,
+        author: mallory,
         seq: Seq(seq),
     };
     let far = Lamport(3 * FORKED_LAMPORTS_MAX);
