@@ -14,6 +14,7 @@ mod bench;
 mod big_room;
 mod causes;
 mod certificates;
+mod cluster;
 mod damage;
 mod devices;
 mod direct;
