@@ -2,6 +2,7 @@
 //! to pass, only for a condition, with one deadline for all that is generous on a busy machine.
 
 mod cluster;
+mod networks;
 mod order;
 mod peer;
 mod relay;
@@ -19,6 +20,7 @@ use std::{
 
 pub use self::{
     cluster::Cluster,
+    networks::Networks,
     order::{assert_causal, assert_unnoticed},
     peer::Peer,
     relay::Relay,

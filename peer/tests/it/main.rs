@@ -15,6 +15,8 @@ mod big_room;
 mod causes;
 mod certificates;
 mod cluster;
+mod cluster_parted;
+mod cluster_rounds;
 mod damage;
 mod devices;
 mod direct;

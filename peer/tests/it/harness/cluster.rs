@@ -1,7 +1,7 @@
 //! Clusters of registries. Each node is a process of `peerchat-registry`, at an address that stays its own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{BufRead as _, BufReader},
     net::SocketAddr,
@@ -184,6 +184,33 @@ impl Cluster {
         let mut peer = Peer::run(name, command);
         peer.wait("ready", |event| event["event"] == "ready");
         peer
+    }
+
+    /// Waits until each node knows exactly these as members of a room.
+    pub fn wait_members(&self, room: &str, expected: &BTreeSet<&str>) {
+        for (id, (address, spot)) in &self.seats {
+            let name = format!("looker{id}");
+            let listen = format!("{}:0", address.ip());
+            let mut looker = self.peer_at(spot, &name, &[*id], &["--listen", &listen]);
+            // Not in the room meanwhile, so that looking changes nothing.
+            wait_for(&format!("the members of #{room} at node {id}"), || {
+                looker.type_line("/list");
+                let list = looker.wait("list", |event| event["event"] == "list");
+                let rooms = list["rooms"].as_array()?;
+                let found = rooms.iter().find(|found| found["conversation"] == format!("#{room}"))?;
+                (found["members"] == expected.len()).then_some(())
+            });
+            // And by their names, which the registry tells whoever joins.
+            looker.type_line(&format!("/join {room}"));
+            let joined = looker.wait("joined", |event| event["event"] == "joined");
+            let members = joined["members"].as_array().unwrap().iter();
+            let members = members.map(|member| member.as_str().unwrap());
+            let others: BTreeSet<&str> = members.filter(|member| *member != name).collect();
+            assert_eq!(others, *expected, "at node {id}");
+            looker.type_line("/leave");
+            looker.wait("left", |event| event["event"] == "left");
+            looker.quit();
+        }
     }
 
     /// All of these have the same log of a conversation, byte for byte, and in it each of these texts once.
