@@ -15,6 +15,7 @@ mod big_room;
 mod causes;
 mod certificates;
 mod cluster;
+mod cluster_clocks;
 mod cluster_parted;
 mod cluster_rounds;
 mod damage;
