@@ -18,6 +18,7 @@ mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
 mod cluster_usage;
+mod disk;
 mod harness;
 mod hosting;
 mod leases;
