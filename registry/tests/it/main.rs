@@ -22,6 +22,7 @@ mod harness;
 mod hosting;
 mod leases;
 mod linking;
+mod linking_elsewhere;
 mod process;
 mod restart;
 mod revoking;

@@ -73,6 +73,28 @@ impl Accounts {
             return Err(Refusal::NotADevice.into());
         }
         let waiting = self.lock().links.approve(name.key(), code, now.running)?;
+        self.let_in(name, by, waiting, now).await
+    }
+
+    /// Does the same for another registry, which has counted the try and knows the code in a form of its own: `is_it` says which one
+    /// that is. None where no device waits here with it.
+    pub async fn approve_for(
+        &self,
+        name: &UserName,
+        by: DeviceId,
+        is_it: impl Fn(Code) -> bool,
+        now: Now,
+    ) -> Option<Result<Waiting, AccountError>> {
+        let waiting = self.lock().links.find(name.key(), is_it, now.running)?;
+        Some(self.let_in(name, by, waiting, now).await)
+    }
+
+    /// A code that somebody of the account typed here was right at another registry.
+    pub fn approved_elsewhere(&self, name: &UserName) {
+        self.lock().links.was_right(name.key());
+    }
+
+    async fn let_in(&self, name: &UserName, by: DeviceId, waiting: Waiting, now: Now) -> Result<Waiting, AccountError> {
         let approved = self
             .store
             .approve(name, by, waiting.device, &waiting.label, now.wall)
