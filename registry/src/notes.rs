@@ -33,6 +33,8 @@ const ASKED_MAX: usize = 1_024;
 
 /// The keys of a site, and what was asked of it. `A` is what an answer is.
 pub(crate) struct Notes<A> {
+    /// Which registry this is, in what it says: it hears that too.
+    pub(crate) own: u64,
     notes: hmac::Key,
     codes: hmac::Key,
     asked: Mutex<BTreeMap<u64, oneshot::Sender<A>>>,
@@ -52,14 +54,16 @@ impl<A> Notes<A> {
     /// Those of the site that has this authority.
     ///
     /// # Errors
-    /// The authority's key cannot be used.
+    /// The authority's key cannot be used, or the system has no random numbers.
     pub(crate) fn new(authority: &Authority) -> Result<Self, AuthorityError> {
         let key = |purpose| Ok::<_, AuthorityError>(hmac::Key::new(HMAC_SHA256, &authority.secret(purpose)?));
+        let random = SystemRandom::new();
         Ok(Self {
+            own: number(&random).ok_or(AuthorityError::NoRandomness)?,
             notes: key(NOTES)?,
             codes: key(CODES)?,
             asked: Mutex::default(),
-            random: SystemRandom::new(),
+            random,
         })
     }
 
@@ -90,9 +94,7 @@ impl<A> Notes<A> {
 
     /// A question; none where too many wait, or the system has no random numbers.
     pub(crate) fn ask(&self) -> Option<Asked<'_, A>> {
-        let mut number = [0; 8];
-        self.random.fill(&mut number).ok()?;
-        let number = u64::from_be_bytes(number);
+        let number = number(&self.random)?;
         let (sender, answer) = oneshot::channel();
         let mut asked = self.lock();
         if asked.len() >= ASKED_MAX {
@@ -118,6 +120,12 @@ impl<A> Notes<A> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<A>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn number(random: &SystemRandom) -> Option<u64> {
+    let mut number = [0; 8];
+    random.fill(&mut number).ok()?;
+    Some(u64::from_be_bytes(number))
 }
 
 impl<A> Drop for Asked<'_, A> {

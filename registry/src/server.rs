@@ -129,7 +129,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
             served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
             () = too_long => Ok(()),
             () = registry.engine.run() => Ok(()),
-            () = sharing::hear(Arc::clone(&registry)) => Ok(()),
+            () = sharing::run(Arc::clone(&registry)) => Ok(()),
         };
         leave_cluster.cancel();
         served

@@ -259,6 +259,14 @@ impl Links {
             .map(|(_, waiting)| waiting.clone())
     }
 
+    /// Counts a code that somebody of the account has tried elsewhere.
+    ///
+    /// # Errors
+    /// There is a wait for it already, and it is not counted.
+    pub fn count_wrong(&mut self, account: &str, now: Millis) -> Result<(), Wait> {
+        self.wrong.attempt(&account.into(), now)
+    }
+
     /// A code that somebody of the account has tried was right after all.
     pub fn was_right(&mut self, account: &str) {
         self.wrong.clear(&account.into());

@@ -8,7 +8,10 @@ use peerchat_proto::{
     v1::{self, registry_note::Note as Said},
 };
 use prost::Message as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
@@ -17,6 +20,8 @@ use crate::{
     accounts::{
         DeviceLabel,
         linking::{self, Waiting},
+        throttle::Origin,
+        tries::{Tried, What},
     },
     engine::EngineError,
     registry::Registry,
@@ -77,15 +82,30 @@ pub(super) async fn approve_elsewhere(
     Ok(approved)
 }
 
-/// Does for callers of other registries what only this one can, for as long as these say something.
-pub(crate) async fn hear(registry: Arc<Registry>) {
-    let Some(mut heard) = registry.engine.listen() else {
+/// Does for callers of other registries what only this one can, and tells the others what is tried here, for ever.
+pub(crate) async fn run(registry: Arc<Registry>) {
+    let Some(heard) = registry.engine.listen() else {
         return std::future::pending().await;
     };
+    let tries = registry.accounts.tries();
+    tokio::join!(hear(&registry, heard), tell_tries(&registry, tries));
+}
+
+async fn hear(registry: &Registry, mut heard: mpsc::Receiver<Note>) {
     while let Some(note) = heard.recv().await {
-        match read(&registry, &note) {
-            Some(said) => answer(&registry, said).await,
+        match read(registry, &note) {
+            Some(said) => answer(registry, said).await,
             None => debug!("what was said through the table is of no registry of this site"),
+        }
+    }
+}
+
+/// Tells the others what is tried here. While the table does not answer, each counts for itself.
+async fn tell_tries(registry: &Registry, mut tries: mpsc::Receiver<Tried>) {
+    while let Some(tried) = tries.recv().await {
+        let said = Said::TryCounted(to_tried(registry.notes.own, &tried));
+        if let Err(error) = say(registry, said).await {
+            debug!(%error, "the other registries could not be told of a try");
         }
     }
 }
@@ -103,6 +123,12 @@ async fn answer(registry: &Registry, said: Said) {
                 if let Err(error) = say(registry, settled).await {
                     warn!(%error, "another registry could not be told what became of an approval");
                 }
+            }
+        }
+        Said::TryCounted(tried) if tried.registry == registry.notes.own => {}
+        Said::TryCounted(tried) => {
+            if let Some(tried) = from_tried(&tried) {
+                registry.accounts.count(tried, registry.now().running);
             }
         }
         Said::ApprovalSettled(settled) => {
@@ -161,9 +187,64 @@ fn from_settled(settled: v1::ApprovalSettled) -> Option<Settled> {
     })
 }
 
+fn to_tried(registry: u64, tried: &Tried) -> v1::TryCounted {
+    let (kind, account, from) = match &tried.what {
+        What::Password(account, from) => (v1::TryKind::Password, &**account, Some(from)),
+        What::NewName(from) => (v1::TryKind::NewName, "", Some(from)),
+        What::Code(account) => (v1::TryKind::Code, &**account, None),
+    };
+    v1::TryCounted {
+        registry,
+        kind: kind.into(),
+        account: account.to_owned(),
+        host: from.map(|from| from.address().to_string()).unwrap_or_default(),
+        was_right: tried.was_right,
+    }
+}
+
+fn from_tried(tried: &v1::TryCounted) -> Option<Tried> {
+    // As its key, whoever said it.
+    let account = || Some(Arc::from(UserName::new(&tried.account).ok()?.key()));
+    let from = || Some(Origin::new(tried.host.parse().ok()?));
+    let what = match tried.kind() {
+        v1::TryKind::Unspecified => return None,
+        v1::TryKind::Password => What::Password(account()?, from()?),
+        v1::TryKind::NewName => What::NewName(from()?),
+        v1::TryKind::Code => What::Code(account()?),
+    };
+    let was_right = tried.was_right;
+    Some(Tried { what, was_right })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_try_passes() {
+        let alice = || Arc::from("alice");
+        for what in [
+            What::Password(alice(), Origin::new([192, 0, 2, 1].into())),
+            What::NewName(Origin::new("2001:db8::5".parse().unwrap())),
+            What::Code(alice()),
+        ] {
+            for tried in [Tried::counted(what.clone()), Tried::right(what.clone())] {
+                let said = to_tried(7, &tried);
+                assert_eq!(from_tried(&said), Some(tried));
+                let senseless = v1::TryCounted {
+                    kind: 0,
+                    ..said.clone()
+                };
+                assert_eq!(from_tried(&senseless), None);
+            }
+        }
+        let nowhere = v1::TryCounted {
+            kind: v1::TryKind::NewName.into(),
+            host: "here".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(from_tried(&nowhere), None);
+    }
 
     #[test]
     fn what_became_of_an_approval_passes() {

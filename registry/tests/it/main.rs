@@ -32,6 +32,7 @@ mod servers;
 mod shared;
 mod shared_forms;
 mod shared_load;
+mod shared_tries;
 mod side_services;
 mod strangers;
 mod watching;
