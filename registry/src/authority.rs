@@ -17,9 +17,13 @@ use peerchat_identity::{
 };
 use peerchat_proto::names::UserName;
 use rcgen::{
-    CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType, SerialNumber, date_time_ymd, string::Ia5String,
+    CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType, SerialNumber, SigningKey as _, date_time_ymd,
+    string::Ia5String,
 };
-use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use self::template::{Certified, Key, leaf, own_certificate, positive};
@@ -282,6 +286,18 @@ impl Authority {
         let certificate = params.signed_by(&Certified(key.public()), &self.issuer)?.der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8().to_vec()));
         Ok((certificate, key))
+    }
+
+    /// A secret that follows from the authority's key and a purpose, so that all who share the authority have it and nobody else.
+    ///
+    /// # Errors
+    /// The key cannot be used.
+    pub fn secret(&self, purpose: &str) -> Result<[u8; 32], AuthorityError> {
+        // Of one key and one text there is one Ed25519 signature. Certificates begin otherwise, so none of them is this.
+        let signed = self.issuer.key().sign(purpose.as_bytes())?;
+        let mut secret = [0; 32];
+        secret.copy_from_slice(digest(&SHA256, &signed).as_ref());
+        Ok(secret)
     }
 
     fn serial(&self) -> Result<SerialNumber, AuthorityError> {

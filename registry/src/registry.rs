@@ -16,6 +16,7 @@ use crate::{
     cluster::{ClusterSettings, Leadership, Node, NodeError},
     engine::{Engine, EngineError, RoutesUrl},
     refusals::Refusals,
+    service::sharing::Notes,
 };
 
 /// How long a device's certificate is valid where nobody says otherwise.
@@ -112,6 +113,8 @@ pub struct Registry {
     pub(crate) node: Option<Node>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) settings: Settings,
+    /// What it and the other registries of its site say to each other.
+    pub(crate) notes: Notes,
     /// What was refused, in the log.
     pub(crate) refusals: Arc<Refusals>,
 }
@@ -149,6 +152,7 @@ impl Registry {
             engine,
             accounts,
             tls: tls::registry_server(chain, key)?,
+            notes: Notes::new(&authority)?,
             authority,
             node,
             settings,

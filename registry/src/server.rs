@@ -11,7 +11,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     cluster::Calls,
     registry::Registry,
-    service::{CALL_DEADLINE, Service},
+    service::{CALL_DEADLINE, Service, sharing},
 };
 
 /// What connections are bound by: one for every lease there can be, and some for those who look on.
@@ -129,6 +129,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
             served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
             () = too_long => Ok(()),
             () = registry.engine.run() => Ok(()),
+            () = sharing::run(Arc::clone(&registry)) => Ok(()),
         };
         leave_cluster.cancel();
         served

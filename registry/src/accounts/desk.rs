@@ -1,6 +1,7 @@
 //! Where callers are let in: the store, the passwords, and those who must wait, put together.
 
 mod approving;
+mod counting;
 mod recalling;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use peerchat_proto::names::UserName;
 use ring::rand::SystemRandom;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 pub use approving::Asked;
 
@@ -24,6 +25,7 @@ use super::{
     rules::{self, Brought, Decision, DeviceState, PasswordResult, Refusal, Registration},
     store::{Claim, Device, Found, OpenError, Place, Proof, RevokedDevice, Settled, Store, StoreError},
     throttle::{Guesses, NEW_NAMES, Origin, TOLD, Throttle, Wait},
+    tries::Tried,
 };
 use crate::routes::{DeviceId, Millis};
 
@@ -122,6 +124,8 @@ struct Waits {
     new_names: Throttle<Origin>,
     told: Throttle<Arc<str>>,
     links: Links,
+    /// Who tells the other registries of the site what was tried here; none where there are none.
+    others: Option<mpsc::Sender<Tried>>,
 }
 
 impl Accounts {
@@ -139,6 +143,7 @@ impl Accounts {
                 new_names: Throttle::new(NEW_NAMES),
                 told: Throttle::new(TOLD),
                 links: Links::default(),
+                others: None,
             }),
             links_changed: Notify::new(),
             random: SystemRandom::new(),
@@ -176,7 +181,7 @@ impl Accounts {
                 && !from.is_loopback()
             {
                 // On one machine names are taken by its own users, and by tests in hundreds.
-                self.lock().new_names.attempt(&from, now.running)?;
+                self.takes_a_name(from, now.running)?;
                 counted = true;
             }
             let proof = self.proof(arrival, &found, from, now.running).await?;
@@ -193,7 +198,7 @@ impl Accounts {
                 Err(StoreError::Raced) => {}
                 settled => {
                     if was_compared {
-                        self.lock().guesses.was_right(arrival.name.key(), from);
+                        self.guessed_right(arrival.name, from);
                     }
                     return Ok(self.admitted(settled?, arrival.device));
                 }
@@ -225,7 +230,7 @@ impl Accounts {
         match (self.expected(found), &found.password) {
             (Decision::Create { .. }, _) => Ok(Proof::New(self.hasher.hash(password).await?)),
             (Decision::Refuse(Refusal::NameTaken { .. }), Some(with)) => {
-                self.lock().guesses.attempt(arrival.name.key(), from, now)?;
+                self.guesses(arrival.name, from, now)?;
                 Ok(Proof::Compared {
                     is_right: self.hasher.is_right(password, with).await?,
                     with: with.clone(),

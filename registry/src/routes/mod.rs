@@ -36,7 +36,7 @@ use offline::OfflineNames;
 use sets::{DevicesOf, FewSet};
 pub use snapshot::{Damaged, LeaseRecord, OfflineRecord};
 pub use types::{
-    AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer,
+    AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Note, Page, Peer,
     Refusal, Step,
 };
 

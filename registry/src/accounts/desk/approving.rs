@@ -9,7 +9,7 @@ use super::{AccountError, Accounts, Arrival};
 use crate::{
     accounts::{
         Now,
-        linking::{Code, Ticket, Waiting},
+        linking::{Code, NotApproved, Ticket, Waiting},
         rules::{self, DeviceState, Refusal, Stored},
         throttle::Origin,
     },
@@ -72,7 +72,38 @@ impl Accounts {
         if found.device != DeviceState::Live {
             return Err(Refusal::NotADevice.into());
         }
-        let waiting = self.lock().links.approve(name.key(), code, now.running)?;
+        let waiting = {
+            let mut waits = self.lock();
+            let found = waits.links.approve(name.key(), code, now.running);
+            if !matches!(found, Err(NotApproved::TooManyTries(_))) {
+                waits.tell_code(name.key(), found.is_ok());
+            }
+            found?
+        };
+        self.let_in(name, by, waiting, now).await
+    }
+
+    /// Does the same for another registry, which has counted the try and knows the code in a form of its own: `is_it` says which one
+    /// that is. None where no device waits here with it.
+    pub async fn approve_for(
+        &self,
+        name: &UserName,
+        by: DeviceId,
+        is_it: impl Fn(Code) -> bool,
+        now: Now,
+    ) -> Option<Result<Waiting, AccountError>> {
+        let waiting = self.lock().links.find(name.key(), is_it, now.running)?;
+        Some(self.let_in(name, by, waiting, now).await)
+    }
+
+    /// A code that somebody of the account typed here was right at another registry.
+    pub fn approved_elsewhere(&self, name: &UserName) {
+        let mut waits = self.lock();
+        waits.links.was_right(name.key());
+        waits.tell_code(name.key(), true);
+    }
+
+    async fn let_in(&self, name: &UserName, by: DeviceId, waiting: Waiting, now: Now) -> Result<Waiting, AccountError> {
         let approved = self
             .store
             .approve(name, by, waiting.device, &waiting.label, now.wall)

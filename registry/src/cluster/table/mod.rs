@@ -14,7 +14,8 @@
 //!
 //! **Asked again.** An order whose answer has not come when leaders change may have been carried out, or not. It is asked again: logging in
 //! with a token that is there, joining, renewing, revoking and counting a stream as lost change nothing the second time; what is gone when it is left
-//! or logged out again has gone by the first time; and of an attempt an account's devices are told twice at worst.
+//! or logged out again has gone by the first time; and of an attempt an account's devices are told twice at worst, as registries are of what one
+//! says.
 
 pub mod claims;
 mod driver;
@@ -36,7 +37,7 @@ use std::{
 use peerchat_proto::names::UserName;
 use rustls::ClientConfig;
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     time::timeout,
 };
 use tracing::info;
@@ -49,7 +50,7 @@ use super::{Leadership, members::Members, term::NodeId};
 use crate::{
     engine::EngineError,
     mailbox::{Closed, Outbox, StreamEnd},
-    routes::{Answer, Command, LeaseToken, Peer, Query, Refusal, Told},
+    routes::{Answer, Command, LeaseToken, Note, Peer, Query, Refusal, Told},
 };
 
 /// How long a call waits for a leader and for its answer: less than its caller does, so that he is told why.
@@ -162,6 +163,11 @@ impl ClusterTable {
     /// What this node's copy has.
     pub(crate) fn look(&self, query: &Query) -> Result<Told, Refusal> {
         self.lock().replica.routes.look(query)
+    }
+
+    /// What registries say to all, from now on.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Note> {
+        self.lock().streams.listen()
     }
 
     /// Ends all streams and takes no more.

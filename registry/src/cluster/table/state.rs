@@ -181,7 +181,11 @@ impl State {
 
     /// Carries out the next order of the leader that this node follows.
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), OutOfPlace> {
-        let step = self.replica.apply(entry)?;
+        let mut step = self.replica.apply(entry)?;
+        if !matches!(self.part, Part::Following(_)) {
+            // It catches up: what was said meanwhile is of no use any more.
+            step.effects.retain(|effect| !matches!(effect, Effect::Said { .. }));
+        }
         self.carry_out(entry, step);
         self.settle();
         Ok(())

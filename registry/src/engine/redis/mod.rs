@@ -29,7 +29,7 @@ use std::{
 use peerchat_proto::names::UserName;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 use tracing::{info, warn};
@@ -38,7 +38,7 @@ use self::{cache::Cache, link::Link, owed::Owed, script::Script, words::Reply};
 use super::{EngineError, streams::Streams};
 use crate::{
     mailbox::{Closed, Outbox, StreamEnd},
-    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Peer, Query, Refusal, Told},
+    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Note, Peer, Query, Refusal, Told},
 };
 pub use url::{RoutesUrl, UnknownTable};
 
@@ -226,6 +226,11 @@ impl RedisTable {
             }
             _ => None,
         }
+    }
+
+    /// What registries say to all, from now on.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Note> {
+        self.lock().streams.listen()
     }
 
     /// Ends all streams and takes no more.

@@ -191,6 +191,7 @@ impl State {
             }
             News::RoomCreated { room, by } => vec![Effect::RoomCreated { room, by }],
             News::RoomDismissed { room } => vec![Effect::RoomDismissed { room }],
+            News::Said { note } => vec![Effect::Said { note }],
         };
         for lease in self.streams.carry_out(effects) {
             self.local.remove(&lease);

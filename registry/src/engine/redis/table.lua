@@ -303,6 +303,11 @@ function verbs.revoke(device)
     for _, at in ipairs(call('ZRANGE', E .. 'nodes', 0, -1)) do queue(at, 'is', 'revoked', 'd', device) end
     return 'done'
 end
+-- What one registry says to all.
+function verbs.say(note)
+    for _, at in ipairs(call('ZRANGE', E .. 'nodes', 0, -1)) do queue(at, 'is', 'said', 'note', note) end
+    return 'done'
+end
 function verbs.tell_attempt(user, device, from, outcome)
     local others = {}
     for _, live in ipairs(sorted(call('SMEMBERS', E .. 'u:' .. user))) do
