@@ -9,6 +9,7 @@
 mod accounts;
 mod architecture;
 mod bad_input;
+mod balanced_load;
 mod balancing;
 mod caller;
 mod certificates;
