@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cluster::term::{NodeId, Term},
-    routes::{Answer, Command, Effect, LeaseRecord, Millis, Step},
+    routes::{Answer, Command, LeaseRecord, Millis, Step},
 };
 
 /// What waits for one follower: more than orders come in a second. Who lags further behind begins anew, with the whole table.
@@ -84,7 +84,7 @@ impl State {
             Part::Leading(leading) if leading.term == term => {
                 let is_new = !self.replica.includes(arrival.position);
                 if is_new {
-                    self.put_in(node, &arrival.claims);
+                    self.put_in(node, &arrival.claims, true);
                 }
                 self.welcome(node, arrival);
                 self.settle();
@@ -182,10 +182,11 @@ impl State {
     }
 
     /// Leads from now on, with its own copy or a newer one. Its peers are told only once all that came hold is in: who is there all the
-    /// time is told to nobody as lost.
-    pub(super) fn lead(&mut self, newer: Option<Replica>) {
+    /// time is told to nobody as lost. Answers its own copy, if it leads with another one.
+    #[must_use]
+    pub(super) fn lead(&mut self, newer: Option<Replica>) -> Option<Replica> {
         let Part::Gathering(gathering) = std::mem::replace(&mut self.part, Part::Apart) else {
-            return;
+            return newer;
         };
         let own = self.own;
         let old = newer.map(|newer| std::mem::replace(&mut self.replica, newer));
@@ -201,7 +202,6 @@ impl State {
             followers: BTreeMap::new(),
             began: (self.replica.now(), Instant::now()),
         });
-        let mut told = Vec::new();
         let all = gathering
             .arrived
             .iter()
@@ -210,13 +210,11 @@ impl State {
             if node != own && self.replica.includes(position) {
                 continue;
             }
-            for claim in claims {
-                told.extend(self.put_in_one(node, claim));
-            }
+            // To a copy that its peers know claims only add, so they can be told of each; another one they know when all is in it.
+            self.put_in(node, claims, old.is_none());
         }
-        match old {
-            Some(old) => self.tell(old.routes.differences(&self.replica.routes)),
-            None => self.tell(told),
+        if let Some(old) = &old {
+            self.tell_differences(&old.routes);
         }
         // Of every node's peers only those still have a stream that their node names from now on, which each does at once.
         let homes: BTreeSet<NodeId> = self.replica.homes().collect();
@@ -227,20 +225,21 @@ impl State {
             self.welcome(node, arrival);
         }
         self.is_ready();
+        old
     }
 
-    /// Puts in what a node's peers hold and the table has not.
-    fn put_in(&mut self, node: NodeId, claims: &[LeaseRecord]) {
+    /// Puts in what a node's peers hold and the table has not. It is told here one by one, or not at all: of many claims it is too much
+    /// to be kept.
+    fn put_in(&mut self, node: NodeId, claims: &[LeaseRecord], is_told: bool) {
         for claim in claims {
-            let effects = self.put_in_one(node, claim);
-            self.tell(effects);
+            for order in missing(&self.replica.routes, claim) {
+                if let Some((_, step)) = self.enter(node, 0, order)
+                    && is_told
+                {
+                    self.tell(step.effects);
+                }
+            }
         }
-    }
-
-    fn put_in_one(&mut self, node: NodeId, claim: &LeaseRecord) -> Vec<Effect> {
-        let orders = missing(&self.replica.routes, claim);
-        let done = orders.into_iter().filter_map(|order| self.enter(node, 0, order));
-        done.flat_map(|(_, step)| step.effects).collect()
     }
 
     /// Gives a follower what it has not, and from now on every order.

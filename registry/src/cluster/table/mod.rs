@@ -37,12 +37,15 @@ use peerchat_proto::names::UserName;
 use rustls::ClientConfig;
 use tokio::{
     sync::{Notify, oneshot, watch},
+    task::spawn_blocking,
     time::timeout,
 };
 use tracing::info;
 
 use self::{
+    message::{NoTable, Whole},
     order::{Order, Position},
+    replica::Replica,
     state::State,
 };
 use super::{Leadership, members::Members, term::NodeId};
@@ -177,6 +180,17 @@ impl ClusterTable {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a copy of its parts, and drops one, on another thread: with many leases that takes most of a second, in which this one has the
+/// election and its peers to look after.
+async fn restored(parts: Whole) -> Result<Replica, NoTable> {
+    spawn_blocking(|| parts.restore()).await.unwrap_or(Err(NoTable))
+}
+
+/// See [`restored`].
+fn drop_apart(copy: impl Send + 'static) {
+    spawn_blocking(move || drop(copy));
 }
 
 /// A call that waits. With its end its order is forgotten, if it was not carried out.

@@ -9,6 +9,7 @@ use super::{
     ClusterTable,
     leading::{Arrival, DOWNS_MAX, NotLeading},
     message::{Down, Gathered, Hello, Up},
+    restored,
 };
 use crate::{
     cluster::term::NodeId,
@@ -80,11 +81,13 @@ impl ClusterTable {
                     state.settle();
                 }
                 Up::Part(part) => {
-                    let copy = parts.take(part).transpose();
-                    if let Some(copy) = copy {
-                        self.lock().came(node, copy);
-                        self.gathered.notify_one();
-                    }
+                    let copy = match parts.take(part) {
+                        Ok(None) => continue,
+                        Ok(Some(whole)) => restored(whole).await,
+                        Err(none) => Err(none),
+                    };
+                    self.lock().came(node, copy);
+                    self.gathered.notify_one();
                 }
                 Up::Hello(_) | Up::Claim(_) | Up::ClaimsEnd => return Err(ServeFollowerError::Nonsense),
             }

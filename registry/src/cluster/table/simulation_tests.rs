@@ -133,7 +133,7 @@ impl World {
             let node = usize::from(node.number()) - 1;
             copy(&self.nodes[node].replica)
         });
-        self.nodes[leader].lead(copy);
+        let _former = self.nodes[leader].lead(copy);
         assert_eq!(self.nodes[leader].replica.position().term, self.seen);
     }
 
@@ -182,7 +182,7 @@ impl World {
         match down {
             Down::Table(parts) => {
                 let tables = parts.into_iter().filter_map(|part| stream.parts.take(part).unwrap());
-                node.replace(tables.last().unwrap());
+                let _former = node.replace(tables.last().unwrap().restore().unwrap());
             }
             Down::GoOn(term) => node.replica.begin(term),
             Down::Entry(entry) => node.take(&entry).unwrap(),
@@ -240,7 +240,7 @@ impl World {
 fn copy(replica: &Replica) -> Replica {
     let mut parts = Gathered::default();
     let tables = replica.parts().into_iter().filter_map(|part| parts.take(part).unwrap());
-    tables.last().unwrap()
+    tables.last().unwrap().restore().unwrap()
 }
 
 proptest! {
@@ -351,7 +351,7 @@ fn time_goes_on_under_the_next_leader() {
     head.now = hour;
     node.replica = Replica::restore(head, Vec::new(), Vec::new()).unwrap();
     node.gather(Term::NONE.next_of(id(0)).unwrap());
-    node.lead(None);
+    assert!(node.lead(None).is_none());
     let Part::Leading(leading) = &node.part else {
         panic!("it leads");
     };
