@@ -132,7 +132,7 @@ impl ClusterTable {
         let ahead = self.lock().ahead();
         let mut copy = None;
         for (node, downs) in ahead {
-            if downs.try_send(Down::TableWanted).is_err() {
+            if !downs.say(Down::TableWanted) {
                 continue;
             }
             if let Ok(Some(replica)) = timeout(COPY_WAIT, self.copy_of(node)).await {

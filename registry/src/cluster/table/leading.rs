@@ -5,23 +5,22 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     claims::{claims, missing},
     log::Log,
     message::{Down, NoTable},
     order::{Entry, Order, Position},
+    queue::Downs,
     replica::Replica,
     state::{Part, State},
 };
 use crate::{
     cluster::term::{NodeId, Term},
+    engine::clock::TableClock,
     routes::{Answer, Command, LeaseRecord, Millis, Step},
 };
-
-/// What waits for one follower: more than orders come in a second. Who lags further behind begins anew, with the whole table.
-pub(super) const DOWNS_MAX: usize = 8_192;
 
 /// A follower that has come.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(super) struct Arrival {
     pub(super) id: u64,
     pub(super) position: Position,
     pub(super) claims: Vec<LeaseRecord>,
-    pub(super) downs: mpsc::Sender<Down>,
+    pub(super) downs: Downs,
 }
 
 /// A node that is about to lead.
@@ -47,16 +46,15 @@ pub(super) struct Gathering {
 pub(super) struct Leading {
     term: Term,
     log: Log,
-    followers: BTreeMap<NodeId, (u64, mpsc::Sender<Down>)>,
-    /// The time of the table when this leadership began, which goes on from there.
-    began: (Millis, Instant),
+    followers: BTreeMap<NodeId, (u64, Downs)>,
+    /// The time of the table, which goes on from where it was when this leadership began.
+    clock: TableClock,
 }
 
 impl Leading {
     /// The time of the table.
-    pub(super) fn now(&self) -> Millis {
-        let (began, since) = self.began;
-        began + Millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+    pub(super) fn now(&mut self) -> Millis {
+        self.clock.now(Instant::now())
     }
 }
 
@@ -149,7 +147,7 @@ impl State {
     }
 
     /// The followers that have more than this node has, the newest first.
-    pub(super) fn ahead(&self) -> Vec<(NodeId, mpsc::Sender<Down>)> {
+    pub(super) fn ahead(&self) -> Vec<(NodeId, Downs)> {
         let Part::Gathering(gathering) = &self.part else {
             return Vec::new();
         };
@@ -200,7 +198,7 @@ impl State {
             term: gathering.term,
             log: Log::new(base),
             followers: BTreeMap::new(),
-            began: (self.replica.now(), Instant::now()),
+            clock: TableClock::new(self.replica.now(), Instant::now()),
         });
         let all = gathering
             .arrived
@@ -260,10 +258,7 @@ impl State {
             None => vec![Down::Table(self.replica.parts())],
         };
         // There is room for this: more orders than a queue holds are not kept.
-        let is_taken = first
-            .into_iter()
-            .chain([Down::Ready])
-            .all(|down| downs.try_send(down).is_ok());
+        let is_taken = first.into_iter().chain([Down::Ready]).all(|down| downs.say(down));
         if is_taken {
             leading.followers.insert(node, (id, downs));
             // It names those of its peers that are still there.
@@ -288,13 +283,13 @@ impl State {
         // Whoever cannot take it comes again.
         leading
             .followers
-            .retain(|_, (_, downs)| downs.try_send(Down::Entry(Arc::clone(&entry))).is_ok());
+            .retain(|_, (_, downs)| downs.say(Down::Entry(Arc::clone(&entry))));
         Some((entry, step))
     }
 
     /// Lets time pass where something is due.
     pub(super) fn expire(&mut self) {
-        let Part::Leading(leading) = &self.part else {
+        let Part::Leading(leading) = &mut self.part else {
             return;
         };
         let now = leading.now();

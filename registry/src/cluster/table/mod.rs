@@ -22,6 +22,7 @@ mod leading;
 pub mod log;
 pub mod message;
 pub mod order;
+mod queue;
 pub mod replica;
 mod serving;
 #[cfg(test)]
@@ -112,7 +113,7 @@ impl ClusterTable {
         lease: LeaseToken,
         users: Vec<UserName>,
     ) -> Result<(Outbox, Closed), EngineError> {
-        {
+        let users = {
             let state = self.lock();
             if state.streams.is_closed() {
                 return Err(EngineError::ShuttingDown);
@@ -121,7 +122,8 @@ impl ClusterTable {
             if !state.streams.is_unopened(lease) && state.replica.routes.is_lease(lease) {
                 return Err(EngineError::StreamUsed);
             }
-        }
+            state.replica.routes.unwatched(lease, &users)?
+        };
         self.call(Command::Renew { lease, users }).await?;
         self.lock().streams.open(lease).ok_or(EngineError::StreamUsed)
     }
@@ -136,14 +138,16 @@ impl ClusterTable {
 
     /// Renews a lease, and from now on tells its holder of these users too.
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
-        {
+        // Whatever a peer names, an order has no more users in it than a lease can have: it goes to all nodes in one message.
+        let users = {
             let mut state = self.lock();
-            let known = state.replica.routes.watches(lease, &users)?;
-            if known {
+            let users = state.replica.routes.unwatched(lease, &users)?;
+            if users.is_empty() {
                 state.renew_soon(lease);
                 return Ok(());
             }
-        }
+            users
+        };
         self.call(Command::Renew { lease, users }).await.map(drop)
     }
 

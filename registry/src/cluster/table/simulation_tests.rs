@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    leading::{Arrival, DOWNS_MAX},
+    leading::Arrival,
     message::{Down, Gathered, Up},
     order::{Order, Position},
+    queue::{Waiting, queue},
     replica::Replica,
     state::{PENDING_MAX, Part, State},
 };
@@ -29,7 +30,7 @@ fn id(node: usize) -> NodeId {
 /// A follower's stream to its leader.
 struct Stream {
     leader: usize,
-    downs: mpsc::Receiver<Down>,
+    downs: Waiting,
     says: mpsc::Sender<Up>,
     ups: mpsc::Receiver<Up>,
     parts: Gathered,
@@ -139,7 +140,7 @@ impl World {
 
     fn follow(&mut self, follower: usize, leader: usize) {
         let (says, ups) = mpsc::channel(PENDING_MAX);
-        let (to, downs) = mpsc::channel(DOWNS_MAX);
+        let (to, downs) = queue();
         let arrival = Arrival {
             id: self.nodes[leader].next_arrival(),
             position: self.nodes[follower].replica.position(),
@@ -175,7 +176,7 @@ impl World {
             leader.settle();
             return true;
         }
-        let Ok(down) = stream.downs.try_recv() else {
+        let Some(down) = stream.downs.next_now() else {
             return false;
         };
         let node = &mut self.nodes[follower];
@@ -352,7 +353,7 @@ fn time_goes_on_under_the_next_leader() {
     node.replica = Replica::restore(head, Vec::new(), Vec::new()).unwrap();
     node.gather(Term::NONE.next_of(id(0)).unwrap());
     assert!(node.lead(None).is_none());
-    let Part::Leading(leading) = &node.part else {
+    let Part::Leading(leading) = &mut node.part else {
         panic!("it leads");
     };
     assert!(leading.now() >= hour);

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 use tracing::warn;
 
 use super::{
@@ -170,8 +173,12 @@ impl State {
         match &self.part {
             Part::Apart | Part::Gathering(_) => {}
             Part::Following(ups) => {
-                // Where it does not fit it waits for the next leader, or until its caller gives up.
-                let _ = ups.try_send(Up::Submit { ticket, order });
+                // Where it does not fit it waits for the next leader, or until its caller gives up. What nobody waits for would wait for
+                // ever, and a lease ends with its time without it.
+                let sent = ups.try_send(Up::Submit { ticket, order });
+                if matches!(sent, Err(TrySendError::Full(_))) && pending.reply.is_none() {
+                    self.pending.remove(&ticket);
+                }
             }
             Part::Leading(_) => self.order(self.own, ticket, order),
         }
