@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod answers;
 mod attack;
 mod bad_history;
 mod bench;

@@ -26,6 +26,7 @@ mod leases;
 mod linking;
 mod linking_elsewhere;
 mod process;
+mod proxies;
 mod restart;
 mod revoking;
 #[path = "../servers/mod.rs"]
