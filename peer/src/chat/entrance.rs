@@ -62,8 +62,8 @@ pub(super) async fn pass(
 
 async fn link(entrance: &Entrance, net: &Net, config: &RegistryConfig) -> Result<(), ChatError> {
     let (code, mut shown) = mpsc::channel(1);
-    let linking = link_device(net, config, code);
-    tokio::pin!(linking);
+    // In a box: a whole client of the registry is in it, and all that waits for this would be nested deeper than the compiler goes.
+    let mut linking = Box::pin(link_device(net, config, code));
     loop {
         tokio::select! {
             Some(news) = shown.recv() => entrance.show(&news)?,
