@@ -36,8 +36,7 @@ impl HostedRegistry {
             return Ok(None);
         };
         let settings = peerchat_registry::Settings::hosted(folder);
-        // In a box: all that awaits this one would be as deep as it is, which is more than the compiler follows.
-        let registry = Box::pin(peerchat_registry::Registry::open(settings)).await;
+        let registry = peerchat_registry::Registry::open(settings).await;
         let registry = registry.map_err(|error| format!("cannot host a registry: {error}"))?;
         let stop = CancellationToken::new();
         let until = stop.clone();
