@@ -8,6 +8,7 @@ pub mod election;
 pub mod ledger;
 pub mod ledger_store;
 mod link;
+mod lives;
 pub mod members;
 mod node;
 mod status;
