@@ -237,7 +237,7 @@ impl ClusterTable {
                         drop_apart(old);
                     }
                 }
-                Down::GoOn(term) => self.lock().replica.begin(term),
+                Down::GoOn(term) => self.lock().begin(term),
                 Down::Entry(entry) => {
                     let taken = self.lock().take(&entry);
                     taken.map_err(|_| FollowError::Nonsense("an order out of its place"))?;
