@@ -1,6 +1,6 @@
 //! Two processes that have been given the same id. Each would lead under the same terms, and the others would follow now one and now the
 //! other. A process has one key for all that it shows, so that another node can tell whether the one that calls it is the one that it calls at
-//! the address in the list. The latter is the node: the others reach no other one. Pure.
+//! the address in the list. The latter is the node: the others reach no other one.
 
 use std::{
     collections::BTreeMap,
