@@ -1,6 +1,8 @@
 //! Accounts that cannot be opened.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use peerchat_identity::secret_file;
 
 use super::{
     tests::{folder, settle},

@@ -45,7 +45,7 @@ use super::{EngineError, streams::Streams};
 use crate::{
     mailbox::{Closed, Outbox, StreamEnd},
     outage::Outage,
-    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Note, Peer, Query, Refusal, Told},
+    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Note, Query, Refusal, Told},
 };
 pub use url::{RoutesUrl, UnknownTable};
 
