@@ -25,7 +25,7 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::ColumnDecode { .. } => Failure::Damaged,
         Error::Database(error) if error.is_unique_violation() => Failure::Raced,
         Error::Database(error) => match error.try_downcast_ref::<MySqlDatabaseError>() {
-            Some(error) => of_mariadb(error.number(), error.code().as_deref()),
+            Some(error) => of_mariadb(error.number(), error.code()),
             None => of_code(error.code().as_deref()),
         },
         _ => Failure::Other,

@@ -91,6 +91,11 @@ pub enum StoreError {
     /// It cannot be reached.
     #[error("the database of the accounts does not answer, so nothing can be stored; try again in a moment")]
     Away,
+    /// It cannot be reached at the start, when whoever started this can see why.
+    #[error(
+        "the database of the accounts cannot be reached; is it running, and are host, port and certificates right?"
+    )]
+    Unreachable(#[source] sqlx::Error),
     /// What is stored cannot be read.
     #[error("the database of the accounts is damaged; restore a copy of it")]
     Damaged,

@@ -13,7 +13,12 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{DatabaseUrl, FILE, OpenError, Store, StoreError, dialect::Dialect, schema};
+use super::{
+    DatabaseUrl, FILE, OpenError, Store, StoreError,
+    dialect::Dialect,
+    failure::{Failure, failure},
+    schema,
+};
 use crate::outage::Outage;
 
 impl Store {
@@ -21,7 +26,11 @@ impl Store {
         sqlx::any::install_default_drivers();
         let options: AnyConnectOptions = url.reveal().parse()?;
         // A pool would try a connection that fails again and again, and in the end say only that it took too long.
-        let mut first = AnyConnection::connect_with(&options).await?;
+        let first = AnyConnection::connect_with(&options).await;
+        let mut first = first.map_err(|error| match failure(&error) {
+            Failure::Away => StoreError::Unreachable(error),
+            _ => error.into(),
+        })?;
         greet(&mut first, dialect).await?;
         if let Some(check) = dialect.check() {
             let found: String = sqlx::query(check).fetch_one(&mut first).await?.try_get(0)?;
