@@ -63,6 +63,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         tells_folder: false,
         ca: config.ca,
         cluster,
+        proxies: config.proxy_protocol_from,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");

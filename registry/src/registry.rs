@@ -1,6 +1,6 @@
 //! A registry before it serves: who is where, who owns which name, and the authority that vouches for it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ServerConfig;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// The cluster of which it is a node.
     pub cluster: Option<ClusterSettings>,
+    /// Proxies before it, which say for whom they connect.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl Settings {
@@ -55,6 +57,7 @@ impl Settings {
             tells_folder: false,
             ca: None,
             cluster: None,
+            proxies: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use peerchat_identity::accept::{Limits, Refused, accept};
+use peerchat_identity::accept::{Entrance, Limits, Refused, accept};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
@@ -109,7 +109,8 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let config = Arc::clone(&registry.tls);
     let refusals = Arc::clone(&registry.refusals);
     let refused = move |refused: Refused| refusals.tell(&refused);
-    let incoming = accept(listener, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
+    let entrance = Entrance::behind(listener, registry.settings.proxies.clone());
+    let incoming = accept(entrance, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
     let stop = async {
         shutdown.cancelled().await;

@@ -144,7 +144,12 @@ fn an_address_that_cannot_be_listened_at_is_a_clear_error() {
         assert_eq!(code, "refused");
         assert!(message.contains(address) && message.contains("--listen"), "{message}");
     }
-    site.peer("alice").quit();
+    // What teaches a newcomer is for the first start that comes to something.
+    for is_first in [true, false] {
+        let alice = site.peer("alice");
+        assert_eq!(alice.events()[0]["first_start"], is_first);
+        alice.quit();
+    }
 }
 
 /// The ids in events of a kind.

@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod answers;
 mod attack;
 mod bad_history;
 mod bench;
@@ -15,6 +16,7 @@ mod big_room;
 mod causes;
 mod certificates;
 mod cluster;
+mod cluster_clocks;
 mod cluster_parted;
 mod cluster_rounds;
 mod damage;
