@@ -34,9 +34,11 @@ use crate::{
 /// Where the registries are, and how this peer is found.
 #[derive(Clone)]
 pub struct RegistryConfig {
-    /// HOST:PORT of each registry; at least one. Any of them will do, and the first is where the user wants to be.
+    /// HOST:PORT of each registry; at least one. Any of them will do.
     pub addresses: Vec<String>,
     /// HOST:PORT where this peer is to be found; an unspecified host stands for the address that the registry sees.
+    /// The same ones in the order in which they are used: the first is where this peer wants to be.
+    pub preferred: Vec<String>,
     pub advertise: String,
     /// Host a registry in this process where none listens at the only address, and that is a loopback one. Among several it would be
     /// the one with another authority.

@@ -3,8 +3,12 @@
 //! Any of them will do. The one that works is used for as long as it does. When it fails the others are tried at once, first those that
 //! have not failed, and only when all have failed is there a pause. The first of the list is where the user wants to be: whoever uses
 //! another one looks from time to time whether the first is back, and moves there when it has been back for a while. That while is
-//! another one for each peer, so that a registry that was restarted is not asked by all at once.
+//! another one for each peer, so that a registry that was restarted is not asked by all at once. Which one is first may be the user's choice,
+//! or [another one for each device](spread).
 
+mod spread;
+
+pub use self::spread::spread;
 use super::{
     Millis,
     breaker::{Breaker, BreakerState, Waits},

@@ -39,6 +39,7 @@ mod registry;
 mod rooms;
 mod seals;
 mod signals;
+mod spreading;
 mod stopped;
 mod terminal;
 mod text;

@@ -56,7 +56,7 @@ impl Client {
         first: mpsc::Sender<Result<String, LoginError>>,
         retry: mpsc::Receiver<Option<Zeroizing<String>>>,
     ) -> (Self, watch::Receiver<States>) {
-        let registries = Registries::new(config.addresses.iter().cloned());
+        let registries = Registries::new(config.preferred.iter().cloned());
         let started = Instant::now();
         let (states, shown) = watch::channel(States {
             at: started,
