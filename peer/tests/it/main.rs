@@ -43,6 +43,7 @@ mod spreading;
 mod stopped;
 mod terminal;
 mod text;
+mod unwilling;
 mod usage;
 mod wire;
 mod wire_server;

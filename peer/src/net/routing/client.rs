@@ -132,6 +132,11 @@ impl Client {
         });
     }
 
+    /// How the registries stand, and will.
+    pub(super) fn watch_states(&self) -> watch::Receiver<States> {
+        self.states.subscribe()
+    }
+
     /// Logs in wherever this peer is let in, all the time until it is. None where the peer ends.
     async fn find(&mut self) -> Option<Session> {
         // What was last wrong with each of them.
