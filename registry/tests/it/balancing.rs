@@ -20,15 +20,15 @@ use crate::{
 const CONFIG: &str = include_str!("../../../deploy/nginx.conf");
 
 /// A running nginx. Killed when dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     folder: tempfile::TempDir,
 }
 
 impl Nginx {
     /// Starts it before these registries; none where it is not installed.
-    async fn start(registries: &[&Registry]) -> Option<Self> {
+    pub(crate) async fn start(registries: &[&Registry]) -> Option<Self> {
         let modules = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
         let Some(program) = find("nginx").filter(|_| modules.exists()) else {
             assert!(
@@ -63,7 +63,7 @@ impl Nginx {
     }
 
     /// Goes on before other registries.
-    fn reload(&self, registries: &[&Registry]) {
+    pub(crate) fn reload(&self, registries: &[&Registry]) {
         configure(self.folder.path(), &self.address, registries);
         let id = self.child.id().to_string();
         assert!(
@@ -115,7 +115,7 @@ fn configure(folder: &Path, address: &str, registries: &[&Registry]) -> PathBuf 
 }
 
 /// One more registry, which believes nginx of whom it connects.
-fn behind_nginx(site: &Site) -> Registry {
+pub(crate) fn behind_nginx(site: &Site) -> Registry {
     site.registry_with(&["--proxy-protocol-from", "127.0.0.1"])
 }
 
