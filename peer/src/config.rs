@@ -287,12 +287,12 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
             .iter()
             .map(|room| door(&join_origin, room))
             .collect::<Result<_, _>>()?,
-        json: typed.json || file.json,
+        json: typed.json.unwrap_or(file.json),
         bell: file.bell,
         registry_fingerprint: fingerprint,
         password_file: typed.password_file.or(file.password_file),
-        invitation_file: typed.invitation_file,
-        host_registry: !(typed.no_host_registry || file.no_host_registry),
+        invitation_file: typed.invitation_file.or(file.invitation_file),
+        host_registry: !typed.no_host_registry.unwrap_or(file.no_host_registry),
     })
 }
 

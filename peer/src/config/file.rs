@@ -8,7 +8,7 @@ use std::{
 use super::ConfigError;
 
 /// What the config file may set: under their names, what the flags set; and what is a matter of taste and has no flag.
-const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "registry",
     "registry-choice",
@@ -21,6 +21,7 @@ const KEYS: [&str; 12] = [
     "bell",
     "registry-fingerprint",
     "password-file",
+    "invitation-file",
 ];
 
 /// What the config file says; nothing where there is none.
@@ -40,6 +41,7 @@ pub(super) struct File {
     pub(super) bell: bool,
     pub(super) registry_fingerprint: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) invitation_file: Option<PathBuf>,
 }
 
 /// Reads the file; an empty one where there is none.
@@ -94,6 +96,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             "advertise" => file.advertise = Some(text()?),
             "registry-fingerprint" => file.registry_fingerprint = Some(text()?),
             "password-file" => file.password_file = Some(text()?.into()),
+            "invitation-file" => file.invitation_file = Some(text()?.into()),
             "json" => file.json = yes()?,
             "bell" => file.bell = yes()?,
             "no-host-registry" => file.no_host_registry = yes()?,

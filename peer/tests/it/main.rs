@@ -8,12 +8,17 @@
 )]
 
 mod accounts;
+mod answers;
 mod attack;
 mod bad_history;
 mod bench;
 mod big_room;
 mod causes;
 mod certificates;
+mod cluster;
+mod cluster_clocks;
+mod cluster_parted;
+mod cluster_rounds;
 mod damage;
 mod devices;
 mod direct;

@@ -2,6 +2,7 @@
 //! answers the same [`Query`]s as [`Routes`](crate::routes::Routes) does, and brings what follows from them to the watchers that are
 //! connected here.
 
+pub(crate) mod clock;
 mod redis;
 pub(crate) mod streams;
 

@@ -57,23 +57,26 @@ impl Streams {
     /// leases are to be shortened as those of broken streams are.
     #[must_use]
     pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<LeaseToken> {
-        let mut too_slow = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Tell { to, change } => {
-                    if self.mailboxes.get(&to).is_some_and(|mailbox| !mailbox.push(change)) {
-                        warn!(lease = ?to, "ended the stream of a peer that reads too slowly");
-                        self.end(to, Some(StreamEnd::TooSlow));
-                        too_slow.push(to);
-                    }
+        effects.into_iter().filter_map(|effect| self.tell(effect)).collect()
+    }
+
+    /// The same with one effect.
+    #[must_use]
+    pub(crate) fn tell(&mut self, effect: Effect) -> Option<LeaseToken> {
+        match effect {
+            Effect::Tell { to, change } => {
+                if self.mailboxes.get(&to).is_some_and(|mailbox| !mailbox.push(change)) {
+                    warn!(lease = ?to, "ended the stream of a peer that reads too slowly");
+                    self.end(to, Some(StreamEnd::TooSlow));
+                    return Some(to);
                 }
-                Effect::Ended { lease, peer, end } => self.lease_ended(lease, &peer, end),
-                Effect::RoomCreated { room, by } => info!(room = %room, user = %by, "room created"),
-                Effect::RoomDismissed { room } => info!(room = %room, "room dismissed"),
-                Effect::Said { note } => self.hear(note),
             }
+            Effect::Ended { lease, peer, end } => self.lease_ended(lease, &peer, end),
+            Effect::RoomCreated { room, by } => info!(room = %room, user = %by, "room created"),
+            Effect::RoomDismissed { room } => info!(room = %room, "room dismissed"),
+            Effect::Said { note } => self.hear(note),
         }
-        too_slow
+        None
     }
 
     fn lease_ended(&mut self, lease: LeaseToken, peer: &Peer, end: LeaseEnd) {

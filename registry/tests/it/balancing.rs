@@ -19,7 +19,7 @@ use crate::{
 
 const CONFIG: &str = include_str!("../../../deploy/nginx.conf");
 
-/// A running nginx. Killed when dropped.
+/// A running nginx. Ended when dropped.
 pub(crate) struct Nginx {
     child: Child,
     pub(crate) address: String,

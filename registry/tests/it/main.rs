@@ -9,6 +9,7 @@
 mod accounts;
 mod architecture;
 mod bad_input;
+mod balanced_load;
 mod balancing;
 mod caller;
 mod certificates;
@@ -18,6 +19,7 @@ mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
 mod cluster_usage;
+mod disk;
 mod harness;
 mod hosting;
 mod leases;

@@ -231,7 +231,7 @@ impl Store {
         &self,
         begun: impl Future<Output = Result<Transaction<'static, Any>, StoreError>>,
     ) -> Result<Work, StoreError> {
-        if self.outage.is_left_alone() {
+        if self.outage.ask().is_none() {
             return Err(StoreError::Away);
         }
         let begun = begun.await;

@@ -13,8 +13,9 @@ use tokio_stream::StreamExt as _;
 use tracing::{debug, info};
 
 use super::{
-    ClusterTable,
+    ClusterTable, drop_apart,
     message::{Down, Gathered, Hello, Up},
+    restored,
     state::{PENDING_MAX, Part},
 };
 use crate::{
@@ -61,6 +62,8 @@ enum FollowError {
     #[error("the leader says what makes no sense: {0}")]
     Nonsense(&'static str),
 }
+
+const NO_TABLE: FollowError = FollowError::Nonsense("no table");
 
 impl ClusterTable {
     /// Takes part, for ever.
@@ -129,7 +132,7 @@ impl ClusterTable {
         let ahead = self.lock().ahead();
         let mut copy = None;
         for (node, downs) in ahead {
-            if downs.try_send(Down::TableWanted).is_err() {
+            if !downs.say(Down::TableWanted) {
                 continue;
             }
             if let Ok(Some(replica)) = timeout(COPY_WAIT, self.copy_of(node)).await {
@@ -138,9 +141,10 @@ impl ClusterTable {
             }
         }
         let mut state = self.lock();
-        state.lead(copy);
+        let old = state.lead(copy);
         let position = state.replica.position();
         drop(state);
+        drop_apart(old);
         info!(term = %position.term, revision = position.revision, "serves the table of leases to the cluster");
     }
 
@@ -216,9 +220,10 @@ impl ClusterTable {
                 }
                 Down::Table(_) => return Err(FollowError::Nonsense("a table in one piece")),
                 Down::Part(part) => {
-                    let whole = parts.take(part).map_err(|_| FollowError::Nonsense("no table"))?;
-                    if let Some(replica) = whole {
-                        self.lock().replace(replica);
+                    if let Some(whole) = parts.take(part).map_err(|_| NO_TABLE)? {
+                        let replica = restored(whole).await.map_err(|_| NO_TABLE)?;
+                        let old = self.lock().replace(replica);
+                        drop_apart(old);
                     }
                 }
                 Down::GoOn(term) => self.lock().replica.begin(term),

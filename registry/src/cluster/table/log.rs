@@ -7,12 +7,16 @@ use super::order::{Entry, Position};
 /// How many orders are kept. Who is further behind is sent the whole table.
 const ENTRIES_MAX: usize = 4_096;
 
+/// How many bytes they may have together: the longest ones have a quarter of a MiB.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The orders of one leadership.
 #[derive(Debug)]
 pub struct Log {
     /// The table before the first order.
     base: Position,
     entries: VecDeque<Arc<Entry>>,
+    bytes: usize,
 }
 
 impl Log {
@@ -21,15 +25,20 @@ impl Log {
         Self {
             base,
             entries: VecDeque::new(),
+            bytes: 0,
         }
     }
 
     /// Adds the newest order.
     pub fn push(&mut self, entry: Arc<Entry>) {
-        if self.entries.len() >= ENTRIES_MAX {
-            self.entries.pop_front();
-        }
+        self.bytes += entry.order.bytes();
         self.entries.push_back(entry);
+        while self.entries.len() > ENTRIES_MAX || self.bytes > BYTES_MAX {
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.order.bytes();
+        }
     }
 
     /// What is to be carried out at a table in this position to have the newest one; none where too much is, or something else was.
@@ -47,18 +56,48 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use peerchat_proto::names::UserName;
+
     use super::*;
     use crate::{
         cluster::{
             table::order::Order,
             term::{NodeId, Term},
         },
-        routes::Millis,
+        routes::{Command, LeaseToken, Millis},
     };
 
     fn at(term: u64, revision: u64) -> Position {
         let term = Term::new(term).unwrap();
         Position { term, revision }
+    }
+
+    #[test]
+    fn long_orders_are_fewer() {
+        let node = NodeId::new(1).unwrap();
+        let users: Vec<_> = (0..1_024)
+            .map(|n| UserName::new(&format!("{n:04}{}", "\u{10400}".repeat(60))).unwrap())
+            .collect();
+        let lease = LeaseToken([1; 16]);
+        let mut log = Log::new(at(101, 0));
+        let all = 1_000;
+        for revision in 1..=all {
+            log.push(Arc::new(Entry {
+                position: at(202, revision),
+                now: Millis(0),
+                origin: node,
+                ticket: 0,
+                order: Order::Call(Command::Renew {
+                    lease,
+                    users: users.clone(),
+                }),
+            }));
+        }
+        let kept = (0..all)
+            .find_map(|from| log.after(at(202, from), at(202, all)))
+            .unwrap();
+        let bytes: usize = kept.iter().map(|entry| entry.order.bytes()).sum();
+        assert!(kept.len() > 10 && bytes <= BYTES_MAX, "{} with {bytes}", kept.len());
     }
 
     #[test]

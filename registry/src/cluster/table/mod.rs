@@ -23,6 +23,7 @@ mod leading;
 pub mod log;
 pub mod message;
 pub mod order;
+mod queue;
 pub mod replica;
 mod serving;
 #[cfg(test)]
@@ -38,12 +39,15 @@ use peerchat_proto::names::UserName;
 use rustls::ClientConfig;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
+    task::spawn_blocking,
     time::timeout,
 };
 use tracing::info;
 
 use self::{
+    message::{NoTable, Whole},
     order::{Order, Position},
+    replica::Replica,
     state::State,
 };
 use super::{Leadership, members::Members, term::NodeId};
@@ -110,7 +114,7 @@ impl ClusterTable {
         lease: LeaseToken,
         users: Vec<UserName>,
     ) -> Result<(Outbox, Closed), EngineError> {
-        {
+        let users = {
             let state = self.lock();
             if state.streams.is_closed() {
                 return Err(EngineError::ShuttingDown);
@@ -119,7 +123,8 @@ impl ClusterTable {
             if !state.streams.is_unopened(lease) && state.replica.routes.is_lease(lease) {
                 return Err(EngineError::StreamUsed);
             }
-        }
+            state.replica.routes.unwatched(lease, &users)?
+        };
         self.call(Command::Renew { lease, users }).await?;
         self.lock().streams.open(lease).ok_or(EngineError::StreamUsed)
     }
@@ -134,14 +139,16 @@ impl ClusterTable {
 
     /// Renews a lease, and from now on tells its holder of these users too.
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
-        {
+        // Whatever a peer names, an order has no more users in it than a lease can have: it goes to all nodes in one message.
+        let users = {
             let mut state = self.lock();
-            let known = state.replica.routes.watches(lease, &users)?;
-            if known {
+            let users = state.replica.routes.unwatched(lease, &users)?;
+            if users.is_empty() {
                 state.renew_soon(lease);
                 return Ok(());
             }
-        }
+            users
+        };
         self.call(Command::Renew { lease, users }).await.map(drop)
     }
 
@@ -183,6 +190,17 @@ impl ClusterTable {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a copy of its parts, and drops one, on another thread: with many leases that takes most of a second, in which this one has the
+/// election and its peers to look after.
+async fn restored(parts: Whole) -> Result<Replica, NoTable> {
+    spawn_blocking(|| parts.restore()).await.unwrap_or(Err(NoTable))
+}
+
+/// See [`restored`].
+fn drop_apart(copy: impl Send + 'static) {
+    spawn_blocking(move || drop(copy));
 }
 
 /// A call that waits. With its end its order is forgotten, if it was not carried out.

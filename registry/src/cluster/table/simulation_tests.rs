@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    leading::{Arrival, DOWNS_MAX},
+    leading::Arrival,
     message::{Down, Gathered, Up},
     order::{Order, Position},
+    queue::{Waiting, queue},
     replica::Replica,
     state::{PENDING_MAX, Part, State},
 };
@@ -29,7 +30,7 @@ fn id(node: usize) -> NodeId {
 /// A follower's stream to its leader.
 struct Stream {
     leader: usize,
-    downs: mpsc::Receiver<Down>,
+    downs: Waiting,
     says: mpsc::Sender<Up>,
     ups: mpsc::Receiver<Up>,
     parts: Gathered,
@@ -133,13 +134,13 @@ impl World {
             let node = usize::from(node.number()) - 1;
             copy(&self.nodes[node].replica)
         });
-        self.nodes[leader].lead(copy);
+        let _former = self.nodes[leader].lead(copy);
         assert_eq!(self.nodes[leader].replica.position().term, self.seen);
     }
 
     fn follow(&mut self, follower: usize, leader: usize) {
         let (says, ups) = mpsc::channel(PENDING_MAX);
-        let (to, downs) = mpsc::channel(DOWNS_MAX);
+        let (to, downs) = queue();
         let arrival = Arrival {
             id: self.nodes[leader].next_arrival(),
             position: self.nodes[follower].replica.position(),
@@ -175,14 +176,14 @@ impl World {
             leader.settle();
             return true;
         }
-        let Ok(down) = stream.downs.try_recv() else {
+        let Some(down) = stream.downs.next_now() else {
             return false;
         };
         let node = &mut self.nodes[follower];
         match down {
             Down::Table(parts) => {
                 let tables = parts.into_iter().filter_map(|part| stream.parts.take(part).unwrap());
-                node.replace(tables.last().unwrap());
+                let _former = node.replace(tables.last().unwrap().restore().unwrap());
             }
             Down::GoOn(term) => node.replica.begin(term),
             Down::Entry(entry) => node.take(&entry).unwrap(),
@@ -240,7 +241,7 @@ impl World {
 fn copy(replica: &Replica) -> Replica {
     let mut parts = Gathered::default();
     let tables = replica.parts().into_iter().filter_map(|part| parts.take(part).unwrap());
-    tables.last().unwrap()
+    tables.last().unwrap().restore().unwrap()
 }
 
 proptest! {
@@ -351,8 +352,8 @@ fn time_goes_on_under_the_next_leader() {
     head.now = hour;
     node.replica = Replica::restore(head, Vec::new(), Vec::new()).unwrap();
     node.gather(Term::NONE.next_of(id(0)).unwrap());
-    node.lead(None);
-    let Part::Leading(leading) = &node.part else {
+    assert!(node.lead(None).is_none());
+    let Part::Leading(leading) = &mut node.part else {
         panic!("it leads");
     };
     assert!(leading.now() >= hour);

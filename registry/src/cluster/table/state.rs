@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 use tracing::warn;
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
 use crate::{
     cluster::term::NodeId,
     engine::streams::Streams,
-    routes::{Answer, Command, Effect, LeaseRecord, LeaseToken, Refusal, Step},
+    routes::{Answer, Command, Effect, LeaseRecord, LeaseToken, Refusal, Routes, Step},
 };
 
 /// How many orders of this node's peers wait for their answer. What comes then is refused: try again.
@@ -87,6 +90,12 @@ impl State {
 
     /// Has something done, now or as soon as there is a leader. Answers the ticket under which it waits.
     pub(super) fn submit(&mut self, order: Order, reply: Option<Reply>) -> Result<u64, Full> {
+        let submitted = self.submit_one(order, reply);
+        self.settle();
+        submitted
+    }
+
+    fn submit_one(&mut self, order: Order, reply: Option<Reply>) -> Result<u64, Full> {
         if self.pending.len() >= PENDING_MAX {
             return Err(Full);
         }
@@ -100,7 +109,6 @@ impl State {
         };
         self.pending.insert(ticket, pending);
         self.pass_on(ticket);
-        self.settle();
         Ok(ticket)
     }
 
@@ -165,8 +173,12 @@ impl State {
         match &self.part {
             Part::Apart | Part::Gathering(_) => {}
             Part::Following(ups) => {
-                // Where it does not fit it waits for the next leader, or until its caller gives up.
-                let _ = ups.try_send(Up::Submit { ticket, order });
+                // Where it does not fit it waits for the next leader, or until its caller gives up. What nobody waits for would wait for
+                // ever, and a lease ends with its time without it.
+                let sent = ups.try_send(Up::Submit { ticket, order });
+                if matches!(sent, Err(TrySendError::Full(_))) && pending.reply.is_none() {
+                    self.pending.remove(&ticket);
+                }
             }
             Part::Leading(_) => self.order(self.own, ticket, order),
         }
@@ -191,12 +203,22 @@ impl State {
         Ok(())
     }
 
-    /// Goes on with another copy, and tells its peers what that makes different.
-    pub(super) fn replace(&mut self, replica: Replica) {
+    /// Goes on with another copy, and tells its peers what that makes different. Answers the old one: whoever has the lock does not
+    /// take the time to drop it.
+    #[must_use]
+    pub(super) fn replace(&mut self, replica: Replica) -> Replica {
         let old = std::mem::replace(&mut self.replica, replica);
-        let effects = old.routes.differences(&self.replica.routes);
-        self.tell(effects);
+        self.tell_differences(&old.routes);
         self.settle();
+        old
+    }
+
+    /// Tells its peers what they must hear who knew an older table.
+    pub(super) fn tell_differences(&mut self, older: &Routes) {
+        let leases: Vec<LeaseToken> = self.streams.leases().collect();
+        older.differences(&self.replica.routes, leases, |effect| {
+            self.too_slow.extend(self.streams.tell(effect));
+        });
     }
 
     /// What its peers hold.
@@ -233,7 +255,7 @@ impl State {
     pub(super) fn settle(&mut self) {
         while let Some(lease) = self.too_slow.pop() {
             // Where it does not fit, the lease ends with its time.
-            let _ = self.submit(Order::Call(Command::StreamLost { lease }), None);
+            let _ = self.submit_one(Order::Call(Command::StreamLost { lease }), None);
         }
     }
 }
@@ -246,3 +268,7 @@ fn answer_again(order: &Order, answer: Result<Answer, Refusal>, is_again: bool) 
         (_, answer) => answer,
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -132,6 +132,12 @@ impl Reply {
         })
     }
 
+    /// What the script calls its answer.
+    #[cfg(test)]
+    pub(super) fn word(&self) -> &str {
+        &self.word
+    }
+
     /// As the answer to a command.
     pub(super) fn answer(self, command: &Command) -> Option<Result<Answer, Refusal>> {
         let word = self.word.as_str();
