@@ -11,7 +11,7 @@ use tokio_stream::StreamExt as _;
 use super::*;
 use crate::{
     address::Address,
-    routes::limits,
+    routes::{Peer, limits},
     servers::{Kind, Server},
 };
 use peerchat_proto::names::RoomName;
