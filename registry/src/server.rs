@@ -98,8 +98,8 @@ pub async fn bind_to(address: &str) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Runs a registry until `shutdown` is cancelled; then watchers are told, and within about a second every connection is closed
-/// and the port is free. Dropping the future ends it at once. Runs on either flavour of tokio runtime, and on several
+/// Runs a registry until `shutdown` is cancelled; then nobody listens any more, watchers are told, and within about a second every
+/// connection is closed. Dropping the future ends it at once. Runs on either flavour of tokio runtime, and on several
 /// listeners in one process, each with a table of its own.
 ///
 /// # Errors
@@ -113,7 +113,8 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let config = Arc::clone(&registry.tls);
     let refusals = Arc::clone(&registry.refusals);
     let refused = move |refused: Refused| refusals.tell(&refused);
-    let entrance = Entrance::behind(listener, registry.settings.proxies.clone());
+    // A balancer must find at once that nobody listens here any more, and try another one.
+    let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
     let incoming = accept(entrance, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
     let stop = async {

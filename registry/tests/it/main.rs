@@ -30,6 +30,7 @@ mod process;
 mod proxies;
 mod restart;
 mod revoking;
+mod rolling;
 #[path = "../servers/mod.rs"]
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 mod servers;
