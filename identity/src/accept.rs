@@ -90,7 +90,7 @@ pub enum Refused {
 /// Who is told of every connection that is refused. It is called while the runtime waits, so it must not block.
 type Watcher = Arc<dyn Fn(Refused) + Send + Sync>;
 
-/// Accepts connections at an entrance until `severed` is cancelled, which also cuts all that are open.
+/// Accepts connections at an entrance until it is closed, or until `severed` is cancelled, which also cuts all that are open.
 ///
 /// Each is accepted with what `config` answers at that moment; none where it has nothing to show yet, and then the connection is
 /// closed. `refused` is told of those that come to nothing, and must not block.
@@ -106,7 +106,7 @@ pub fn accept(
     let refused: Watcher = Arc::new(refused);
     let places = Arc::new(Semaphore::new(limits.connections_max));
     tokio::spawn(async move {
-        let until = severed.clone();
+        let (until, closing) = (severed.clone(), entrance.closing());
         let accepting = async {
             loop {
                 let (stream, address) = entrance.next().await;
@@ -137,6 +137,7 @@ pub fn accept(
         tokio::select! {
             () = accepting => {}
             () = until.cancelled() => {}
+            () = closing.cancelled() => {}
         }
     });
     ReceiverStream::new(connections)

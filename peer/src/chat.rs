@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::ChatConfig,
+    config::{ChatConfig, RegistryChoice},
     credentials::{Credentials, CredentialsError},
     driver::{
         Channels, Driver,
@@ -38,6 +38,7 @@ use crate::{
         Identity,
         event::{Code, Event, Notice, Ready, ReplayReason},
         limits::REPLAY_LAST,
+        registries::spread,
         types::Conversation,
     },
     seal::{DeviceJudge, DeviceNotary, SharedNotary},
@@ -191,6 +192,10 @@ where
         shutdown.clone(),
     );
     let registry = RegistryConfig {
+        preferred: match config.registry_choice {
+            RegistryChoice::First => config.registries.clone(),
+            RegistryChoice::Spread => spread(&config.registries, device),
+        },
         addresses: config.registries.clone(),
         advertise,
         may_host: config.host_registry,

@@ -89,6 +89,10 @@ pub struct Chat {
     /// [default: 127.0.0.1:10001]
     #[arg(long, value_name = "HOST:PORT,…")]
     pub registry: Vec<String>,
+    /// Which of several is used: first (the first of the list that answers), or spread (each device has an order of its own, so that
+    /// all have their share) [default: first]
+    #[arg(long, value_name = "HOW")]
+    pub registry_choice: Option<String>,
     /// Where to listen for other peers [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,

@@ -11,6 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Refused;
@@ -24,13 +25,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Entrance {
     listener: TcpListener,
     proxies: Vec<IpAddr>,
+    /// When it is to be closed.
+    closing: CancellationToken,
 }
 
 impl Entrance {
     /// One to which these proxies connect others too. What comes from their addresses must begin with a header of the PROXY protocol, and
     /// counts as coming from where that says; what comes from elsewhere must not have one.
     pub fn behind(listener: TcpListener, proxies: Vec<IpAddr>) -> Self {
-        Self { listener, proxies }
+        Self {
+            listener,
+            proxies,
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// The same one, closed as soon as `closing` is cancelled: whoever comes then finds nobody who listens, and those who are in stay.
+    pub fn until(self, closing: CancellationToken) -> Self {
+        Self { closing, ..self }
+    }
+
+    /// What is cancelled when it is to be closed.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Whether this is the address of a proxy.

@@ -8,9 +8,10 @@ use std::{
 use super::ConfigError;
 
 /// What the config file may set: under their names, what the flags set; and what is a matter of taste and has no flag.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "registry",
+    "registry-choice",
     "listen",
     "data",
     "join",
@@ -30,6 +31,7 @@ pub(super) struct File {
     pub(super) name: Option<String>,
     /// An address, or several.
     pub(super) registry: Option<Vec<String>>,
+    pub(super) registry_choice: Option<String>,
     pub(super) listen: Option<String>,
     pub(super) data: Option<PathBuf>,
     pub(super) join: Vec<String>,
@@ -88,6 +90,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
                 let list = one.or_else(|| strings(value));
                 file.registry = Some(list.ok_or_else(|| wrong("a string or an array of strings"))?);
             }
+            "registry-choice" => file.registry_choice = Some(text()?),
             "listen" => file.listen = Some(text()?),
             "data" => file.data = Some(text()?.into()),
             "advertise" => file.advertise = Some(text()?),

@@ -11,7 +11,7 @@ fn parsed(text: &str) -> Result<File, ConfigError> {
 
 #[test]
 fn flags_win_over_the_file_and_the_file_over_defaults() {
-    let text = "name = 'filed'\nregistry = 'h:1'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
+    let text = "name = 'filed'\nregistry = 'h:1'\nregistry-choice = 'spread'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
                 advertise = 'h:2'\njson = true\nno-host-registry = true";
     let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("system".into())).unwrap();
     assert_eq!(config.user.shown(), "filed");
@@ -19,6 +19,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
         (config.registries.join(","), config.listen.as_str()),
         ("h:1".to_owned(), "0.0.0.0:5")
     );
+    assert_eq!(config.registry_choice, RegistryChoice::Spread);
     assert_eq!(config.data, Path::new("/d"));
     assert_eq!(config.join, ["a", "b"].map(|room| Door::read(room).unwrap()));
     assert!(config.json && !config.host_registry);
@@ -26,12 +27,14 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     let typed = cli::Chat {
         name: Some("typed".into()),
         registry: vec!["h:9,h:8".into(), "h:7".into()],
+        registry_choice: Some("first".into()),
         join: vec!["lobby".into()],
         ..cli::Chat::default()
     };
     let config = merge(typed, parsed(text).unwrap(), None).unwrap();
     assert_eq!(config.user.shown(), "typed");
     assert_eq!(config.registries, ["h:9", "h:8", "h:7"]);
+    assert_eq!(config.registry_choice, RegistryChoice::First);
     assert_eq!(config.join, [Door::read("lobby").unwrap()]);
 
     let typed = cli::Chat {

@@ -8,12 +8,12 @@ use crate::harness::{Cluster, Peer, assert_causal, assert_unnoticed};
 fn converse(peers: &mut [Peer], when: &str) -> Vec<String> {
     const AT_ONCE: usize = 10;
     let mut all: Vec<String> = Vec::new();
-    for speaker in 0..peers.len() {
-        let text = format!("{} answers, {when}", peers[speaker].name);
+    for peer in &mut *peers {
+        let text = format!("{} answers, {when}", peer.name);
         if let Some(before) = all.last() {
-            peers[speaker].hear(before);
+            peer.hear(before);
         }
-        peers[speaker].say(&text);
+        peer.say(&text);
         all.push(text);
     }
     for peer in &mut *peers {

@@ -7,7 +7,7 @@ use peerchat_identity::DeviceKey;
 use tonic::Code;
 
 use crate::{
-    balancing::Nginx,
+    balancing::{Nginx, behind_nginx},
     harness::*,
     servers::Kind,
     shared::{Site, in_the_end},
@@ -60,7 +60,7 @@ async fn every_part_fails_behind_nginx(database: Kind) {
     let Some(mut site) = Site::start(database).await else {
         return;
     };
-    let mut registries: Vec<_> = (0..3).map(|_| site.registry()).collect();
+    let mut registries: Vec<_> = (0..3).map(|_| behind_nginx(&site)).collect();
     let Some(nginx) = Nginx::start(&registries.iter().collect::<Vec<_>>()).await else {
         return;
     };
@@ -87,7 +87,7 @@ async fn every_part_fails_behind_nginx(database: Kind) {
     site.database.resume().await;
     load.goes_on().await;
 
-    registries.push(site.registry());
+    registries.push(behind_nginx(&site));
     nginx.reload(&registries.iter().collect::<Vec<_>>());
     registries[2].logged("logs in").await;
     load.goes_on().await;

@@ -115,7 +115,7 @@ fn configure(folder: &Path, address: &str, registries: &[&Registry]) -> PathBuf 
 }
 
 /// One more registry, which believes nginx of whom it connects.
-fn behind_nginx(site: &Site) -> Registry {
+pub(crate) fn behind_nginx(site: &Site) -> Registry {
     site.registry_with(&["--proxy-protocol-from", "127.0.0.1"])
 }
 

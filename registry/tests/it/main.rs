@@ -14,6 +14,7 @@ mod balancing;
 mod caller;
 mod certificates;
 mod cluster;
+mod cluster_hostile;
 mod cluster_leases;
 mod cluster_rounds;
 mod cluster_site;
@@ -29,6 +30,7 @@ mod process;
 mod proxies;
 mod restart;
 mod revoking;
+mod rolling;
 #[path = "../servers/mod.rs"]
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 mod servers;
