@@ -144,7 +144,10 @@ impl Registry {
             // Not the one that is set: certificates of an earlier run may last longer.
             certificate_lifetime: LIFETIME_MAX,
         };
-        let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
+        let (chain, key) = match &node {
+            Some(node) => node.shown(),
+            None => authority.registry_identity()?,
+        };
         let accounts = Arc::new(Accounts::open(&place, policy).await?);
         let engine = match (&settings.routes, &node) {
             (Some(url), _) => share(url, &accounts).await?,

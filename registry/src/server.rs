@@ -3,10 +3,11 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use peerchat_identity::accept::{Entrance, Limits, Refused, accept};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
 use tonic_health::{ServingStatus, server::HealthReporter};
+use tracing::warn;
 
 use crate::{
     cluster::Calls,
@@ -14,7 +15,7 @@ use crate::{
     service::{CALL_DEADLINE, Service, sharing},
 };
 
-/// What connections are bound by: one for every lease there can be, and some for those who look on.
+/// What connections are bound by: more than the files that most systems let a process open.
 const LIMITS: Limits = Limits {
     connections_max: 12_000,
     handshake_timeout: Duration::from_secs(5),
@@ -38,6 +39,9 @@ const SIDE_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// How long those who are connected may take to hear of the shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long closing the accounts may take. A database or a disk that hangs must not hold up the end.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a registry cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +149,9 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let (served, ()) = tokio::join!(serving, in_cluster);
     // First: calls that are at work keep the database open.
     drop(sever);
-    registry.accounts.close().await;
+    if timeout(CLOSE_WAIT, registry.accounts.close()).await.is_err() {
+        warn!("the accounts could not be closed in time; what was answered is stored all the same");
+    }
     served
 }
 

@@ -176,6 +176,13 @@ impl Accounts {
                 .store
                 .look_up(arrival.name, arrival.device, arrival.invite, now.wall)
                 .await?;
+            // Should it be revoked now: see `Service::certify`.
+            if let (Decision::Welcome, Some(user)) = (self.expected(&found), &found.shown)
+                && found.is_known(arrival.label, now.wall)
+            {
+                let (user, decision) = (user.clone(), Decision::Welcome);
+                return Ok(self.admitted(Settled { user, decision }, arrival.device));
+            }
             if let Decision::Create { .. } = self.expected(&found)
                 && !counted
                 && !from.is_loopback()

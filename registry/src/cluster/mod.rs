@@ -1,13 +1,15 @@
 //! Several registries that are one: each serves peers, and one of them leads.
 //!
 //! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom. `node` runs the election
-//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node. [`table`] is the table of leases that they share. `wire` is the
+//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node, and `lives` tells whether
+//! two processes have been given the id of one. [`table`] is the table of leases that they share. `wire` is the
 //! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
 
 pub mod election;
 pub mod ledger;
 pub mod ledger_store;
 mod link;
+mod lives;
 pub mod members;
 mod node;
 mod status;

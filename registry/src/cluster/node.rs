@@ -2,14 +2,21 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    fmt, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use peerchat_identity::tls::{self, TlsError};
-use rustls::ClientConfig;
+use peerchat_identity::{
+    DeviceBytes,
+    secret_file::SecretFileError,
+    tls::{self, TlsError},
+};
+use rustls::{
+    ClientConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 use tokio::{
     sync::{
         mpsc::{self, error::TrySendError},
@@ -25,12 +32,13 @@ use super::{
     ClusterSettings, Leadership, Seat, TermFileError,
     election::{Election, Input, Message, Output, Role},
     link::{Link, LinkState},
+    lives::Lives,
     members::Members,
     term::{NodeId, Term},
     term_file::TermFile,
 };
 use crate::{
-    authority::{Authority, AuthorityError},
+    authority::{Authority, AuthorityError, NodeIdentity},
     routes::Millis,
 };
 
@@ -42,6 +50,12 @@ const LINK_STATES_MAX: usize = 64;
 
 /// After how long a term that the disk did not take is tried again.
 const KEEP_RETRY: Duration = Duration::from_secs(1);
+
+/// After how long without being refused a node is told of again that is refused for the same reason.
+const REFUSED_LONG_AGO: Duration = Duration::from_secs(60);
+
+/// How long the disk may take for a term when the node is to end.
+const KEEP_LAST: Duration = Duration::from_millis(500);
 
 /// How long the last words of a node that ends may take.
 const RESIGN_WAIT: Duration = Duration::from_millis(500);
@@ -72,6 +86,9 @@ pub(super) enum Unheard {
     Ended,
 }
 
+/// Keeps a term on the disk, which may take any time.
+type Keep = Arc<dyn Fn(Term) -> Result<(), SecretFileError> + Send + Sync>;
+
 /// A node, as the rest of its registry sees it.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -80,16 +97,26 @@ pub(crate) struct Node {
     leadership: watch::Sender<Leadership>,
     /// With what it calls other nodes.
     tls: Arc<ClientConfig>,
+    /// What it shows to whoever calls it.
+    shown: (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+    lives: Arc<Lives>,
+    /// Why others were refused that have a certificate of a node, and when last. There are no more than ids.
+    refused: Mutex<BTreeMap<u8, (String, Instant)>>,
     /// What runs it, until it runs.
     engine: Mutex<Option<Engine>>,
 }
 
-#[derive(Debug)]
 struct Engine {
     seen: Term,
-    file: TermFile,
+    keep: Keep,
     inbox: mpsc::Receiver<(NodeId, Message)>,
     tls: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the election after term {}", self.seen)
+    }
 }
 
 impl Node {
@@ -103,8 +130,13 @@ impl Node {
         authority: &Authority,
     ) -> Result<Self, NodeError> {
         let (file, seen) = TermFile::open(folder.ok_or(NodeError::NoFolder)?, settings.own)?;
-        let (certificate, key) = authority.node_identity(settings.own)?;
-        let tls = tls::node_client(certificate, key, authority.trust())?;
+        let NodeIdentity {
+            chain,
+            certificate,
+            key,
+        } = authority.node_identity(settings.own)?;
+        let tls = tls::node_client(certificate, key.clone_key(), authority.trust())?;
+        let keep: Keep = Arc::new(move |term| file.keep(term));
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
         let leadership = Leadership {
             role: Role::Election,
@@ -115,7 +147,10 @@ impl Node {
             inbox: sender,
             leadership: watch::Sender::new(leadership),
             tls: Arc::clone(&tls),
-            engine: Mutex::new(Some(Engine { seen, file, inbox, tls })),
+            shown: (chain, key),
+            lives: Arc::default(),
+            refused: Mutex::default(),
+            engine: Mutex::new(Some(Engine { seen, keep, inbox, tls })),
         })
     }
 
@@ -127,6 +162,24 @@ impl Node {
             leadership: self.watch(),
             tls: Arc::clone(&self.tls),
         }
+    }
+
+    /// The certificates that it shows to whoever calls it, and the key of the first.
+    pub(crate) fn shown(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        (self.shown.0.clone(), self.shown.1.clone_key())
+    }
+
+    /// Whether a process that calls as another node, with this key, is a second one of that id.
+    pub(super) fn is_doubled(&self, node: NodeId, key: DeviceBytes) -> bool {
+        self.lives.is_doubled(node, key, Instant::now().into_std())
+    }
+
+    /// Takes note of why a caller with the certificate of a node is refused. Answers whether that is to be told: it goes on calling, several times
+    /// a second.
+    pub(super) fn is_news(&self, number: u8, refusal: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = refused.insert(number, (refusal.to_owned(), Instant::now()));
+        before.is_none_or(|(told, last)| told != refusal || last.elapsed() > REFUSED_LONG_AGO)
     }
 
     pub(crate) fn own(&self) -> NodeId {
@@ -170,7 +223,7 @@ impl Node {
 struct Driver<'n> {
     node: &'n Node,
     election: Election,
-    file: Arc<TermFile>,
+    keep: Keep,
     inbox: mpsc::Receiver<(NodeId, Message)>,
     links: BTreeMap<NodeId, Link>,
     link_states: mpsc::Receiver<(NodeId, LinkState)>,
@@ -186,15 +239,15 @@ impl<'n> Driver<'n> {
         let mut tasks = JoinSet::new();
         let others = node.members().iter().filter(|(id, _)| *id != node.own());
         let links = others.map(|(id, address)| {
-            let (tls, states) = (Arc::clone(&engine.tls), states.clone());
-            let link = Link::start(id, address.clone(), node.members(), tls, states, &mut tasks);
+            let (tls, states, lives) = (Arc::clone(&engine.tls), states.clone(), Arc::clone(&node.lives));
+            let link = Link::start(id, address.clone(), node.members(), tls, states, lives, &mut tasks);
             (id, link)
         });
         Self {
             links: links.collect(),
             node,
             election: Election::new(node.own(), node.members().ids(), engine.seen, Millis(0)),
-            file: Arc::new(engine.file),
+            keep: engine.keep,
             inbox: engine.inbox,
             link_states,
             tasks,
@@ -264,8 +317,11 @@ impl<'n> Driver<'n> {
     async fn keep(&mut self, term: Term) -> bool {
         let mut is_told = false;
         loop {
-            let file = Arc::clone(&self.file);
-            let kept = spawn_blocking(move || file.keep(term)).await;
+            let keep = Arc::clone(&self.keep);
+            let kept = tokio::select! {
+                kept = spawn_blocking(move || keep(term)) => kept,
+                () = self.long_ended() => return false,
+            };
             let failure = match kept {
                 Ok(Ok(())) => break,
                 Ok(Err(failure)) => failure.to_string(),
@@ -285,6 +341,12 @@ impl<'n> Driver<'n> {
             info!("takes part in its cluster again");
         }
         true
+    }
+
+    /// Waits until the end was asked for and the disk has had its time since: one that hangs must not hold up the end.
+    async fn long_ended(&self) {
+        self.shutdown.cancelled().await;
+        sleep(KEEP_LAST).await;
     }
 
     fn became(&self, role: Role) {
@@ -311,3 +373,7 @@ impl<'n> Driver<'n> {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;

@@ -14,6 +14,7 @@ mod balancing;
 mod caller;
 mod certificates;
 mod cluster;
+mod cluster_hostile;
 mod cluster_leases;
 mod cluster_rounds;
 mod cluster_site;

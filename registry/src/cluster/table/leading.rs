@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     claims::{claims, missing},
-    log::Log,
+    log::Step as Made,
     message::{Down, NoTable},
     order::{Entry, Order, Position},
     queue::Downs,
@@ -45,7 +45,6 @@ pub(super) struct Gathering {
 #[derive(Debug)]
 pub(super) struct Leading {
     term: Term,
-    log: Log,
     followers: BTreeMap<NodeId, (u64, Downs)>,
     /// The time of the table, which goes on from where it was when this leadership began.
     clock: TableClock,
@@ -187,16 +186,15 @@ impl State {
             return newer;
         };
         let own = self.own;
-        let old = newer.map(|newer| std::mem::replace(&mut self.replica, newer));
+        let old = newer.map(|newer| self.exchange(newer));
         let own_claims = match &old {
             Some(old) if !self.replica.includes(old.position()) => claims(&old.routes, self.streams.leases()),
             _ => Vec::new(),
         };
         let base = self.replica.position();
-        self.replica.begin(gathering.term);
+        self.begin(gathering.term);
         self.part = Part::Leading(Leading {
             term: gathering.term,
-            log: Log::new(base),
             followers: BTreeMap::new(),
             clock: TableClock::new(self.replica.now(), Instant::now()),
         });
@@ -242,19 +240,14 @@ impl State {
 
     /// Gives a follower what it has not, and from now on every order.
     fn welcome(&mut self, node: NodeId, arrival: Arrival) {
-        let newest = self.replica.position();
         let Part::Leading(leading) = &mut self.part else {
             return;
         };
         let Arrival {
             id, position, downs, ..
         } = arrival;
-        let missed = leading.log.after(position, newest);
-        let first = match missed {
-            Some(missed) => {
-                let entries = missed.into_iter().map(Down::Entry);
-                [Down::GoOn(leading.term)].into_iter().chain(entries).collect()
-            }
+        let first = match self.log.after(position) {
+            Some(missed) => missed.into_iter().map(Down::from).collect(),
             None => vec![Down::Table(self.replica.parts())],
         };
         // There is room for this: more orders than a queue holds are not kept.
@@ -279,7 +272,7 @@ impl State {
             order,
         });
         let step = self.replica.apply(&entry).ok()?;
-        leading.log.push(Arc::clone(&entry));
+        self.log.push(Made::Entry(Arc::clone(&entry)));
         // Whoever cannot take it comes again.
         leading
             .followers

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    log::Step,
     order::{Entry, Order, Position},
     replica::{Head, Replica},
 };
@@ -51,12 +52,21 @@ pub enum Down {
     Table(Vec<Part>),
     /// A part of a table, which replaces the follower's with the last one.
     Part(Part),
-    /// The follower's table goes on under this leadership.
+    /// The follower's table goes on under this leadership, once it has what came before.
     GoOn(Term),
     /// The next order.
     Entry(Arc<Entry>),
     /// The follower has all there is, and may pass on what its peers want.
     Ready,
+}
+
+impl From<Step> for Down {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Began(term) => Self::GoOn(term),
+            Step::Entry(entry) => Self::Entry(entry),
+        }
+    }
 }
 
 /// A part of a table: so small that it is one message.

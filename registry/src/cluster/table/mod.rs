@@ -2,7 +2,8 @@
 //! done to it. So all copies are the same, whoever is asked.
 //!
 //! From the inside out, `order`, `log`, `replica` and `claims` are pure: orders in their places, and the copy that they make. `message` is what a
-//! follower and its leader say. `state` is all that a node keeps, behind one lock, and `leading` the leader's part of it. `driver` is what
+//! follower and its leader say. `state` is all that a node keeps, behind one lock, and `leading` the leader's part of it, which says
+//! all to a follower through its `queue`. `driver` is what
 //! a node does as its leadership changes, `serving` how a leader serves a follower.
 //!
 //! **A call** becomes an order with a ticket. The leader gives it its place and carries it out; the node where the call came in takes the

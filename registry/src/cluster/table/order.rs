@@ -47,6 +47,7 @@ impl Order {
                 SMALL_BYTES + names.sum::<usize>()
             }
             Self::RenewMany(leases) => SMALL_BYTES + leases.len() * size_of::<LeaseToken>(),
+            Self::Call(Command::Say { note }) => SMALL_BYTES + note.bytes().len(),
             Self::Call(_) | Self::StreamsLost(_) => SMALL_BYTES,
         }
     }

@@ -1,6 +1,9 @@
 //! All that a node keeps of the table, behind one lock: its copy, its peers' streams, what its peers wait for, and its part in the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -11,12 +14,13 @@ use tracing::warn;
 use super::{
     claims::claims,
     leading::{Gathering, Leading},
+    log::{Log, Step as Made},
     message::Up,
     order::{Entry, Order},
     replica::{OutOfPlace, Replica},
 };
 use crate::{
-    cluster::term::NodeId,
+    cluster::term::{NodeId, Term},
     engine::streams::Streams,
     routes::{Answer, Command, Effect, LeaseRecord, LeaseToken, Refusal, Routes, Step},
 };
@@ -34,6 +38,8 @@ pub(super) type Reply = oneshot::Sender<Result<Answer, Refusal>>;
 pub(super) struct State {
     pub(super) own: NodeId,
     pub(super) replica: Replica,
+    /// The last steps of the copy.
+    pub(super) log: Log,
     pub(super) streams: Streams,
     pub(super) part: Part,
     pending: BTreeMap<u64, Pending>,
@@ -77,6 +83,7 @@ impl State {
         Self {
             own,
             replica: Replica::default(),
+            log: Log::default(),
             streams: Streams::default(),
             part: Part::Apart,
             pending: BTreeMap::new(),
@@ -192,8 +199,9 @@ impl State {
     }
 
     /// Carries out the next order of the leader that this node follows.
-    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), OutOfPlace> {
+    pub(super) fn take(&mut self, entry: &Arc<Entry>) -> Result<(), OutOfPlace> {
         let mut step = self.replica.apply(entry)?;
+        self.log.push(Made::Entry(Arc::clone(entry)));
         if !matches!(self.part, Part::Following(_)) {
             // It catches up: what was said meanwhile is of no use any more.
             step.effects.retain(|effect| !matches!(effect, Effect::Said { .. }));
@@ -207,10 +215,23 @@ impl State {
     /// take the time to drop it.
     #[must_use]
     pub(super) fn replace(&mut self, replica: Replica) -> Replica {
-        let old = std::mem::replace(&mut self.replica, replica);
+        let old = self.exchange(replica);
         self.tell_differences(&old.routes);
         self.settle();
         old
+    }
+
+    /// Goes on with another copy, which nobody is told of yet.
+    pub(super) fn exchange(&mut self, replica: Replica) -> Replica {
+        self.log = Log::new(replica.position());
+        std::mem::replace(&mut self.replica, replica)
+    }
+
+    /// Goes on under another leadership.
+    pub(super) fn begin(&mut self, term: Term) {
+        if self.replica.begin(term) {
+            self.log.push(Made::Began(term));
+        }
     }
 
     /// Tells its peers what they must hear who knew an older table.
