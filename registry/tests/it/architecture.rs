@@ -80,20 +80,6 @@ fn what_decides_is_pure() {
     }
 }
 
-/// Whether a line has this word, and not as the end of another one: `Ordering::Less` is nothing of `ring`.
-fn names(line: &str, word: &str) -> bool {
-    let is_part = |before: &str| word.starts_with(char::is_alphabetic) && before.ends_with(char::is_alphabetic);
-    line.match_indices(word).any(|(at, _)| !is_part(&line[..at]))
-}
-
-#[test]
-fn a_word_is_found_where_it_begins() {
-    assert!(names("use ring::digest;", "ring::") && names("(ring::rand)", "ring::"));
-    assert!(!names("Ordering::Less", "ring::"));
-    assert!(names("Ordering::Less, ring::rand", "ring::"));
-    assert!(names("use peerchat_proto::v1;", "::v1"));
-}
-
 /// The drivers of a node and of its table see the wire through `wire` alone.
 #[test]
 fn the_cluster_has_one_edge() {
