@@ -54,7 +54,6 @@ impl Index {
 
     /// Adds the next entry of `author`. The caller has checked seq and Lamport time, and that there is room.
     pub(super) fn push(&mut self, author: &Author, offset: u64, lamport: Lamport) -> Record {
-        let position = self.offsets.len() as u32;
         let number = match self.number(author) {
             Some(AuthorNo(number)) => number,
             None => {
@@ -67,15 +66,22 @@ impl Index {
                 number
             }
         };
-        push(&mut self.offsets, offset);
-        push(&mut self.lamports, lamport);
-        push(&mut self.authors, number);
-        push(&mut self.lanes[number as usize].positions, position);
-        Record {
+        let record = Record {
             offset,
             lamport,
             author: number,
-        }
+        };
+        self.push_known(record);
+        record
+    }
+
+    /// Adds the next entry of an author who has one already. The caller has checked that, Lamport time, and that there is room.
+    pub(super) fn push_known(&mut self, record: Record) {
+        let position = self.offsets.len() as u32;
+        push(&mut self.offsets, record.offset);
+        push(&mut self.lamports, record.lamport);
+        push(&mut self.authors, record.author);
+        push(&mut self.lanes[record.author as usize].positions, position);
     }
 
     /// How many entries there are.
@@ -163,7 +169,13 @@ impl Index {
 
     /// The Lamport time of an author's last entry; 0 where there is none.
     pub(super) fn last_lamport(&self, author: &Author) -> Lamport {
-        let last = self.number(author).and_then(|number| self.positions(number).last());
+        let number = self.number(author);
+        number.map(|number| self.last_lamport_of(number)).unwrap_or_default()
+    }
+
+    /// The same of the author with a number.
+    pub(super) fn last_lamport_of(&self, number: AuthorNo) -> Lamport {
+        let last = self.positions(number).last();
         last.map(|at| self.lamports[*at as usize]).unwrap_or_default()
     }
 
