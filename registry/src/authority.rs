@@ -267,6 +267,16 @@ impl Authority {
         self.certified(params, [san::node_name(node.number())])
     }
 
+    /// A certificate by which whoever has this authority shows that he has, and its key: a new one for each call.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub fn operator_identity(&self) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
+        let mut params = leaf("Peerchat operator");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.certified(params, [san::OPERATOR.to_owned()])
+    }
+
     /// A certificate with these names, for a key that is made for it.
     fn certified(
         &self,

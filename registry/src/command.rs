@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     accounts::{
         WallTime,
+        change::{Change, What},
         invite::{Invite, NoRandomness},
         store::{DatabaseUrl, OpenError, Place, Store, StoreError},
     },
@@ -94,7 +95,11 @@ fn here(config: &Config) -> Result<Address, AddressError> {
 async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
     let store = Store::open(place).await?;
     let invite = Invite::generate()?;
-    store.add_invite(invite.hash(), now.after(lifetime), now).await?;
+    let what = What::AddInvite {
+        invite: invite.hash(),
+        expires: now.after(lifetime),
+    };
+    store.decide(&Change { at: now, what }).await?;
     store.close().await;
     Ok(invite.reveal())
 }

@@ -80,6 +80,11 @@ pub struct Config {
     #[arg(long, value_name = "LIST", requires_all = ["id", "ca"], value_parser = members)]
     pub cluster: Option<Members>,
 
+    /// After a majority of the nodes have lost their disks: this one counts as it is, and accounts that only lost disks had are given up.
+    /// For one start of each node that has lost its own
+    #[arg(long, requires = "cluster")]
+    pub accept_lost_accounts: bool,
+
     /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]
     #[arg(long, global = true, value_name = "DIR")]
     pub ca: Option<PathBuf>,
@@ -146,7 +151,7 @@ impl Config {
         if matches!(self.command, Some(Command::Init)) && self.ca.is_none() {
             return Err("init makes an authority in a folder: name it with --ca DIR".to_owned());
         }
-        let Some(ClusterSettings { own, members }) = self.cluster() else {
+        let Some(ClusterSettings { own, members, .. }) = self.cluster() else {
             return Ok(());
         };
         let shares = [
@@ -178,6 +183,7 @@ impl Config {
         Some(ClusterSettings {
             own: self.id?,
             members: self.cluster.clone()?,
+            accepts_lost_accounts: self.accept_lost_accounts,
         })
     }
 

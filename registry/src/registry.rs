@@ -139,7 +139,11 @@ impl Registry {
             certificate_lifetime: LIFETIME_MAX,
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
-        let accounts = Arc::new(Accounts::open(&place, policy).await?);
+        let mut accounts = Accounts::open(&place, policy).await?;
+        if let Some(node) = &node {
+            accounts = accounts.decided_by(node.deciding().decider());
+        }
+        let accounts = Arc::new(accounts);
         let engine = match (&settings.routes, &node) {
             (Some(url), _) => share(url, &accounts).await?,
             (None, Some(node)) => Engine::in_cluster(node.seat()),

@@ -23,13 +23,16 @@ use tracing::{error, info};
 
 use super::{
     ClusterSettings, Leadership, Seat, TermFileError,
+    deciding::{Deciding, Surroundings},
     election::{Election, Input, Message, Output, Role},
+    ledger_store::LedgerStoreError,
     link::{Link, LinkState},
     members::Members,
     term::{NodeId, Term},
     term_file::TermFile,
 };
 use crate::{
+    accounts::Accounts,
     authority::{Authority, AuthorityError},
     routes::Millis,
 };
@@ -52,9 +55,15 @@ pub enum NodeError {
     /// Its term cannot be kept.
     #[error(transparent)]
     Term(#[from] TermFileError),
+    /// What the cluster decides cannot be kept.
+    #[error(transparent)]
+    Ledger(#[from] LedgerStoreError),
     /// It has no folder to keep it in.
     #[error("a node of a cluster keeps its term: name its folder with --data")]
     NoFolder,
+    /// The system failed.
+    #[error("the system has no random numbers")]
+    NoRandomness,
     /// It gets no certificate.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -78,6 +87,7 @@ pub(crate) struct Node {
     settings: ClusterSettings,
     inbox: mpsc::Sender<(NodeId, Message)>,
     leadership: watch::Sender<Leadership>,
+    deciding: Deciding,
     /// With what it calls other nodes.
     tls: Arc<ClientConfig>,
     /// What runs it, until it runs.
@@ -102,7 +112,9 @@ impl Node {
         folder: Option<&Path>,
         authority: &Authority,
     ) -> Result<Self, NodeError> {
-        let (file, seen) = TermFile::open(folder.ok_or(NodeError::NoFolder)?, settings.own)?;
+        let folder = folder.ok_or(NodeError::NoFolder)?;
+        let (file, seen) = TermFile::open(folder, settings.own)?;
+        let deciding = Deciding::open(folder, settings.own)?;
         let (certificate, key) = authority.node_identity(settings.own)?;
         let tls = tls::node_client(certificate, key, authority.trust())?;
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
@@ -114,6 +126,7 @@ impl Node {
             settings,
             inbox: sender,
             leadership: watch::Sender::new(leadership),
+            deciding,
             tls: Arc::clone(&tls),
             engine: Mutex::new(Some(Engine { seen, file, inbox, tls })),
         })
@@ -147,6 +160,11 @@ impl Node {
         self.leadership.borrow().clone()
     }
 
+    /// What the cluster decides by majority.
+    pub(crate) fn deciding(&self) -> &Deciding {
+        &self.deciding
+    }
+
     /// Takes in what another node has said.
     ///
     /// # Errors
@@ -158,12 +176,22 @@ impl Node {
         })
     }
 
-    /// Takes part until `shutdown`, and then hands over. A second call does nothing.
-    pub(crate) async fn run(&self, shutdown: CancellationToken) {
+    /// Takes part until `shutdown`, and then hands over. What is decided becomes of these accounts. A second call does nothing.
+    pub(crate) async fn run(&self, accounts: Arc<Accounts>, shutdown: CancellationToken) {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(engine) = engine {
-            Driver::new(self, engine, shutdown).run().await;
-        }
+        let Some(engine) = engine else {
+            return;
+        };
+        let driver = Driver::new(self, engine, shutdown.clone());
+        let surroundings = Surroundings {
+            own: self.own(),
+            nodes: self.members().ids().collect(),
+            links: driver.links.clone(),
+            leadership: self.watch(),
+            accounts,
+            is_forced: self.settings.accepts_lost_accounts,
+        };
+        tokio::join!(driver.run(), self.deciding.run(surroundings, shutdown));
     }
 }
 
@@ -174,6 +202,10 @@ struct Driver<'n> {
     inbox: mpsc::Receiver<(NodeId, Message)>,
     links: BTreeMap<NodeId, Link>,
     link_states: mpsc::Receiver<(NodeId, LinkState)>,
+    /// The highest term that the ledger has seen.
+    seen: watch::Receiver<Term>,
+    /// Whether the ledger's disk takes what it must keep.
+    is_able: watch::Receiver<bool>,
     tasks: JoinSet<()>,
     started: Instant,
     chance: fastrand::Rng,
@@ -192,6 +224,8 @@ impl<'n> Driver<'n> {
         });
         Self {
             links: links.collect(),
+            seen: node.deciding.seen(),
+            is_able: node.deciding.is_able(),
             node,
             election: Election::new(node.own(), node.members().ids(), engine.seen, Millis(0)),
             file: Arc::new(engine.file),
@@ -219,6 +253,11 @@ impl<'n> Driver<'n> {
                 Some((id, state)) = self.link_states.recv() => {
                     self.note(id, state);
                     continue;
+                }
+                Ok(()) = self.seen.changed() => Input::Seen(*self.seen.borrow_and_update()),
+                Ok(()) = self.is_able.changed() => {
+                    self.stand_aside().await;
+                    Input::Tick
                 }
                 () = sleep_until(wake_at) => Input::Tick,
             };
@@ -251,6 +290,17 @@ impl<'n> Driver<'n> {
         }
         // Where nothing could be kept for a while, it is what it was.
         self.became(self.election.role());
+    }
+
+    /// Says nothing and knows of no leader while the ledger's disk refuses: it could not lead, and the others elect without it.
+    async fn stand_aside(&mut self) {
+        if !*self.is_able.borrow_and_update() {
+            self.became(Role::Election);
+            tokio::select! {
+                _ = self.is_able.wait_for(|is_able| *is_able) => {}
+                () = self.shutdown.cancelled() => {}
+            }
+        }
     }
 
     /// Lets the links say what is left to be said, and end.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peerchat_registry::cluster::{ClusterStatus, ask_status, table::order::Position};
+use peerchat_registry::cluster::{ClusterStatus, LedgerStatus, ask_status, table::order::Position};
 use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
@@ -52,6 +52,7 @@ impl Cluster {
             cluster.start(*id);
         }
         cluster.led_by(*ids.last().unwrap(), ids).await;
+        cluster.decide(ids).await;
         cluster
     }
 
@@ -167,6 +168,42 @@ impl Cluster {
                 return position;
             }
             assert!(begun.elapsed() < SOON, "they do not agree: {found:?}\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until all of these take part in what is decided about accounts.
+    pub(crate) async fn decide(&self, nodes: &[u8]) {
+        self.until(nodes, |ledgers| ledgers.iter().all(|ledger| ledger.is_taking_part))
+            .await;
+    }
+
+    /// Waits until all of these take part, and have made the same number of changes in their accounts: which.
+    pub(crate) async fn accounts_agree(&self, nodes: &[u8]) -> u64 {
+        let agree = |ledgers: &[LedgerStatus]| {
+            let first = ledgers[0].applied;
+            let is_there = |ledger: &LedgerStatus| ledger.is_taking_part && ledger.applied == first;
+            ledgers.iter().all(is_there) && ledgers.iter().all(|ledger| ledger.committed == first)
+        };
+        self.until(nodes, agree).await[0].applied
+    }
+
+    /// Waits until what these say of their ledgers is as it should be.
+    pub(crate) async fn until(&self, nodes: &[u8], is_good: impl Fn(&[LedgerStatus]) -> bool) -> Vec<LedgerStatus> {
+        let begun = Instant::now();
+        loop {
+            let mut found = Vec::new();
+            for id in nodes {
+                found.extend(self.status(*id).await.and_then(|status| status.ledger));
+            }
+            if found.len() == nodes.len() && is_good(&found) {
+                return found;
+            }
+            assert!(
+                begun.elapsed() < 2 * SOON,
+                "it does not come: {found:?}\n{}",
+                self.logs()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

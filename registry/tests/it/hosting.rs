@@ -97,6 +97,7 @@ async fn who_leads_can_be_watched() {
             cluster: Some(ClusterSettings {
                 own,
                 members: list.parse().unwrap(),
+                accepts_lost_accounts: false,
             }),
             ..Settings::in_memory()
         };

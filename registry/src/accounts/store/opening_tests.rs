@@ -3,9 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::{
-    tests::{folder, settle},
+    testing::{folder, settle},
     *,
 };
+use crate::accounts::change::Proof;
 
 fn path(place: &Place) -> &Path {
     match place {
