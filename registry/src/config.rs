@@ -43,6 +43,8 @@ Examples:
   peerchat-registry --id 2 --cluster 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT --ca DIR
                                                  one of three registries that are one
   peerchat-registry status --registry HOST:PORT  the cluster as one of its nodes knows it
+  peerchat-registry invite --ca DIR --registry HOST:PORT
+                                                 an invite to a cluster
 
 Prints `listening on IP:PORT` to stdout once it is ready. \
 Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
@@ -120,6 +122,9 @@ pub enum Command {
         /// How long it can be used, such as 12h or 7d
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span::invite_lifetime)]
         expires: Duration,
+        /// Where the cluster of which the registry is a node can be reached, as HOST:PORT; of several the first that takes it. Needs --ca
+        #[arg(long, value_name = "ADDR", value_delimiter = ',', value_parser = registry_address)]
+        registry: Vec<Address>,
     },
     /// Prints the fingerprint by which peers know this registry, or with --ca all that share that authority
     Fingerprint,
@@ -150,6 +155,12 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         if matches!(self.command, Some(Command::Init)) && self.ca.is_none() {
             return Err("init makes an authority in a folder: name it with --ca DIR".to_owned());
+        }
+        if matches!(&self.command, Some(Command::Invite { registry, .. }) if !registry.is_empty()) && self.ca.is_none()
+        {
+            return Err(
+                "a cluster takes an invite from whoever holds its authority: name its folder with --ca DIR".to_owned(),
+            );
         }
         let Some(ClusterSettings { own, members, .. }) = self.cluster() else {
             return Ok(());

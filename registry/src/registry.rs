@@ -10,7 +10,7 @@ use crate::{
     accounts::{
         Accounts, Now, Policy, WallTime,
         rules::Registration,
-        store::{DatabaseUrl, OpenError, Place},
+        store::{DatabaseUrl, OpenError, Place, StoreError},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
     cluster::{ClusterSettings, Leadership, Node, NodeError},
@@ -82,6 +82,21 @@ pub enum RegistryError {
     /// Its accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] OpenError),
+    /// Its accounts cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its accounts are not those of its cluster.
+    #[error(
+        "the data folder has accounts of a registry that was part of no cluster, and the other nodes would not know them; \
+        choose another folder with --data, or move accounts.sqlite out of it: its names are free then"
+    )]
+    OwnAccounts,
+    /// Its accounts are those of a cluster.
+    #[error(
+        "the data folder has the accounts of a cluster, of which this registry would be no node; \
+        start it with --id, --cluster and --ca as before, or choose another folder with --data"
+    )]
+    ClusterAccounts,
     /// The table that it shares cannot be used.
     #[error(
         "cannot use the table of leases in {table}; is it running, and is the password right? The lines above say more"
@@ -140,8 +155,12 @@ impl Registry {
         };
         let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
         let mut accounts = Accounts::open(&place, policy).await?;
-        if let Some(node) = &node {
-            accounts = accounts.decided_by(node.deciding().decider());
+        let is_of_cluster = accounts.position().await?.index > 0;
+        match &node {
+            Some(_) if !is_of_cluster && !accounts.is_empty().await? => return Err(RegistryError::OwnAccounts),
+            Some(node) => accounts = accounts.decided_by(node.deciding().decider()),
+            None if is_of_cluster => return Err(RegistryError::ClusterAccounts),
+            None => {}
         }
         let accounts = Arc::new(accounts);
         let engine = match (&settings.routes, &node) {

@@ -222,10 +222,7 @@ impl Driver<'_> {
         let (mut heard, mut wished) = (Vec::new(), Vec::new());
         loop {
             let now = self.now();
-            let mut outputs = Vec::new();
-            for input in inputs.drain(..) {
-                outputs.extend(self.ledger.handle(input, now));
-            }
+            let outputs = self.ledger.handle_all(inputs.drain(..), now);
             if self.carry_out(outputs).await.is_none() {
                 return;
             }
@@ -292,9 +289,9 @@ impl Driver<'_> {
                 let (at, state) = self.disk.snapshot().await?;
                 outputs.extend(self.ledger.handle(Input::Snapshot { at, state }, now));
             }
-            for (ticket, change) in more {
-                outputs.extend(self.ledger.handle(Input::Propose { ticket, change }, now));
-            }
+            let more = more.into_iter();
+            let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
+            outputs.extend(self.ledger.handle_all(more, now));
         }
         Some(())
     }

@@ -76,12 +76,27 @@ impl Cluster {
     }
 
     pub(crate) fn start_as(&mut self, id: u8, list: &str, ca: &Path) {
+        self.start_with(id, list, ca, &[]);
+    }
+
+    /// Starts a node that is told something more.
+    pub(crate) fn start_and(&mut self, id: u8, more: &[&str]) {
+        let (list, ca) = (self.list(id), self.ca());
+        self.start_with(id, &list, &ca, more);
+    }
+
+    fn start_with(&mut self, id: u8, list: &str, ca: &Path, more: &[&str]) {
         let (number, data) = (id.to_string(), self.data(id));
         let arguments = ["--id", &number, "--cluster", list, "--ca", ca.to_str().unwrap()];
         let data = ["--data", data.to_str().unwrap()];
         self.nodes
-            .insert(id, Registry::start_with(&[&arguments[..], &data].concat()));
+            .insert(id, Registry::start_with(&[&arguments[..], &data, more].concat()));
         self.lay_ways();
+    }
+
+    /// Takes the disk of a node that does not run.
+    pub(crate) fn lose_disk(&self, id: u8) {
+        std::fs::remove_dir_all(self.data(id)).unwrap();
     }
 
     pub(crate) fn node(&self, id: u8) -> &Registry {

@@ -13,6 +13,8 @@ mod balancing;
 mod caller;
 mod certificates;
 mod cluster;
+mod cluster_accounts;
+mod cluster_disks;
 mod cluster_leases;
 mod cluster_rounds;
 mod cluster_site;

@@ -86,6 +86,14 @@ impl Accounts {
         self.store.position().await
     }
 
+    /// Whether nobody has an account or an invite.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.store.is_empty().await
+    }
+
     /// All that is stored, and its position.
     ///
     /// # Errors

@@ -37,6 +37,23 @@ impl Store {
         self.read().await?.position().await
     }
 
+    /// Whether nobody has an account or an invite.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let mut work = self.read().await?;
+        for sql in [
+            "SELECT name FROM accounts LIMIT 1",
+            "SELECT created FROM invites LIMIT 1",
+        ] {
+            if work.one(sql, &[]).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes changes in their places, all in one transaction with the position of the last one. One that was made before is passed over. A place
     /// without a change is one too. Answers what became of each that was not passed over, in their order: one that is refused changes nothing, and
     /// has its place all the same.

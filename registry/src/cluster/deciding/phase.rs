@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cluster::ledger::{Change, Output, Place, Record, Ticket};
+use crate::cluster::ledger::{Change, Message, Output, Place, Record, Ticket};
 
 /// The most changes that are made in one transaction.
 const APPLIED_MAX: usize = 256;
@@ -46,17 +46,28 @@ impl Phase {
                 Output::Persist(record) => phase.records.push(record),
                 Output::Apply { at, change, ticket } => phase.changes.push((at, change, ticket)),
                 Output::Install { at, state } => phase.install = Some((at, state)),
-                other => phase.others.push(other),
+                other => phase.say(other),
             }
         }
         phase
+    }
+
+    /// Says something, in place of what it makes needless: how far a node is says the last word alone.
+    fn say(&mut self, output: Output) {
+        if let Output::Send { to, message } = &output
+            && let Message::Stored { term, .. } = message
+        {
+            let is_older = |other: &Output| matches!(other, Output::Send { to: of, message: Message::Stored { term: older, .. } } if of == to && older == term);
+            self.others.retain(|other| !is_older(other));
+        }
+        self.others.push(output);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::term::Term;
+    use crate::cluster::term::{NodeId, Term};
 
     fn place(index: u64) -> Place {
         let term = Term::new(103).unwrap();
@@ -99,6 +110,21 @@ mod tests {
         assert_eq!(phases.len(), 1);
         assert_eq!((phases[0].records.len(), phases[0].changes.len()), (2, 2));
         assert_eq!(phases[0].others, [seen(), seen()]);
+    }
+
+    #[test]
+    fn the_last_word_on_how_far_a_node_is_is_enough() {
+        let stored = |to: u64, matched| Output::Send {
+            to: NodeId::new(to).unwrap(),
+            message: Message::Stored {
+                term: Term::new(103).unwrap(),
+                matched,
+                is_member: true,
+                applied: 0,
+            },
+        };
+        let phases = phases(vec![stored(1, 1), stored(2, 1), stored(1, 2)]);
+        assert_eq!(phases[0].others, [stored(2, 1), stored(1, 2)]);
     }
 
     #[test]
