@@ -21,6 +21,7 @@ use crate::{
     address::{Address, AddressError},
     cluster::{
         ClusterSettings,
+        ledger::Limits,
         members::{Members, MembersError},
         term::{NoNodeId, NodeId},
     },
@@ -195,6 +196,7 @@ impl Config {
             own: self.id?,
             members: self.cluster.clone()?,
             accepts_lost_accounts: self.accept_lost_accounts,
+            limits: Limits::DEFAULT,
         })
     }
 

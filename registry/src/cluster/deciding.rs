@@ -89,6 +89,7 @@ pub(super) struct Surroundings {
     pub accounts: Arc<Accounts>,
     /// The operator says that it counts, whatever was lost.
     pub is_forced: bool,
+    pub limits: Limits,
 }
 
 impl Deciding {
@@ -161,22 +162,22 @@ impl Deciding {
     }
 
     /// Takes part until `shutdown`. A second call does nothing.
-    pub(super) async fn run(&self, place: Surroundings, shutdown: CancellationToken) {
+    pub(super) async fn run(&self, around: Surroundings, shutdown: CancellationToken) {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(engine) = engine else {
             return;
         };
-        let disk = Disk::new(engine.store, Arc::clone(&place.accounts), self, shutdown.clone());
+        let disk = Disk::new(engine.store, Arc::clone(&around.accounts), self, shutdown.clone());
         let Some(applied) = disk.position().await else {
             return;
         };
         let ledger = Ledger::new(
-            place.own,
-            place.nodes.iter().copied(),
+            around.own,
+            around.nodes.iter().copied(),
             engine.kept,
             applied,
             engine.life,
-            Limits::DEFAULT,
+            around.limits,
         );
         let driver = Driver {
             deciding: self,
@@ -184,15 +185,15 @@ impl Deciding {
             disk,
             applied,
             waiting: Waiting::default(),
-            links: place.links,
-            leadership: place.leadership,
-            nodes: place.nodes.len(),
+            links: around.links,
+            leadership: around.leadership,
+            nodes: around.nodes.len(),
             inbox: engine.inbox,
             wishes: engine.wishes,
             started: Instant::now(),
             shutdown,
         };
-        driver.run(place.is_forced).await;
+        driver.run(around.is_forced).await;
     }
 }
 

@@ -43,6 +43,8 @@ pub struct ClusterSettings {
     pub members: Members,
     /// What only lost disks had is given up: this node counts as it is, although its own was lost.
     pub accepts_lost_accounts: bool,
+    /// How much of what was decided is kept: [`Limits::DEFAULT`](ledger::Limits::DEFAULT), and less where that is to be reached.
+    pub limits: ledger::Limits,
 }
 
 impl ClusterSettings {

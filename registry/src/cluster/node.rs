@@ -190,6 +190,7 @@ impl Node {
             leadership: self.watch(),
             accounts,
             is_forced: self.settings.accepts_lost_accounts,
+            limits: self.settings.limits,
         };
         tokio::join!(driver.run(), self.deciding.run(surroundings, shutdown));
     }

@@ -92,6 +92,21 @@ async fn what_was_applied_is_passed_over_and_a_refusal_has_its_place() {
     assert_eq!(store.position().await.unwrap(), at(9));
 }
 
+/// Whoever does not know what became of a change wants it again.
+#[tokio::test]
+async fn what_is_wanted_again_does_no_harm() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    let wanted = changes();
+    store.apply(&wanted).await.unwrap();
+    let (_, before) = store.whole().await.unwrap();
+    for (again, index) in [1, 7, 8].into_iter().zip(10..) {
+        let outcomes = store.apply(&[(at(index), wanted[again].1.clone())]).await.unwrap();
+        assert!(matches!(outcomes[0].1, Ok(_) | Err(StoreError::Raced)), "{outcomes:?}");
+    }
+    assert_eq!(store.whole().await.unwrap().1, before);
+}
+
 #[tokio::test]
 async fn the_same_changes_make_the_same_accounts_however_they_are_cut() {
     let changes = changes();

@@ -29,7 +29,7 @@ impl Store {
 }
 
 impl Work {
-    /// Stores a new invite. Those that have expired unused are forgotten.
+    /// Stores a new invite; one that is there already stays as it is. Those that have expired unused are forgotten.
     pub(super) async fn add_invite(
         &mut self,
         invite: InviteHash,
@@ -38,6 +38,9 @@ impl Work {
     ) -> Result<(), StoreError> {
         let sql = "DELETE FROM invites WHERE used IS NULL AND expires <= ?";
         self.run(sql, &[Value::Time(now)]).await?;
+        if self.invite_state(Some(invite), now).await? != InviteState::Unknown {
+            return Ok(());
+        }
         let sql = "SELECT COUNT(*) FROM invites WHERE used IS NULL";
         let open = self.one(sql, &[]).await?.ok_or(StoreError::Damaged)?;
         if count(&open, 0)? >= OPEN_MAX {
