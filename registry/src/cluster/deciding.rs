@@ -13,7 +13,7 @@ use std::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -228,14 +228,14 @@ impl Driver<'_> {
                 return;
             }
             self.tell();
-            let wake_at = Duration::from_millis(self.ledger.wake_at().0);
-            let wake_at = (self.started + wake_at.min(SLEEP_MAX * 60 * 24 * 365 * 100)).min(Instant::now() + SLEEP_MAX);
+            let wake_in = self.ledger.wake_at().0.saturating_sub(self.now().0);
+            let wake_in = Duration::from_millis(wake_in).min(SLEEP_MAX);
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 _ = self.inbox.recv_many(&mut heard, TURN_MAX) => {}
                 _ = self.wishes.recv_many(&mut wished, TURN_MAX) => {}
-                () = sleep_until(wake_at) => inputs.push(Input::Tick),
+                () = sleep(wake_in) => inputs.push(Input::Tick),
             }
             let is = self.leadership.borrow_and_update().role;
             if is != role {
@@ -290,9 +290,12 @@ impl Driver<'_> {
                 let (at, state) = self.disk.snapshot().await?;
                 outputs.extend(self.ledger.handle(Input::Snapshot { at, state }, now));
             }
-            let more = more.into_iter();
-            let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
-            outputs.extend(self.ledger.handle_all(more, now));
+            // Nothing where there is nothing: time passes in the loop, which hears what comes in.
+            if !more.is_empty() {
+                let more = more.into_iter();
+                let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
+                outputs.extend(self.ledger.handle_all(more, now));
+            }
         }
         Some(())
     }
@@ -322,7 +325,7 @@ impl Driver<'_> {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
         self.deciding.tell(|told| {
             if told.standing != standing {
-                info!(%standing, "decides about accounts");
+                info!(%standing, "accounts of the cluster");
             }
             told.committed = committed;
             told.applied = applied;
