@@ -1,5 +1,7 @@
 //! Accepting connections: with TLS only, so many at most, none that stays silent at first, and all cut at the end.
 
+mod entrance;
+
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -12,7 +14,7 @@ use std::{
 use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Sleep, sleep, timeout},
 };
@@ -20,9 +22,10 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
-use tracing::warn;
 
-use crate::{DeviceBytes, DeviceCertificate, certificate, socket};
+use self::entrance::Arrival;
+pub use self::entrance::Entrance;
+use crate::{DeviceBytes, DeviceCertificate, certificate, proxy::NoHeader, socket};
 
 /// What connections are bound by.
 #[derive(Debug, Clone, Copy)]
@@ -38,16 +41,13 @@ pub struct Limits {
 /// How many bytes the client's HTTP/2 preface has.
 const PREFACE_BYTES: usize = 24;
 
-/// How long to wait before accepting again when the system has no more file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// How many connections wait to be served after their handshake. When they are as many, no more are accepted.
 const READY_MAX: usize = 64;
 
 /// Who is at the other end of a connection. A part of every request that comes over it.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// From where.
+    /// From where, as this side or a proxy that it believes has seen it.
     pub address: SocketAddr,
     /// The device whose key the caller has; none where it showed no certificate.
     pub device: Option<DeviceBytes>,
@@ -74,6 +74,14 @@ pub enum Refused {
         /// Why not.
         source: io::Error,
     },
+    /// It came from a proxy and did not say properly for whom.
+    #[error("a connection of the proxy {address} was refused: {source}")]
+    Proxy {
+        /// Of the proxy.
+        address: SocketAddr,
+        /// Why.
+        source: NoHeader,
+    },
     /// It did not say in time that it speaks HTTP/2.
     #[error("a connection from {0} was silent for too long")]
     Silent(SocketAddr),
@@ -82,25 +90,26 @@ pub enum Refused {
 /// Who is told of every connection that is refused. It is called while the runtime waits, so it must not block.
 type Watcher = Arc<dyn Fn(Refused) + Send + Sync>;
 
-/// Accepts connections on `listener` until `severed` is cancelled, which also cuts all that are open.
+/// Accepts connections at an entrance until it is closed, or until `severed` is cancelled, which also cuts all that are open.
 ///
 /// Each is accepted with what `config` answers at that moment; none where it has nothing to show yet, and then the connection is
 /// closed. `refused` is told of those that come to nothing, and must not block.
 pub fn accept(
-    listener: TcpListener,
+    entrance: impl Into<Entrance>,
     limits: Limits,
     config: impl Fn() -> Option<Arc<ServerConfig>> + Send + Sync + 'static,
     refused: impl Fn(Refused) + Send + Sync + 'static,
     severed: CancellationToken,
 ) -> ReceiverStream<io::Result<Connection>> {
+    let entrance = entrance.into();
     let (ready, connections) = mpsc::channel(READY_MAX);
     let refused: Watcher = Arc::new(refused);
     let places = Arc::new(Semaphore::new(limits.connections_max));
     tokio::spawn(async move {
-        let until = severed.clone();
+        let (until, closing) = (severed.clone(), entrance.closing());
         let accepting = async {
             loop {
-                let (stream, address) = next(&listener).await;
+                let (stream, address) = entrance.next().await;
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     refused(Refused::TooMany);
                     continue;
@@ -109,12 +118,18 @@ pub fn accept(
                     refused(Refused::NoCertificate);
                     continue;
                 };
+                let is_proxy = entrance.is_proxy(address);
                 let (ready, refused, severed) = (ready.clone(), Arc::clone(&refused), severed.clone());
                 tokio::spawn(async move {
-                    match shake_hands((stream, address), config, limits, Arc::clone(&refused), severed, place).await {
+                    let arrival = Arrival {
+                        stream,
+                        address,
+                        is_proxy,
+                    };
+                    match shake_hands(arrival, config, limits, Arc::clone(&refused), severed, place).await {
                         // Where nobody serves any more, the connection ends here.
                         Ok(connection) => drop(ready.send(Ok(connection)).await),
-                        Err(source) => refused(Refused::Handshake { address, source }),
+                        Err(why) => refused(why),
                     }
                 });
             }
@@ -122,42 +137,33 @@ pub fn accept(
         tokio::select! {
             () = accepting => {}
             () = until.cancelled() => {}
+            () = closing.cancelled() => {}
         }
     });
     ReceiverStream::new(connections)
 }
 
-async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            // The caller went away before it was accepted.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                ) => {}
-            Err(error) => {
-                warn!(%error, "cannot accept a connection; is the limit of open files too low?");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 async fn shake_hands(
-    (stream, address): (TcpStream, SocketAddr),
+    arrival: Arrival,
     config: Arc<ServerConfig>,
     limits: Limits,
     refused: Watcher,
     severed: CancellationToken,
     place: OwnedSemaphorePermit,
-) -> io::Result<Connection> {
-    socket::prepare(&stream)?;
-    let handshake = timeout(limits.handshake_timeout, TlsAcceptor::from(config).accept(stream));
-    let stream = tokio::select! {
-        stream = handshake => stream.map_err(|_| io::ErrorKind::TimedOut)??,
-        () = severed.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+) -> Result<Connection, Refused> {
+    let near = arrival.address;
+    let broken = |address| move |source| Refused::Handshake { address, source };
+    let handshake = async {
+        socket::prepare(&arrival.stream).map_err(broken(near))?;
+        let (stream, address) = arrival.named().await?;
+        let stream = TlsAcceptor::from(config).accept(stream).await;
+        Ok((stream.map_err(broken(address))?, address))
+    };
+    let (stream, address) = tokio::select! {
+        done = timeout(limits.handshake_timeout, handshake) => {
+            done.map_err(|_| broken(near)(io::ErrorKind::TimedOut.into()))??
+        }
+        () = severed.cancelled() => return Err(broken(near)(io::ErrorKind::ConnectionAborted.into())),
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let caller = Caller {

@@ -13,7 +13,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use crate::{CertificateError, DeviceCertificate, Fingerprint, socket};
+use crate::{CertificateError, DeviceBytes, DeviceCertificate, Fingerprint, certificate, socket};
 
 /// Connects to `address` (HOST:PORT) and shakes hands with whoever has a certificate for `name`. The caller sets the deadline.
 ///
@@ -47,6 +47,11 @@ pub async fn grpc(stream: TlsStream<TcpStream>, endpoint: Endpoint) -> Result<Ch
 /// The fingerprint of the registry at the other end.
 pub fn registry_fingerprint(stream: &TlsStream<TcpStream>) -> Option<Fingerprint> {
     stream.get_ref().1.peer_certificates()?.last().map(Fingerprint::of)
+}
+
+/// The key of whoever is at the other end; none where it is none of a kind that is used here.
+pub fn shown_key(stream: &TlsStream<TcpStream>) -> Option<DeviceBytes> {
+    certificate::device_of(stream.get_ref().1.peer_certificates()?.first()?).ok()
 }
 
 /// The certificate of the device at the other end.

@@ -14,7 +14,7 @@ use std::{
 
 use peerchat_identity::{
     CertificateError, DeviceCertificate, DeviceKey, Fingerprint, Trust,
-    accept::{Connection, Limits, accept},
+    accept::{Connection, Entrance, Limits, accept},
     connect::{connect, registry_fingerprint},
     san, tls,
 };
@@ -336,4 +336,33 @@ fn an_introduction_outlives_its_certificate_but_not_a_changed_byte() {
         let changed = trust.introduced(&CertificateDer::from(bytes));
         assert!(changed.is_err(), "byte {at}");
     }
+}
+
+#[tokio::test]
+async fn at_a_closed_entrance_nobody_listens_and_those_who_are_in_stay() {
+    let authority = Authority::new();
+    let bob = Device::new(&authority, "bob", SystemTime::now() + hours(1));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (closing, severed) = (CancellationToken::new(), CancellationToken::new());
+    let entrance = Entrance::behind(listener, Vec::new()).until(closing.clone());
+    let config = bob.server();
+    let config = move || Some(Arc::clone(&config));
+    let mut connections = accept(entrance, LIMITS, config, |_| {}, severed.clone());
+    let name = tls::device_name(&bob.key.public());
+    let mut inside = connect(&address.to_string(), name, bob.client()).await.unwrap();
+    let mut served = connections.next().await.unwrap().unwrap();
+    closing.cancel();
+    let closed = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed)
+        .await
+        .expect("nobody listens");
+    inside.write_all(b"hello").await.unwrap();
+    let mut said = [0; 5];
+    served.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"hello");
 }

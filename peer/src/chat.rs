@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::ChatConfig,
+    config::{ChatConfig, RegistryChoice},
     credentials::{Credentials, CredentialsError},
     driver::{
         Channels, Driver,
@@ -38,6 +38,7 @@ use crate::{
         Identity,
         event::{Code, Event, Notice, Ready, ReplayReason},
         limits::REPLAY_LAST,
+        registries::spread,
         types::Conversation,
     },
     seal::{DeviceJudge, DeviceNotary, SharedNotary},
@@ -164,6 +165,8 @@ where
     let data = folder.path().to_owned();
     let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
     let state = State::load(&disk, folder.path())?;
+    // A folder may be left by starts that came to nothing.
+    let was_used = credentials.shown().is_some() || state != State::default() || !core.node().talks().is_empty();
     let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
     core.set_people(people);
     notices.extend(lost);
@@ -189,6 +192,10 @@ where
         shutdown.clone(),
     );
     let registry = RegistryConfig {
+        preferred: match config.registry_choice {
+            RegistryChoice::First => config.registries.clone(),
+            RegistryChoice::Spread => spread(&config.registries, device),
+        },
         addresses: config.registries.clone(),
         advertise,
         may_host: config.host_registry,
@@ -241,7 +248,7 @@ where
         device,
         listen: local.to_string(),
         registry: registry.unwrap_or_default(),
-        first_start: folder.is_new(),
+        first_start: !was_used,
         conversations: conversations.into_iter().collect(),
         current,
     };

@@ -89,6 +89,10 @@ pub struct Chat {
     /// [default: 127.0.0.1:10001]
     #[arg(long, value_name = "HOST:PORT,…")]
     pub registry: Vec<String>,
+    /// Which of several is used: first (the first of the list that answers), or spread (each device has an order of its own, so that
+    /// all have their share) [default: first]
+    #[arg(long, value_name = "HOW")]
+    pub registry_choice: Option<String>,
     /// Where to listen for other peers [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
@@ -101,12 +105,12 @@ pub struct Chat {
     /// The address that others shall dial, where it is not the one that the registry sees
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
-    /// Speak JSON: one object per line on stdout, and what a person would type on stdin
-    #[arg(long)]
-    pub json: bool,
-    /// Do not host a registry where none answers
-    #[arg(long)]
-    pub no_host_registry: bool,
+    /// Speak JSON: one object per line on stdout, and what a person would type on stdin; =false where the config file says so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub json: Option<bool>,
+    /// Do not host a registry where none answers; =false where the config file says so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_host_registry: Option<bool>,
     /// The fingerprint that the registry must have, as its operator tells it
     #[arg(long, value_name = "SHA256:…")]
     pub registry_fingerprint: Option<String>,
@@ -211,8 +215,13 @@ mod tests {
         assert_eq!(typed.registry, ["h:1", "h:3,h:4"]);
         assert_eq!(typed.name.as_deref(), Some("alice"));
         assert_eq!(typed.join, ["lobby", "#dev", "x"]);
-        assert!(typed.json && typed.no_host_registry);
-        assert_eq!(chat(&[]).unwrap().name, None);
+        assert_eq!((typed.json, typed.no_host_registry), (Some(true), Some(true)));
+        let typed = chat(&[]).unwrap();
+        assert_eq!((typed.name, typed.json, typed.no_host_registry), (None, None, None));
+        // What follows such a flag is no value of it.
+        let typed = chat(&["--json", "alice", "--no-host-registry=false"]).unwrap();
+        assert_eq!((typed.json, typed.no_host_registry), (Some(true), Some(false)));
+        assert_eq!(typed.name.as_deref(), Some("alice"));
 
         for args in [
             &["peerchat", "log", "#lobby", "--user", "alice", "--json"][..],

@@ -9,6 +9,7 @@ use etcetera::BaseStrategy as _;
 use peerchat_identity::{Fingerprint, NoFingerprint};
 
 use self::file::File;
+pub use self::registries::RegistryChoice;
 use crate::{
     cli,
     node::{
@@ -30,8 +31,10 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:0";
 pub struct ChatConfig {
     /// The own user.
     pub user: UserName,
-    /// HOST:PORT of each registry: any of them will do, and the first is where the user wants to be.
+    /// HOST:PORT of each registry: any of them will do.
     pub registries: Vec<String>,
+    /// In which order they are used.
+    pub registry_choice: RegistryChoice,
     /// ADDR:PORT to listen at.
     pub listen: String,
     /// The folder that holds a folder per user.
@@ -130,6 +133,14 @@ pub enum ConfigError {
         origin: String,
         /// How many.
         found: usize,
+    },
+    /// No way to choose a registry.
+    #[error("{origin}: {found:?} is no way to choose a registry; it must be first or spread")]
+    RegistryChoice {
+        /// Where it was given.
+        origin: String,
+        /// What was given.
+        found: String,
     },
     /// Not a fingerprint.
     #[error("{origin}: {found:?} is no fingerprint: {error}")]
@@ -261,11 +272,14 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
         false => Some(typed.registry),
     };
     let registry = registry.unwrap_or_else(|| vec![REGISTRY_DEFAULT.to_owned()]);
+    let choice_origin = origin("--registry-choice", typed.registry_choice.is_some());
+    let choice = typed.registry_choice.or(file.registry_choice);
     let join_origin = origin("--join", !typed.join.is_empty());
     let join = if typed.join.is_empty() { file.join } else { typed.join };
     Ok(ChatConfig {
         user,
         registries: registries::read(&registry_origin, &registry)?,
+        registry_choice: registries::choice(&choice_origin, choice.as_deref())?,
         listen: address("--listen", typed.listen, file.listen)?.unwrap_or_else(|| LISTEN_DEFAULT.into()),
         advertise: address("--advertise", typed.advertise, file.advertise)?,
         data: data_folder(typed.data.or(file.data))?,
@@ -273,12 +287,12 @@ fn merge(typed: cli::Chat, file: File, system: Option<String>) -> Result<ChatCon
             .iter()
             .map(|room| door(&join_origin, room))
             .collect::<Result<_, _>>()?,
-        json: typed.json || file.json,
+        json: typed.json.unwrap_or(file.json),
         bell: file.bell,
         registry_fingerprint: fingerprint,
         password_file: typed.password_file.or(file.password_file),
-        invitation_file: typed.invitation_file,
-        host_registry: !(typed.no_host_registry || file.no_host_registry),
+        invitation_file: typed.invitation_file.or(file.invitation_file),
+        host_registry: !typed.no_host_registry.unwrap_or(file.no_host_registry),
     })
 }
 

@@ -11,7 +11,6 @@ use crate::{
 #[derive(Debug)]
 pub struct UserFolder {
     path: PathBuf,
-    is_new: bool,
     _lock: DataLock,
 }
 
@@ -23,12 +22,10 @@ impl UserFolder {
     pub fn open(data: &Path, user: &UserName) -> Result<Self, LockError> {
         std::fs::create_dir_all(data).map_err(|source| IoError::new(data, "make the folder", source))?;
         let path = Self::path_of(data, user);
-        let is_new = !path.is_dir();
         RealDisk.create_folder(&path)?;
         Ok(Self {
             _lock: DataLock::acquire(&path)?,
             path,
-            is_new,
         })
     }
 
@@ -40,10 +37,5 @@ impl UserFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// It was not there before.
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 }

@@ -1,8 +1,10 @@
-//! What leases take: memory for each, and how many log-ins, joins and look-ups the table does in a second.
+//! What leases take: memory for each, how many log-ins, joins and look-ups the table does in a second, and how long it takes to be copied.
 //!
 //! ```sh
-//! cargo bench -p peerchat-registry
+//! cargo bench -p peerchat-registry --bench leases
 //! ```
+//!
+//! What a registry takes and does with its connections and its database measures `engines`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a bench")]
 
@@ -11,7 +13,14 @@ use std::{fs, time::Instant};
 use peerchat_proto::names::{RoomName, UserName};
 use peerchat_registry::{
     address::Address,
-    routes::{DeviceId, LeaseToken, Millis, Peer, Routes, Step},
+    cluster::{
+        table::{
+            order::{Entry, Order},
+            replica::Replica,
+        },
+        term::{NodeId, Term},
+    },
+    routes::{Command, DeviceId, LeaseToken, Millis, Peer, Routes, Step},
 };
 
 const LEASES: usize = 100_000;
@@ -52,7 +61,77 @@ fn main() {
             assert!(routes.find(*token, &peers[n * 7_919 % LEASES].0.user).is_ok());
         }
     });
+    copy(&mut routes, &peers);
     println!("{LEASES} leases, each in a room of {ROOM_MEMBERS} and watching {WATCHED} users: {bytes} bytes each");
+    as_a_node_of_a_cluster(&peers, &rooms, now);
+    // Kept until now, so that what follows it is not given its memory.
+    drop(routes);
+}
+
+/// The copy that each node of a cluster has, which is made of orders.
+fn as_a_node_of_a_cluster(peers: &[(Peer, LeaseToken)], rooms: &[RoomName], now: Millis) {
+    let node = NodeId::new(1).unwrap();
+    let before = resident_bytes();
+    let mut replica = Replica::default();
+    replica.begin(Term::NONE.next_of(node).unwrap());
+    let mut order = |command: Command| {
+        let entry = Entry {
+            position: replica.position().next(),
+            now,
+            origin: node,
+            ticket: 0,
+            order: Order::Call(command),
+        };
+        done(replica.apply(&entry).unwrap());
+    };
+    time("orders of log-ins", || {
+        for (peer, token) in peers {
+            order(Command::LogIn {
+                peer: peer.clone(),
+                token: *token,
+            });
+        }
+    });
+    time("orders of joins", || {
+        for (n, (_, lease)) in peers.iter().enumerate() {
+            order(Command::JoinRoom {
+                lease: *lease,
+                room: rooms[n / ROOM_MEMBERS].clone(),
+            });
+        }
+    });
+    for (n, (_, lease)) in peers.iter().enumerate() {
+        let users = (1..=WATCHED).map(|further| peers[(n + further) % LEASES].0.user.clone());
+        order(Command::Renew {
+            lease: *lease,
+            users: users.collect(),
+        });
+    }
+    let bytes = resident_bytes().saturating_sub(before) / LEASES as u64;
+    println!("the same as a copy at each node of a cluster: {bytes} bytes each");
+}
+
+/// What a node of a cluster does that has another history than its leader.
+fn copy(routes: &mut Routes, peers: &[(Peer, LeaseToken)]) {
+    let lasts = |what: &str, begun: Instant| println!("{what}: {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let begun = Instant::now();
+    let records: Vec<_> = routes.records().collect();
+    lasts("a copy of all records", begun);
+    let begun = Instant::now();
+    let older = Routes::restore(records, routes.offline_records()).unwrap();
+    lasts("a table of these", begun);
+    // One of a hundred has gone meanwhile.
+    for (_, token) in peers.iter().step_by(100) {
+        done(routes.log_out(*token, Millis(1)));
+    }
+    for (part, what) in [(1, "all"), (3, "a third"), (10, "a tenth")] {
+        let mut told = 0;
+        let begun = Instant::now();
+        older.differences(routes, peers.iter().step_by(part).map(|(_, token)| *token), |_| {
+            told += 1
+        });
+        lasts(&format!("{told} differences for the holders of {what}"), begun);
+    }
 }
 
 fn peer(n: usize) -> (Peer, LeaseToken) {

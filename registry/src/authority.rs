@@ -17,9 +17,13 @@ use peerchat_identity::{
 };
 use peerchat_proto::names::UserName;
 use rcgen::{
-    CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType, SerialNumber, date_time_ymd, string::Ia5String,
+    CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType, SerialNumber, SigningKey as _, date_time_ymd,
+    string::Ia5String,
 };
-use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use self::template::{Certified, Key, leaf, own_certificate, positive};
@@ -92,6 +96,17 @@ pub enum AuthorityError {
     /// The authority's own certificate cannot be used.
     #[error("the authority's certificate cannot be used")]
     Trust(#[from] CertificateError),
+}
+
+/// What a node of a cluster shows of itself.
+#[derive(Debug)]
+pub struct NodeIdentity {
+    /// To whoever calls it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// To the nodes that it calls. It says nothing but which node that is.
+    pub certificate: CertificateDer<'static>,
+    /// The key of both.
+    pub key: PrivateKeyDer<'static>,
 }
 
 /// The authority of a registry.
@@ -237,34 +252,32 @@ impl Authority {
         Ok(params.signed_by(&Certified(*device), &self.issuer)?.der().clone())
     }
 
-    /// The certificates that the registry shows to whoever calls it, and the key of the first: a new one each time. Where it is a node of a
-    /// cluster, the others can tell which one.
+    /// The certificates that the registry shows to whoever calls it, and the key of the first: a new one each time.
     ///
     /// # Errors
     /// The system fails.
-    pub fn registry_identity(
-        &self,
-        node: Option<NodeId>,
-    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let names = [san::REGISTRY.to_owned()].into_iter();
-        let names = names.chain(node.map(|node| san::node_name(node.number())));
-        let params = leaf("Peerchat registry");
-        let (own, key) = self.certified(params, names)?;
-        Ok((vec![own, self.trust.authority().clone()], key))
+    pub fn registry_identity(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let key = generate()?;
+        let own = self.certified(leaf("Peerchat registry"), [san::REGISTRY.to_owned()], &key)?;
+        Ok((vec![own, self.trust.authority().clone()], private(&key)))
     }
 
-    /// The certificate that a node of a cluster shows where it calls the others, and its key: a new one each time. It says nothing but
-    /// which node that is.
+    /// What a node of a cluster shows: the others can tell which one it is. Both certificates are for one key, a new one each time, so they
+    /// can also tell whether the process that they call is the one that calls them.
     ///
     /// # Errors
     /// The system fails.
-    pub fn node_identity(
-        &self,
-        node: NodeId,
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
-        let mut params = leaf("Peerchat node");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.certified(params, [san::node_name(node.number())])
+    pub fn node_identity(&self, node: NodeId) -> Result<NodeIdentity, AuthorityError> {
+        let (key, name) = (generate()?, san::node_name(node.number()));
+        let mut calls = leaf("Peerchat node");
+        calls.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let called = [san::REGISTRY.to_owned(), name.clone()];
+        let own = self.certified(leaf("Peerchat registry"), called, &key)?;
+        Ok(NodeIdentity {
+            chain: vec![own, self.trust.authority().clone()],
+            certificate: self.certified(calls, [name], &key)?,
+            key: private(&key),
+        })
     }
 
     /// A certificate by which whoever has this authority shows that he has, and its key: a new one for each call.
@@ -274,24 +287,36 @@ impl Authority {
     pub fn operator_identity(&self) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
         let mut params = leaf("Peerchat operator");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.certified(params, [san::OPERATOR.to_owned()])
+        let key = generate()?;
+        let certificate = self.certified(params, [san::OPERATOR.to_owned()], &key)?;
+        Ok((certificate, private(&key)))
     }
 
-    /// A certificate with these names, for a key that is made for it.
+    /// A certificate with these names, for a key that was made for it.
     fn certified(
         &self,
         mut params: CertificateParams,
         names: impl IntoIterator<Item = String>,
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
-        let key = generate()?;
+        key: &DeviceKey,
+    ) -> Result<CertificateDer<'static>, AuthorityError> {
         let names = names
             .into_iter()
             .map(|name| Ok(SanType::DnsName(Ia5String::try_from(name)?)));
         params.subject_alt_names = names.collect::<Result<_, rcgen::Error>>()?;
         params.serial_number = Some(self.serial()?);
-        let certificate = params.signed_by(&Certified(key.public()), &self.issuer)?.der().clone();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8().to_vec()));
-        Ok((certificate, key))
+        Ok(params.signed_by(&Certified(key.public()), &self.issuer)?.der().clone())
+    }
+
+    /// A secret that follows from the authority's key and a purpose, so that all who share the authority have it and nobody else.
+    ///
+    /// # Errors
+    /// The key cannot be used.
+    pub fn secret(&self, purpose: &str) -> Result<[u8; 32], AuthorityError> {
+        // Of one key and one text there is one Ed25519 signature. Certificates begin otherwise, so none of them is this.
+        let signed = self.issuer.key().sign(purpose.as_bytes())?;
+        let mut secret = [0; 32];
+        secret.copy_from_slice(digest(&SHA256, &signed).as_ref());
+        Ok(secret)
     }
 
     fn serial(&self) -> Result<SerialNumber, AuthorityError> {
@@ -319,6 +344,10 @@ impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "authority {}", self.fingerprint())
     }
+}
+
+fn private(key: &DeviceKey) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8().to_vec()))
 }
 
 fn generate() -> Result<DeviceKey, AuthorityError> {

@@ -172,10 +172,10 @@ fn those_who_start_at_once_have_one_authority() {
 #[test]
 fn the_registry_shows_its_authority_and_a_new_key() {
     let authority = Authority::in_memory().unwrap();
-    let (chain, key) = authority.registry_identity(None).unwrap();
+    let (chain, key) = authority.registry_identity().unwrap();
     assert_eq!(chain.len(), 2);
     assert_eq!(Fingerprint::of(&chain[1]), authority.fingerprint());
-    let (again, _) = authority.registry_identity(None).unwrap();
+    let (again, _) = authority.registry_identity().unwrap();
     assert_ne!(again[0], chain[0]);
     assert!(DeviceCertificate::parse(&chain[0]).is_err(), "it is no device");
     tls::registry_server(chain, key).unwrap();
@@ -185,7 +185,7 @@ fn the_registry_shows_its_authority_and_a_new_key() {
 fn a_node_is_known_by_its_certificate_whatever_the_clocks_say() {
     let authority = Authority::in_memory().unwrap();
     let (trust, hour) = (authority.trust(), Duration::from_secs(3_600));
-    let (certificate, key) = authority.node_identity(NodeId::new(2).unwrap()).unwrap();
+    let NodeIdentity { certificate, key, .. } = authority.node_identity(NodeId::new(2).unwrap()).unwrap();
     for clock in [now() - hour, now(), now() + hour, now() + 100_000 * hour] {
         assert_eq!(trust.node(&certificate, clock), Ok(2));
     }
@@ -201,7 +201,7 @@ fn a_node_is_known_by_its_certificate_whatever_the_clocks_say() {
     let issued = authority.issue(&device.public(), &alice(), LIFETIME, now()).unwrap();
     assert_eq!(trust.node(&issued, now()), Err(CertificateError::NoNode));
     // What a registry shows to its callers is not what it shows as a caller.
-    let (chain, _) = authority.registry_identity(Some(NodeId::new(2).unwrap())).unwrap();
+    let chain = authority.node_identity(NodeId::new(2).unwrap()).unwrap().chain;
     assert_eq!(trust.node(&chain[0], now()), Err(CertificateError::NoNode));
 }
 

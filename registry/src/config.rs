@@ -110,6 +110,11 @@ pub struct Config {
     #[arg(long, value_name = "FILE")]
     pub routes_file: Option<PathBuf>,
 
+    /// Addresses of proxies before this registry, such as nginx with `proxy_protocol on`: each connection from there must begin with a
+    /// header of the PROXY protocol, and counts as coming from where that says. Others must not have one
+    #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = proxy)]
+    pub proxy_protocol_from: Vec<IpAddr>,
+
     /// What to do instead of running a registry.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -166,6 +171,16 @@ impl Config {
         let Some(ClusterSettings { own, members, .. }) = self.cluster() else {
             return Ok(());
         };
+        let calls_as_proxy = |node: NodeId| {
+            let (host, _) = members.address(node)?.as_str().rsplit_once(':')?;
+            let host: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
+            self.proxy_protocol_from.contains(&host).then_some(node)
+        };
+        if let Some(node) = members.ids().find_map(calls_as_proxy) {
+            return Err(format!(
+                "node {node} calls from an address of --proxy-protocol-from, and would be taken for a proxy: let the proxy have another one"
+            ));
+        }
         let shares = [
             self.accounts.is_some(),
             self.accounts_file.is_some(),
@@ -218,6 +233,11 @@ fn members(text: &str) -> Result<Members, MembersError> {
 
 fn registry_address(text: &str) -> Result<Address, AddressError> {
     Address::new(text, None)
+}
+
+fn proxy(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "expected IP addresses, such as 10.0.0.5,10.0.0.6")
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::info;
 
 use crate::{
-    engine::{EngineError, TICK, streams::Streams},
+    engine::{EngineError, TICK, clock::TableClock, streams::Streams},
     mailbox::{Closed, Outbox, StreamEnd},
     routes::{Answer, Command, Effect, LeaseToken, Millis, Peer, Query, Refusal, Routes, Step, Told},
 };
@@ -16,20 +16,23 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Hub {
     state: Mutex<State>,
-    started: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     routes: Routes,
     streams: Streams,
+    clock: TableClock,
 }
 
 impl Default for Hub {
     fn default() -> Self {
         Self {
-            state: Mutex::default(),
-            started: Instant::now(),
+            state: Mutex::new(State {
+                routes: Routes::default(),
+                streams: Streams::default(),
+                clock: TableClock::new(Millis(0), Instant::now()),
+            }),
         }
     }
 }
@@ -41,7 +44,7 @@ impl Hub {
         if state.streams.is_closed() {
             return Err(EngineError::ShuttingDown);
         }
-        let now = self.now();
+        let now = state.now();
         let command = Command::LogIn {
             peer: peer.clone(),
             token,
@@ -63,7 +66,7 @@ impl Hub {
         if !state.streams.is_unopened(lease) && state.routes.is_lease(lease) {
             return Err(EngineError::StreamUsed);
         }
-        let now = self.now();
+        let now = state.now();
         let step = state.routes.apply(Command::Renew { lease, users }, now);
         state.carry_out(step, now)?;
         state.streams.open(lease).ok_or(EngineError::StreamUsed)
@@ -72,7 +75,7 @@ impl Hub {
     /// Calls the table, and carries out what follows from it.
     pub(crate) fn call(&self, command: Command) -> Result<Answer, Refusal> {
         let mut state = self.lock();
-        let now = self.now();
+        let now = state.now();
         let step = state.routes.apply(command, now);
         state.carry_out(step, now)
     }
@@ -80,7 +83,7 @@ impl Hub {
     /// What the table has now.
     pub(crate) fn look(&self, query: &Query) -> Result<Told, Refusal> {
         let mut state = self.lock();
-        let now = self.now();
+        let now = state.now();
         let effects = state.routes.expire(now);
         state.apply(effects, now);
         state.routes.look(query)
@@ -89,7 +92,7 @@ impl Hub {
     /// Takes note that a stream is over, for its watcher's part, and why if it is to be told.
     pub(crate) fn stream_lost(&self, lease: LeaseToken, why: Option<StreamEnd>) {
         let mut state = self.lock();
-        let now = self.now();
+        let now = state.now();
         state.routes.stream_lost(lease, now);
         state.streams.end(lease, why);
     }
@@ -111,14 +114,10 @@ impl Hub {
         loop {
             ticks.tick().await;
             let mut state = self.lock();
-            let now = self.now();
+            let now = state.now();
             let effects = state.routes.expire(now);
             state.apply(effects, now);
         }
-    }
-
-    fn now(&self) -> Millis {
-        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,6 +126,10 @@ impl Hub {
 }
 
 impl State {
+    fn now(&mut self) -> Millis {
+        self.clock.now(Instant::now())
+    }
+
     fn carry_out<T>(&mut self, step: Step<T>, now: Millis) -> Result<T, Refusal> {
         self.apply(step.effects, now);
         step.answer
@@ -169,8 +172,9 @@ mod tests {
             Err(EngineError::StreamUsed)
         ));
 
-        let over = hub.now() + limits::STREAM_LOST;
-        let effects = hub.lock().routes.expire(over);
+        let mut state = hub.lock();
+        let over = state.now() + limits::STREAM_LOST;
+        let effects = state.routes.expire(over);
         assert!(
             matches!(
                 effects[..],
@@ -181,6 +185,7 @@ mod tests {
             ),
             "{effects:?}"
         );
+        drop(state);
         let unknown = hub.open_stream(LEASE, Vec::new());
         assert!(matches!(unknown, Err(EngineError::Refused(Refusal::UnknownLease))));
     }

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! From the inside out: [`routes`] is the pure lease table with [`address`] among its types; `mailbox` queues what a watcher is
-//! told; `engine` is whatever keeps the table of a running registry, and `hub` the one that keeps it in this process; `service` turns
+//! told; `engine` is whatever keeps the table of a running registry, and `hub` the one that keeps it in this process; `notes` seals what registries
+//! of one site say to each other; `service` turns
 //! calls into calls of the engine and is the only part that knows generated types; `registry` is all of it before it serves, and `server` puts it on a listener.
 //! [`accounts`] and [`authority`] are what outlives the process: who owns which name, and the key that certifies it.
 //! [`config`], [`command`] and [`telemetry`] are for the program.
@@ -32,6 +33,7 @@ pub mod config;
 mod engine;
 mod hub;
 mod mailbox;
+mod notes;
 mod outage;
 mod refusals;
 mod registry;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -14,16 +15,28 @@ use peerchat_registry::{
     config::{Config, UrlError, prepare_data_folder},
     serve, telemetry,
 };
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long what still waits for a disk or for the names of hosts may take at the end: either can hang, and nothing needs it any more.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
     let config = Config::read();
     let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
     let routes = config.routes_url().unwrap_or_else(|error| wrong_usage(&error));
     telemetry::init();
-    match run(config, accounts, routes).await {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "peerchat-registry: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(config, accounts, routes));
+    runtime.shutdown_timeout(LAST_WAIT);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not through the log, which may be turned off.
@@ -63,6 +76,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         tells_folder: false,
         ca: config.ca,
         cluster,
+        proxies: config.proxy_protocol_from,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");

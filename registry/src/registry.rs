@@ -1,6 +1,6 @@
 //! A registry before it serves: who is where, who owns which name, and the authority that vouches for it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ServerConfig;
@@ -16,6 +16,7 @@ use crate::{
     cluster::{ClusterSettings, Leadership, Node, NodeError},
     engine::{Engine, EngineError, RoutesUrl},
     refusals::Refusals,
+    service::sharing::Notes,
 };
 
 /// How long a device's certificate is valid where nobody says otherwise.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// The cluster of which it is a node.
     pub cluster: Option<ClusterSettings>,
+    /// Proxies before it, which say for whom they connect.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             tells_folder: false,
             ca: None,
             cluster: None,
+            proxies: Vec::new(),
         }
     }
 
@@ -127,6 +131,8 @@ pub struct Registry {
     pub(crate) node: Option<Node>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) settings: Settings,
+    /// What it and the other registries of its site say to each other.
+    pub(crate) notes: Notes,
     /// What was refused, in the log.
     pub(crate) refusals: Arc<Refusals>,
 }
@@ -153,7 +159,10 @@ impl Registry {
             // Not the one that is set: certificates of an earlier run may last longer.
             certificate_lifetime: LIFETIME_MAX,
         };
-        let (chain, key) = authority.registry_identity(node.as_ref().map(Node::own))?;
+        let (chain, key) = match &node {
+            Some(node) => node.shown(),
+            None => authority.registry_identity()?,
+        };
         let mut accounts = Accounts::open(&place, policy).await?;
         let is_of_cluster = accounts.position().await?.index > 0;
         match &node {
@@ -172,6 +181,7 @@ impl Registry {
             engine,
             accounts,
             tls: tls::registry_server(chain, key)?,
+            notes: Notes::new(&authority)?,
             authority,
             node,
             settings,

@@ -2,19 +2,20 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use peerchat_identity::accept::{Limits, Refused, accept};
-use tokio::net::TcpListener;
+use peerchat_identity::accept::{Entrance, Limits, Refused, accept};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
 use tonic_health::{ServingStatus, server::HealthReporter};
+use tracing::warn;
 
 use crate::{
     cluster::Calls,
     registry::Registry,
-    service::{CALL_DEADLINE, Service},
+    service::{CALL_DEADLINE, Service, sharing},
 };
 
-/// What connections are bound by: one for every lease there can be, and some for those who look on.
+/// What connections are bound by: more than the files that most systems let a process open.
 const LIMITS: Limits = Limits {
     connections_max: 12_000,
     handshake_timeout: Duration::from_secs(5),
@@ -38,6 +39,9 @@ const SIDE_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// How long those who are connected may take to hear of the shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long closing the accounts may take. A database or a disk that hangs must not hold up the end.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a registry cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +98,8 @@ pub async fn bind_to(address: &str) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Runs a registry until `shutdown` is cancelled; then watchers are told, and within about a second every connection is closed
-/// and the port is free. Dropping the future ends it at once. Runs on either flavour of tokio runtime, and on several
+/// Runs a registry until `shutdown` is cancelled; then nobody listens any more, watchers are told, and within about a second every
+/// connection is closed. Dropping the future ends it at once. Runs on either flavour of tokio runtime, and on several
 /// listeners in one process, each with a table of its own.
 ///
 /// # Errors
@@ -109,7 +113,9 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let config = Arc::clone(&registry.tls);
     let refusals = Arc::clone(&registry.refusals);
     let refused = move |refused: Refused| refusals.tell(&refused);
-    let incoming = accept(listener, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
+    // A balancer must find at once that nobody listens here any more, and try another one.
+    let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
+    let incoming = accept(entrance, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
     let stop = async {
         shutdown.cancelled().await;
@@ -129,6 +135,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
             served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
             () = too_long => Ok(()),
             () = registry.engine.run() => Ok(()),
+            () = sharing::run(Arc::clone(&registry)) => Ok(()),
         };
         leave_cluster.cancel();
         served
@@ -142,7 +149,9 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let (served, ()) = tokio::join!(serving, in_cluster);
     // First: calls that are at work keep the database open.
     drop(sever);
-    registry.accounts.close().await;
+    if timeout(CLOSE_WAIT, registry.accounts.close()).await.is_err() {
+        warn!("the accounts could not be closed in time; what was answered is stored all the same");
+    }
     served
 }
 

@@ -1,10 +1,12 @@
 //! The wire: calls of `RoutingService` become calls of the table, and its answers become messages and statuses; `accounts` does the
-//! same for `AccountService`, `watch` for the one stream of a peer, and `convert` translates. Only here generated types are known;
+//! same for `AccountService`, `watch` for the one stream of a peer, and `convert` translates; `sharing` is what registries of one site do for
+//! each other. Only here generated types are known;
 //! everything that comes in is checked and goes on in types that are valid by construction. Who calls is said by the connection, and
 //! by no message.
 
 mod accounts;
 mod convert;
+pub(crate) mod sharing;
 mod watch;
 
 use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};

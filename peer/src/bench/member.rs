@@ -2,6 +2,7 @@
 //! they would show something, so no pipe and no JSON is measured.
 
 use std::{
+    collections::VecDeque,
     io, thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,8 @@ use crate::{
 
 /// How often a long order tells how far it is. Rarely, since telling takes time from what is measured.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// How many events are taken at a time.
+const EVENTS_MAX: usize = 256;
 
 /// Runs a peer until the bench ends it.
 ///
@@ -33,6 +36,7 @@ pub async fn run(config: ChatConfig) -> Result<Ending, ChatError> {
         let mut member = Member {
             requests,
             events,
+            told: VecDeque::new(),
             conversation: None,
         };
         member.serve(&mut orders).await
@@ -43,6 +47,8 @@ pub async fn run(config: ChatConfig) -> Result<Ending, ChatError> {
 struct Member {
     requests: mpsc::Sender<Request>,
     events: mpsc::Receiver<Event>,
+    /// Taken out of `events`, not looked at yet.
+    told: VecDeque<Event>,
     conversation: Option<Conversation>,
 }
 
@@ -87,6 +93,9 @@ impl Member {
     async fn quit(&mut self) -> io::Result<Ending> {
         // Where the peer has ended already, it says so by itself.
         let _ended = self.requests.send(Request::Quit).await;
+        if self.told.contains(&Event::Bye) {
+            return Ok(Ending::Clean);
+        }
         while let Some(event) = self.events.recv().await {
             if event == Event::Bye {
                 return Ok(Ending::Clean);
@@ -97,7 +106,13 @@ impl Member {
 
     /// The next event that is no reason to stop.
     async fn event(&mut self) -> Result<Event, String> {
-        match self.events.recv().await {
+        if self.told.is_empty() {
+            // All that have come, so that the runtime is asked once for many.
+            let mut told = Vec::new();
+            self.events.recv_many(&mut told, EVENTS_MAX).await;
+            self.told = told.into();
+        }
+        match self.told.pop_front() {
             None | Some(Event::Bye) => Err("the peer has ended".to_owned()),
             Some(Event::NotEntered { notice, .. }) => Err(notice.message),
             Some(Event::Notice(notice)) if notice.code.is_refusal() || is_grave(notice.code) => Err(notice.message),

@@ -25,6 +25,7 @@ pub async fn run(part: Part) -> anyhow::Result<ExitCode> {
             let config = ChatConfig {
                 user: UserName::new(&user)?,
                 registries: vec![registry],
+                registry_choice: Default::default(),
                 listen: config::LISTEN_DEFAULT.to_owned(),
                 data,
                 join: Vec::new(),

@@ -26,8 +26,9 @@ const DEFAULT: [Scenario; 11] = [
     Scenario::Open,
 ];
 
-/// What an entry has beside its text, in bytes: author, hash of the one before, times.
+/// What an entry has beside its text, in bytes, at most: author, hash of the one before, times. And how many those of the bench have.
 const ENTRY_BYTES: u64 = 150;
+const ROOM_ENTRY_BYTES: usize = 125;
 /// How large a room is where nobody says so.
 const ROOM_MEMBERS: usize = 5;
 /// A peer, and as many others as an idle one has links.
@@ -103,10 +104,10 @@ impl Settings {
     /// A peer takes so much of one device and no more for a while; it would be that limit that is measured.
     fn fits(&self) -> Result<(), BenchError> {
         for &scenario in &self.scenarios {
-            // A stream is sent twice. Whoever is idle sends nothing, and look-ups and log-ins are no entries.
+            // A stream is sent twice, and once more for the floor of durable acks. Whoever is idle sends nothing, and look-ups and log-ins are no entries.
             let times = match scenario {
                 Scenario::Idle | Scenario::Find | Scenario::Login => continue,
-                Scenario::Stream => 2,
+                Scenario::Stream => 2 + u64::from(self.durable),
                 _ => 1,
             };
             let most = FLOOD_BURST_BYTES / (times * (self.payload as u64 + ENTRY_BYTES + FLOOD_ENTRY_BYTES));
@@ -122,6 +123,11 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes an entry of a room has.
+    pub fn entry_bytes(&self) -> usize {
+        self.payload + ROOM_ENTRY_BYTES
     }
 
     /// How many messages each sender sends; or how many entries, or look-ups, there are.
@@ -171,6 +177,11 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::{
+        net::convert::encoder,
+        node::types::{Author, Body, Conversation, DeviceId, Draft, EntryId, Lamport, RoomName, Seq, WallTime},
+        seal::TagKey,
+    };
 
     fn settings(args: &[&str]) -> Result<Settings, BenchError> {
         let typed = cli::Cli::try_parse_from([&["peerchat", "bench"], args].concat()).unwrap();
@@ -189,6 +200,31 @@ mod tests {
         assert_eq!(found.receivers(), STREAM_RECEIVERS);
         let small = settings(&["--scenario", "stream", "--members", "4", "--messages", "7"]).unwrap();
         assert_eq!((small.receivers(), small.streamed(19)), (vec![3], 7));
+    }
+
+    #[test]
+    fn entries_are_as_long_as_they_are_meant_to_be() {
+        let entry = Draft {
+            conversation: Conversation::Room(RoomName::new(super::super::site::ROOM).unwrap()),
+            author: Author {
+                device: DeviceId([1; 32]),
+                incarnation: 1,
+            },
+            seq: Seq(1_000),
+            user: None,
+            previous: Some(EntryId([1; 32])),
+            seen: Vec::new(),
+            lamport: Lamport(1_000),
+            sent_at: WallTime(1_700_000_000_000),
+            body: Body::Text(super::super::wire::text(1, 100)),
+        };
+        let entry = (encoder(TagKey::of_device(|_| [1; 64])).0)(entry);
+        let expected = settings(&["--payload", "100"]).unwrap().entry_bytes();
+        assert!(
+            entry.bytes.len().abs_diff(expected) < 5,
+            "{} {expected}",
+            entry.bytes.len()
+        );
     }
 
     #[test]

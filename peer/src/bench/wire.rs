@@ -148,7 +148,7 @@ pub fn text(number: u64, payload: usize) -> String {
     if text.len() > payload {
         text.clear();
     }
-    text.extend(std::iter::repeat_n('x', payload - text.len()));
+    text.push_str(&"x".repeat(payload - text.len()));
     text
 }
 

@@ -62,8 +62,8 @@ pub(super) async fn pass(
 
 async fn link(entrance: &Entrance, net: &Net, config: &RegistryConfig) -> Result<(), ChatError> {
     let (code, mut shown) = mpsc::channel(1);
-    let linking = link_device(net, config, code);
-    tokio::pin!(linking);
+    // Boxed, since it is rarely needed and the deepest of all that a start waits for: the compiler follows only so many levels.
+    let mut linking = Box::pin(link_device(net, config, code));
     loop {
         tokio::select! {
             Some(news) = shown.recv() => entrance.show(&news)?,

@@ -8,9 +8,10 @@ use std::{
 use super::ConfigError;
 
 /// What the config file may set: under their names, what the flags set; and what is a matter of taste and has no flag.
-const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "registry",
+    "registry-choice",
     "listen",
     "data",
     "join",
@@ -20,6 +21,7 @@ const KEYS: [&str; 11] = [
     "bell",
     "registry-fingerprint",
     "password-file",
+    "invitation-file",
 ];
 
 /// What the config file says; nothing where there is none.
@@ -29,6 +31,7 @@ pub(super) struct File {
     pub(super) name: Option<String>,
     /// An address, or several.
     pub(super) registry: Option<Vec<String>>,
+    pub(super) registry_choice: Option<String>,
     pub(super) listen: Option<String>,
     pub(super) data: Option<PathBuf>,
     pub(super) join: Vec<String>,
@@ -38,6 +41,7 @@ pub(super) struct File {
     pub(super) bell: bool,
     pub(super) registry_fingerprint: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) invitation_file: Option<PathBuf>,
 }
 
 /// Reads the file; an empty one where there is none.
@@ -86,11 +90,13 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
                 let list = one.or_else(|| strings(value));
                 file.registry = Some(list.ok_or_else(|| wrong("a string or an array of strings"))?);
             }
+            "registry-choice" => file.registry_choice = Some(text()?),
             "listen" => file.listen = Some(text()?),
             "data" => file.data = Some(text()?.into()),
             "advertise" => file.advertise = Some(text()?),
             "registry-fingerprint" => file.registry_fingerprint = Some(text()?),
             "password-file" => file.password_file = Some(text()?.into()),
+            "invitation-file" => file.invitation_file = Some(text()?.into()),
             "json" => file.json = yes()?,
             "bell" => file.bell = yes()?,
             "no-host-registry" => file.no_host_registry = yes()?,

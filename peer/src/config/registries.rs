@@ -6,6 +6,28 @@ use crate::node::limits::REGISTRIES_MAX;
 /// Between the addresses of a list.
 const COMMA: char = ',';
 
+/// Which registry of a list a peer wants to be at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RegistryChoice {
+    /// The first one.
+    #[default]
+    First,
+    /// Each device another one, always the same.
+    Spread,
+}
+
+/// What was given is meant.
+pub(super) fn choice(origin: &str, given: Option<&str>) -> Result<RegistryChoice, ConfigError> {
+    match given {
+        None | Some("first") => Ok(RegistryChoice::First),
+        Some("spread") => Ok(RegistryChoice::Spread),
+        Some(found) => Err(ConfigError::RegistryChoice {
+            origin: origin.to_owned(),
+            found: found.to_owned(),
+        }),
+    }
+}
+
 /// The addresses of a list, in its order. Each of `given` may be several with commas between them.
 pub(super) fn read(origin: &str, given: &[String]) -> Result<Vec<String>, ConfigError> {
     let mut addresses: Vec<String> = Vec::new();
@@ -66,6 +88,22 @@ mod tests {
         assert_eq!(list(&["a:1,b:1, [::1]:3"]).unwrap(), ["a:1", "b:1", "[::1]:3"]);
         assert_eq!(list(&["a:1", "b:1,c:1"]).unwrap(), ["a:1", "b:1", "c:1"]);
         assert_eq!(list(&["a:1,a:2"]).unwrap(), ["a:1", "a:2"], "two on one host");
+    }
+
+    #[test]
+    fn a_way_to_choose_is_one_of_two() {
+        for (given, meant) in [
+            (None, RegistryChoice::First),
+            (Some("first"), RegistryChoice::First),
+            (Some("spread"), RegistryChoice::Spread),
+        ] {
+            assert_eq!(choice("--registry-choice", given).unwrap(), meant);
+        }
+        let error = choice("--registry-choice", Some("Spread")).unwrap_err().to_string();
+        assert!(
+            error.contains("\"Spread\" is no way") && error.contains("first or spread"),
+            "{error}"
+        );
     }
 
     #[test]

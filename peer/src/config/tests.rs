@@ -1,7 +1,9 @@
 //! Flags, config file and defaults, put together.
 
 use super::{file::parse, *};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
+
+use clap::CommandFactory as _;
 
 fn parsed(text: &str) -> Result<File, ConfigError> {
     parse(Path::new("/etc/config.toml"), text)
@@ -9,7 +11,7 @@ fn parsed(text: &str) -> Result<File, ConfigError> {
 
 #[test]
 fn flags_win_over_the_file_and_the_file_over_defaults() {
-    let text = "name = 'filed'\nregistry = 'h:1'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
+    let text = "name = 'filed'\nregistry = 'h:1'\nregistry-choice = 'spread'\nlisten = '0.0.0.0:5'\ndata = '/d'\njoin = ['a', '#b']\n\
                 advertise = 'h:2'\njson = true\nno-host-registry = true";
     let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("system".into())).unwrap();
     assert_eq!(config.user.shown(), "filed");
@@ -17,6 +19,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
         (config.registries.join(","), config.listen.as_str()),
         ("h:1".to_owned(), "0.0.0.0:5")
     );
+    assert_eq!(config.registry_choice, RegistryChoice::Spread);
     assert_eq!(config.data, Path::new("/d"));
     assert_eq!(config.join, ["a", "b"].map(|room| Door::read(room).unwrap()));
     assert!(config.json && !config.host_registry);
@@ -24,12 +27,14 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     let typed = cli::Chat {
         name: Some("typed".into()),
         registry: vec!["h:9,h:8".into(), "h:7".into()],
+        registry_choice: Some("first".into()),
         join: vec!["lobby".into()],
         ..cli::Chat::default()
     };
     let config = merge(typed, parsed(text).unwrap(), None).unwrap();
     assert_eq!(config.user.shown(), "typed");
     assert_eq!(config.registries, ["h:9", "h:8", "h:7"]);
+    assert_eq!(config.registry_choice, RegistryChoice::First);
     assert_eq!(config.join, [Door::read("lobby").unwrap()]);
 
     let typed = cli::Chat {
@@ -43,6 +48,45 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
         (REGISTRY_DEFAULT, LISTEN_DEFAULT)
     );
     assert!(config.host_registry && !config.json);
+
+    // Also the other way round than a flag alone says.
+    for (flags, filed) in [(true, false), (false, true)] {
+        let text = format!("json = {filed}\nno-host-registry = {filed}");
+        let typed = cli::Chat {
+            json: Some(flags),
+            no_host_registry: Some(flags),
+            ..cli::Chat::default()
+        };
+        let config = merge(typed, parsed(&text).unwrap(), Some("a".into())).unwrap();
+        assert_eq!((config.json, !config.host_registry), (flags, flags));
+    }
+}
+
+#[test]
+fn every_flag_is_a_key_and_every_key_a_flag_or_a_matter_of_taste() {
+    let cli = cli::Cli::command();
+    let chat = cli.find_subcommand("chat").unwrap();
+    let flags = chat
+        .get_arguments()
+        .map(|argument| argument.get_id().as_str().replace('_', "-"));
+    let flags: BTreeSet<String> = flags.chain(["bell".to_owned()]).collect();
+    assert_eq!(flags, file::KEYS.map(str::to_owned).into());
+}
+
+#[test]
+fn files_with_secrets_can_be_named_in_the_file() {
+    let text = "password-file = '/p'\ninvitation-file = '/i'";
+    let config = merge(cli::Chat::default(), parsed(text).unwrap(), Some("a".into())).unwrap();
+    assert_eq!(
+        (config.password_file.as_deref(), config.invitation_file.as_deref()),
+        (Some(Path::new("/p")), Some(Path::new("/i")))
+    );
+    let typed = cli::Chat {
+        invitation_file: Some("/typed".into()),
+        ..cli::Chat::default()
+    };
+    let config = merge(typed, parsed(text).unwrap(), Some("a".into())).unwrap();
+    assert_eq!(config.invitation_file.as_deref(), Some(Path::new("/typed")));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod answer;
+mod commit;
 pub mod core;
 mod crowding;
 mod damage;
@@ -40,10 +41,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use self::{
     alarm::Alarm,
+    commit::Commit,
     core::{Act, Core},
     pace::Pace,
     ports::{Incoming, LinkQueue, Order},
@@ -63,11 +65,6 @@ use crate::{
     state::State,
 };
 
-/// How long a stored entry waits at least and at most for others to be synced with it. Between them it waits this many times as long
-/// as a sync takes, so that syncing takes no more than a quarter of the time.
-const GROUP_COMMIT_MIN: Duration = Duration::from_millis(5);
-const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
-const GROUP_COMMIT_SYNCS: u32 = 3;
 /// How long quitting waits for those who can be reached to store what was said last.
 const QUIT_WAIT: Duration = Duration::from_secs(3);
 /// How many things that came in are handled in one turn, and appended in one write.
@@ -101,11 +98,8 @@ pub struct Driver<D: Disk> {
     /// Those that had little room when something was sent last, and until when the user waits for them, if he does.
     crowded: BTreeMap<LinkId, Option<Instant>>,
     started: Instant,
-    /// When what is stored must begin to become durable.
-    sync_at: Option<Instant>,
+    commit: Commit,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
-    /// How long what is stored waits now before it begins to become durable.
-    commit_wait: Duration,
     pace: Pace,
     alarm: Alarm,
     searches: VecDeque<Search>,
@@ -138,9 +132,8 @@ impl<D: Disk> Driver<D> {
             links: BTreeMap::new(),
             crowded: BTreeMap::new(),
             started: Instant::now(),
-            sync_at: None,
+            commit: Commit::new(Instant::now()),
             synced: mpsc::channel(TURN_MAX),
-            commit_wait: GROUP_COMMIT_MIN,
             pace: Pace::new(),
             alarm: Alarm::default(),
             searches: VecDeque::new(),
@@ -178,7 +171,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Requests(batch) => self.requests(batch).await?,
                 Turn::Incoming(batch) => self.incoming(batch).await?,
                 Turn::Synced((conversation, outcome, took)) => {
-                    self.commit_wait = (took * GROUP_COMMIT_SYNCS).clamp(GROUP_COMMIT_MIN, GROUP_COMMIT_MAX);
+                    self.commit.ended(took, Instant::now());
                     let input = self.core.finish_sync(conversation, outcome)?;
                     self.feed([input]).await?;
                 }
@@ -236,10 +229,15 @@ impl<D: Disk> Driver<D> {
             // Others wait for what is sent; what the user is told can follow a moment later.
             let mut again = Vec::new();
             for act in acts.extract_if(.., |act| matches!(act, Act::Send(..))) {
-                again.extend(self.act(act).await);
+                if let Act::Send(link, what) = act {
+                    again.extend((!self.send(link, what)).then_some(Input::LinkFull(link)));
+                }
             }
             for act in acts {
-                again.extend(self.act(act).await);
+                match act {
+                    Act::Tell(event) => self.tell(event).await,
+                    act => again.extend(self.act(act).await),
+                }
             }
             if again.is_empty() {
                 break;
@@ -289,8 +287,11 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn tell(&mut self, event: Event) {
-        // Nobody listens where the user's side has ended; that ends the loop too.
-        let _ended = self.channels.events.send(event).await;
+        // Mostly there is room. An event that is waited with is moved into the wait first, and there is one for every entry.
+        if let Err(TrySendError::Full(event)) = self.channels.events.try_send(event) {
+            // Nobody listens where the user's side has ended; that ends the loop too.
+            let _ended = self.channels.events.send(event).await;
+        }
     }
 
     async fn notice(&mut self, code: Code, message: String) {
@@ -304,27 +305,6 @@ impl<D: Disk> Driver<D> {
                 format!("the next start will not know your rooms: {error}"),
             )
             .await;
-        }
-    }
-
-    fn sync(&mut self) {
-        self.sync_at = None;
-        for (conversation, task) in self.core.begin_syncs() {
-            let done = self.synced.0.clone();
-            tokio::task::spawn_blocking(move || {
-                let begun = Instant::now();
-                let outcome = task.run();
-                // The driver has ended where this fails, and closing syncs again.
-                let _ended = done.blocking_send((conversation, outcome, begun.elapsed()));
-            });
-        }
-        self.plan_sync();
-    }
-
-    /// Sees to it that what is stored becomes durable.
-    fn plan_sync(&mut self) {
-        if self.sync_at.is_none() && self.core.needs_sync() {
-            self.sync_at = Some(Instant::now() + self.commit_wait);
         }
     }
 }

@@ -75,7 +75,7 @@ impl<D: Disk> Driver<D> {
         let tick = self.core.node().next_due();
         let dues = [
             (self.pace.seal_at, Due::Seal),
-            (self.sync_at, Due::Sync),
+            (self.commit.at(), Due::Sync),
             (self.pace.judge_at, Due::Judge),
             (self.people.keep_at, Due::KeepPeople),
             (tick.map(|tick| self.started + Duration::from_millis(tick.0)), Due::Tick),

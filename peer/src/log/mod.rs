@@ -118,6 +118,8 @@ pub struct Log<D: Disk> {
     index: Index,
     /// Where the last frame ends: where the next one goes.
     length: u64,
+    /// Where what is appended is put together.
+    frames: Vec<u8>,
     /// How many entries are synced. The file `index` has exactly their records.
     durable: u32,
     /// A sync of so many entries is under way.

@@ -275,6 +275,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             durable: index.len(),
             index,
             length: end,
+            frames: Vec::new(),
             syncing: None,
             permit: false,
             failed: None,

@@ -14,6 +14,9 @@ use crate::node::{
     types::{Author, Draft, Entry, Lamport, Seen, Seq},
 };
 
+/// How many bytes of memory a log keeps for what is appended next: a burst of short messages fits in, and is given none anew each time.
+const FRAMES_KEPT_BYTES: usize = 64 * 1024;
+
 /// A sync that any thread can run while the log goes on. Must be run, and its outcome handed to [`Log::finish_sync`]; until then
 /// no other sync begins.
 #[derive(Debug)]
@@ -66,14 +69,13 @@ impl<D: Disk> Log<D> {
                 })?;
         }
         self.begin_authoring()?;
-        let bytes = entries.iter().map(|entry| FRAME_HEAD_BYTES + entry.bytes.len()).sum();
-        let mut frames = Vec::with_capacity(bytes);
+        self.frames.clear();
         for entry in entries {
-            encode_frame(self.life, &entry.bytes, &mut frames);
+            encode_frame(self.life, &entry.bytes, &mut self.frames);
         }
-        self.file
-            .write_at(self.length, &frames)
-            .map_err(fail(&mut self.failed))?;
+        let written = self.file.write_at(self.length, &self.frames);
+        self.frames.shrink_to(FRAMES_KEPT_BYTES);
+        written.map_err(fail(&mut self.failed))?;
         for entry in entries {
             self.index.push(&entry.author, self.length, entry.lamport);
             self.length += (FRAME_HEAD_BYTES + entry.bytes.len()) as u64;

@@ -27,25 +27,30 @@ use crate::{
 /// Makes the entries that disk and wire carry, each with a tag under the device's key.
 pub fn encoder(tags: TagKey) -> Encode {
     Encode(Arc::new(move |draft| {
-        let mut bytes = encoded(&draft);
-        tags.put(&mut bytes);
-        entry(draft, bytes)
+        let (draft, mut bytes) = encoded(draft);
+        let hash = tags.put(&mut bytes);
+        entry(draft, bytes, hash)
     }))
 }
 
 /// The entry that disk and wire carry for a draft, without a tag.
 pub fn encode_entry(draft: Draft) -> Arc<Entry> {
-    let bytes = encoded(&draft);
-    entry(draft, bytes)
+    let (draft, bytes) = encoded(draft);
+    let hash = blake3::hash(&bytes);
+    entry(draft, bytes, hash)
 }
 
-fn entry(draft: Draft, bytes: Vec<u8>) -> Arc<Entry> {
-    let bytes = Bytes::from(bytes);
-    let id = EntryId(*blake3::hash(&bytes).as_bytes());
+fn entry(draft: Draft, bytes: Vec<u8>, hash: blake3::Hash) -> Arc<Entry> {
+    let (id, bytes) = (EntryId(*hash.as_bytes()), Bytes::from(bytes));
     Arc::new(Entry { id, draft, bytes })
 }
 
-fn encoded(draft: &Draft) -> Vec<u8> {
+fn encoded(mut draft: Draft) -> (Draft, Vec<u8>) {
+    // The text is lent to the message: it may be long.
+    let kind = match std::mem::replace(&mut draft.body, Body::Unknown) {
+        Body::Text(text) => Some(wire::body::Kind::Text(wire::Text { text })),
+        Body::Unknown => None,
+    };
     let message = wire::Entry {
         conversation: Some(conversation_to_wire(&draft.conversation)),
         author: Some(author_to_wire(&draft.author)),
@@ -62,18 +67,16 @@ fn encoded(draft: &Draft) -> Vec<u8> {
         seen: draft.seen.iter().map(seen_to_wire).collect(),
         lamport: draft.lamport.0,
         sent_at_ms: draft.sent_at.0,
-        body: Some(wire::Body {
-            kind: match &draft.body {
-                Body::Text(text) => Some(wire::body::Kind::Text(wire::Text { text: text.clone() })),
-                Body::Unknown => None,
-            },
-        }),
+        body: Some(wire::Body { kind }),
         tag: Bytes::new(),
     };
     // With room for the tag that follows. A vector that can grow takes any message.
     let mut bytes = Vec::with_capacity(message.encoded_len() + TAG_FIELD_BYTES);
     let _always = message.encode(&mut bytes);
-    bytes
+    if let Some(wire::body::Kind::Text(wire::Text { text })) = message.body.and_then(|body| body.kind) {
+        draft.body = Body::Text(text);
+    }
+    (draft, bytes)
 }
 
 /// The entry that some bytes say, if they keep every rule that can be checked on an entry alone.

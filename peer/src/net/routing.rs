@@ -9,6 +9,7 @@ mod login;
 mod recognise;
 mod session;
 mod survey;
+mod worker;
 
 use std::{
     path::PathBuf,
@@ -34,8 +35,10 @@ use crate::{
 /// Where the registries are, and how this peer is found.
 #[derive(Clone)]
 pub struct RegistryConfig {
-    /// HOST:PORT of each registry; at least one. Any of them will do, and the first is where the user wants to be.
+    /// HOST:PORT of each registry; at least one. Any of them will do.
     pub addresses: Vec<String>,
+    /// The same ones in the order in which they are used: the first is where this peer wants to be.
+    pub preferred: Vec<String>,
     /// HOST:PORT where this peer is to be found; an unspecified host stands for the address that the registry sees.
     pub advertise: String,
     /// Host a registry in this process where none listens at the only address, and that is a loopback one. Among several it would be
@@ -173,6 +176,14 @@ struct States {
     reports: Vec<RegistryReport>,
 }
 
+impl States {
+    /// The time by the clock of the reports.
+    fn now(&self) -> Millis {
+        let passed = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.now.plus(passed)
+    }
+}
+
 impl Registry {
     /// Starts to log in, and goes on logging in whenever the registry was away, until the shutdown of `net`. `address` is told
     /// where the others find this peer.
@@ -197,8 +208,7 @@ impl Registry {
     /// How the registries stand now.
     pub(super) fn status(&self) -> Vec<RegistryStatus> {
         let states = self.states.borrow();
-        let passed = u64::try_from(states.at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now = states.now.plus(passed);
+        let now = states.now();
         states
             .reports
             .iter()

@@ -18,25 +18,24 @@ impl Node {
     /// Offers an entry that came live or by a pull. Its device is charged with it when it is taken, and so are those whose entries
     /// have waited for it: neither for one that is held already, nor for one that waits or is refused. `free` where nobody is charged.
     pub(super) fn offer(&mut self, held: Held, free: bool, now: Now) -> Offered {
+        self.talk(&held.entry.conversation);
+        let Self { talks, flood, .. } = self;
+        let Some(talk) = talks.get_mut(&held.entry.conversation) else {
+            return Offered::default();
+        };
         let entry = &held.entry;
-        let (author, conversation) = (entry.author, entry.conversation.clone());
-        let free = free || entry.seq <= self.talk(&conversation).replica.height(&author);
-        let talk = self.talk(&conversation);
+        let height = talk.replica.height(&entry.author);
+        let free = free || entry.seq <= height;
         // Of what is passed over nothing is held back either.
-        let waits = held.live && entry.seq > talk.replica.height(&author).next();
+        let waits = held.live && entry.seq > height.next();
         let verdict = match free {
-            _ if waits && !talk.sealing.has_room(&author, held.live, Span::default()) => Verdict::Pull,
+            _ if waits && !talk.sealing.has_room(&entry.author, held.live, Span::default()) => Verdict::Pull,
             true => Verdict::Within,
-            false => self.flood.check(&author.device, held.live, now.mono),
+            false => flood.check(&entry.author.device, held.live, now.mono),
         };
         let mut passed = Vec::new();
         let mut offered = Offered::default();
         if verdict == Verdict::Within {
-            self.talk(&conversation);
-            let Self { talks, flood, .. } = self;
-            let Some(talk) = talks.get_mut(&conversation) else {
-                return offered;
-            };
             // What has waited for the first one, and is taken with it.
             let (mut is_first, mut more) = (true, BTreeMap::<Author, Span>::new());
             offered = talk.replica.offer_within(held, |held, others| {

@@ -135,7 +135,7 @@ pub struct Ready {
     pub listen: String,
     /// HOST:PORT of the registry that is in use; where none is, of the first one.
     pub registry: String,
-    /// The data folder was empty: the user is new here.
+    /// No earlier start with this data folder was let in anywhere, or came to a conversation: the user is new here.
     pub first_start: bool,
     /// The conversations that are there from earlier runs.
     pub conversations: Vec<Conversation>,

@@ -8,6 +8,7 @@ use super::{
     event::Event,
     holdback::Held,
     io::Compare,
+    line,
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing, Peer},
     refusal::Refusal,
     replica::Offered,
@@ -53,7 +54,6 @@ impl Node {
             return Err(format!("it sent an entry of device {} as its own", entry.author.device));
         }
         let conversation = entry.conversation.clone();
-        let user = self.peers.get(&device).map(|peer| peer.user.clone());
         if !self.shares(&conversation, device) {
             // Left a moment ago, perhaps. What is not ours to keep is not acked either.
             return Ok(());
@@ -63,10 +63,11 @@ impl Node {
             return Ok(());
         }
         self.begin_direct(&conversation);
-        if let (Some(found), Some(held)) = (&entry.user, user)
-            && *found != held
+        if let Some(found) = &entry.user
+            && let Some(peer) = self.peers.get(&device)
+            && *found != peer.user
         {
-            let found = found.clone();
+            let (held, found) = (peer.user.clone(), found.clone());
             return Err(Refusal::OtherUser { device, held, found }.to_string());
         }
         if !self
@@ -84,9 +85,9 @@ impl Node {
             seal: None,
         };
         let mut offered = self.offer(held, false, now);
-        let peer = self.peers.get_mut(&device);
         if let Some(known) = offered.known.take()
-            && peer.is_some_and(|peer| peer.may_compare(now.mono))
+            && let Some(peer) = self.peers.get_mut(&device)
+            && peer.may_compare(now.mono)
         {
             self.known_live(&conversation, known.entry);
         }
@@ -140,34 +141,40 @@ impl Node {
             passed: _,
             known: _,
         } = offered;
+        let talk = self.talk(conversation);
         if overflow {
-            self.talk(conversation).replica.held_mut().drain(|_| true);
+            talk.replica.held_mut().drain(|_| true);
         }
-        if overflow || !self.talk(conversation).replica.held().is_empty() {
+        let waits = overflow || !talk.replica.held().is_empty();
+        let last = talk.replica.version();
+        if waits {
             self.unsettled.insert(conversation.clone());
         }
-        let last = self.talk(conversation).replica.version();
         let first = last + 1 - entries.len() as u64;
-        let now = self.now;
-        let mut is_sealed = false;
         if let Some(partner) = self.partner(conversation).filter(|_| first == 1 && last > 0) {
             // One that was begun with nothing but a greeting is not worth it.
             self.effect(Effect::Registry(Ask::Watch(partner)));
         }
+        let mut is_sealed = false;
+        let Self {
+            talks, me, now, step, ..
+        } = self;
+        let Some(talk) = talks.get_mut(conversation) else {
+            return;
+        };
         for (version, mut held) in (first..=last).zip(entries) {
-            let talk = self.talk(conversation);
-            talk.sealing.take(&held.entry, now);
+            talk.sealing.take(&held.entry, *now);
             let seal = held.seal.take().filter(|seal| talk.sealing.seal(seal));
             let entering = talk.entering().is_some();
             let quiet = talk.quiet.as_mut();
             if !quiet.is_some_and(|quiet| quiet.hides(&held.entry, held.live, entering)) {
-                let line = self.line(&held.entry, &self.talks[conversation].replica, version);
-                self.tell(Event::Message(line));
+                let line = line(me, &held.entry, &talk.replica, version);
+                step.then.push(Effect::Tell(Event::Message(line)));
             }
             taken.insert((conversation.clone(), held.entry.author), held.entry.seq);
-            self.step.persist.push(held.entry);
+            step.persist.push(held.entry);
             is_sealed |= seal.is_some();
-            self.step.seals.extend(seal.map(|seal| (conversation.clone(), *seal)));
+            step.seals.extend(seal.map(|seal| (conversation.clone(), *seal)));
         }
         if is_sealed {
             self.advance(conversation);
@@ -198,11 +205,16 @@ impl Node {
         }
     }
 
+    /// The disk was synced. Whoever has written more since is not told now: that is acked together with it, as it is stored or, at
+    /// the latest, when it is durable itself.
     pub(super) fn durable(&mut self, conversation: &Conversation, heights: Vec<(Author, Seq)>) {
         for (author, durable) in heights {
             let talk = self.talk(conversation);
             talk.durable.insert(author, durable);
             let stored = talk.replica.height(&author);
+            if durable < stored {
+                continue;
+            }
             let link = self.peers.get(&author.device).and_then(Peer::link_with_room);
             if let Some(link) = link {
                 let ack = Ack {

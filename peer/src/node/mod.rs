@@ -42,6 +42,8 @@ mod access;
 #[cfg(test)]
 mod access_tests;
 pub mod account;
+#[cfg(test)]
+mod ack_tests;
 mod allowance;
 pub mod breaker;
 pub mod clock;
@@ -372,13 +374,13 @@ impl Node {
     fn notice(&mut self, code: event::Code, message: String) {
         self.tell(Event::Notice(event::Notice { code, message }));
     }
+}
 
-    /// How the screen shows an entry that was just taken.
-    fn line(&self, entry: &Entry, replica: &Replica, version: u64) -> Line {
-        let user = replica
-            .authors()
-            .get(&entry.author)
-            .map_or_else(|| self.me.user.clone(), |log| log.user.clone());
-        Line::of(entry, user, version)
-    }
+/// How the screen of this user shows an entry that was just taken.
+fn line(me: &Identity, entry: &Entry, replica: &Replica, version: u64) -> Line {
+    let user = replica
+        .authors()
+        .get(&entry.author)
+        .map_or_else(|| me.user.clone(), |log| log.user.clone());
+    Line::of(entry, user, version)
 }

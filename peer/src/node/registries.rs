@@ -3,12 +3,18 @@
 //! Any of them will do. The one that works is used for as long as it does. When it fails the others are tried at once, first those that
 //! have not failed, and only when all have failed is there a pause. The first of the list is where the user wants to be: whoever uses
 //! another one looks from time to time whether the first is back, and moves there when it has been back for a while. That while is
-//! another one for each peer, so that a registry that was restarted is not asked by all at once.
+//! another one for each peer, so that a registry that was restarted is not asked by all at once. Which one is first may be the user's choice,
+//! or [another one for each device](spread).
 
+mod spread;
+
+pub use self::spread::spread;
 use super::{
     Millis,
     breaker::{Breaker, BreakerState, Waits},
-    limits::{HOME_AFTER_MS, HOME_LOOK_MS, REGISTRY_LASTING_MS, REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN},
+    limits::{
+        HOME_AFTER_MS, HOME_LOOK_MS, REGISTRY_LASTING_MS, REGISTRY_RETRY_MS_MAX, REGISTRY_RETRY_MS_MIN, UNWILLING_MS,
+    },
 };
 
 /// How long a registry is left alone that has failed.
@@ -34,6 +40,8 @@ struct One {
     breaker: Breaker,
     /// Why it was not used when it was last tried.
     error: Option<String>,
+    /// It was there and could not do what it was asked: until then it is not taken for one that can.
+    unwilling_until: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -83,6 +91,17 @@ pub struct RegistryReport {
     pub error: Option<String>,
     /// When it is tried next, if that is known: while another one is used, only the first of the list is looked at.
     pub next_try: Option<Millis>,
+    /// It was there and could not do what it was asked: until then it is not taken for one that can.
+    pub unwilling_until: Option<Millis>,
+}
+
+/// Whether one that is not used is known to work, or at least to nobody not to: whoever uses one that is there and cannot do what it is
+/// asked goes there, and stays where he is if there is none.
+pub fn works_elsewhere(all: &[RegistryReport], now: Millis) -> bool {
+    let works = |one: &RegistryReport| {
+        one.state == BreakerState::Closed && one.error.is_none() && one.unwilling_until.is_none_or(|until| until <= now)
+    };
+    all.iter().any(|one| !one.is_used && works(one))
 }
 
 impl Registries {
@@ -92,6 +111,7 @@ impl Registries {
             address,
             breaker: Breaker::new(RETRY),
             error: None,
+            unwilling_until: None,
         };
         Self {
             list: addresses.into_iter().map(one).collect(),
@@ -186,14 +206,25 @@ impl Registries {
         one.error = Some(error);
     }
 
+    /// The one that is used is there, and cannot do what it is asked.
+    pub fn is_unwilling(&mut self, now: Millis, rng: &mut fastrand::Rng) {
+        if let Some(place) = self.used() {
+            let half = UNWILLING_MS / 2;
+            self.list[place].unwilling_until = Some(now.plus(half + rng.u64(..=half)));
+        }
+    }
+
     /// Somebody has looked at one that is not used, and it is there.
     pub fn is_there(&mut self, place: usize, now: Millis, rng: &mut fastrand::Rng) {
         let one = &mut self.list[place];
         one.breaker.works();
         one.error = None;
+        let until = one.unwilling_until;
         if let Some(away) = self.away().filter(|_| place == FIRST) {
             let half = HOME_AFTER_MS / 2;
-            let move_at = *away.move_at.get_or_insert_with(|| now.plus(half + rng.u64(..=half)));
+            let move_at = *away
+                .move_at
+                .get_or_insert_with(|| now.plus(half + rng.u64(..=half)).max(until.unwrap_or_default()));
             away.look_at = Some(look_at(now, rng).min(move_at.max(now)));
         }
     }
@@ -219,6 +250,7 @@ impl Registries {
             state: one.breaker.state(),
             is_used: used == Some(place),
             error: one.error.clone(),
+            unwilling_until: one.unwilling_until,
             next_try: match used {
                 None => one.breaker.next_try(),
                 Some(_) if place == FIRST => self.look_at(),

@@ -1,12 +1,13 @@
 //! How the user enters conversations, leaves them and writes in them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Ask, Effect, Node, Now,
     event::{Code, Event, Notice, ReplayReason},
     limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
-    link::{ByeReason, HeightsNews, Outgoing},
+    line,
+    link::{ByeReason, HeightsNews, Outgoing, Peer},
     memberships::Memberships,
     replica::Replica,
     sealing::Sealing,
@@ -333,17 +334,20 @@ impl Node {
         };
         let draft = talk.replica.draft(author, &user, Body::Text(text), now.wall, frontier);
         let entry = (self.encode.0)(draft);
-        let talk = self.talk(conversation);
+        let Self {
+            talks, peers, me, step, ..
+        } = self;
+        let Some(talk) = talks.get_mut(conversation) else {
+            return;
+        };
         talk.replica.write(&entry);
         talk.sealing.take(&entry, now.mono);
-        let members: Vec<_> = talk.members.keys().copied().collect();
-        let talk = &self.talks[conversation];
-        let line = self.line(&entry, &talk.replica, talk.replica.version());
-        for device in members {
-            if let Some(link) = self.peers.get(&device).and_then(super::Peer::link_with_room) {
-                self.effect(Effect::Send(link, Outgoing::Entry(entry.clone())));
+        for device in talk.members.keys() {
+            if let Some(link) = peers.get(device).and_then(Peer::link_with_room) {
+                step.then.push(Effect::Send(link, Outgoing::Entry(Arc::clone(&entry))));
             }
         }
+        let line = line(me, &entry, &talk.replica, talk.replica.version());
         self.tell(Event::Sent(line));
         self.step.persist.push(entry);
     }

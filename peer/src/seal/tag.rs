@@ -1,8 +1,11 @@
 //! Knowing one's own entries again.
 //!
 //! An entry that was sent a moment before its author's power failed has no seal yet, and its author may have lost it while others
-//! hold it. Only the author could seal it, and it must not do so on anybody's word. So every entry ends with a tag: a hash of the
-//! bytes before it under a key that only the device has. Whoever lost an entry takes it back by its tag, and seals it then.
+//! hold it. Only the author could seal it, and it must not do so on anybody's word. So every entry ends with a tag: the hash of the
+//! bytes before it, hashed again under a key that only the device has. Whoever lost an entry takes it back by its tag, and seals it then.
+//!
+//! What is under the key is a hash and not the bytes, since those are hashed for the entry's id as well: hashing is what takes longest
+//! in writing an entry, and so it is done once.
 
 use std::fmt;
 
@@ -35,11 +38,16 @@ impl TagKey {
         ))
     }
 
-    /// Ends the encoding of an entry, which has no tag, with one.
-    pub fn put(&self, entry: &mut Vec<u8>) {
-        let tag = self.of(entry);
+    /// Ends the encoding of an entry, which has no tag, with one. Returns the hash of all of it.
+    pub fn put(&self, entry: &mut Vec<u8>) -> blake3::Hash {
+        let untagged = entry.len();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(entry);
+        let tag = self.of(&hasher.finalize());
         entry.extend_from_slice(&FIELD);
         entry.extend_from_slice(&tag);
+        hasher.update(&entry[untagged..]);
+        hasher.finalize()
     }
 
     /// Whether an entry ends with a tag under this key.
@@ -48,12 +56,14 @@ impl TagKey {
             return false;
         };
         // Whoever could try tags against the time that this takes can ask once per pull, and has 2^128 to try.
-        rest.strip_suffix(&FIELD).is_some_and(|entry| self.of(entry) == *tag)
+        rest.strip_suffix(&FIELD)
+            .is_some_and(|entry| self.of(&blake3::hash(entry)) == *tag)
     }
 
-    fn of(&self, entry: &[u8]) -> [u8; TAG_BYTES] {
+    /// The tag of an entry whose bytes before it have this hash.
+    fn of(&self, entry: &blake3::Hash) -> [u8; TAG_BYTES] {
         let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(&blake3::keyed_hash(&self.0, entry).as_bytes()[..TAG_BYTES]);
+        tag.copy_from_slice(&blake3::keyed_hash(&self.0, entry.as_bytes()).as_bytes()[..TAG_BYTES]);
         tag
     }
 }
@@ -67,7 +77,8 @@ mod tests {
         let (one, other) = (TagKey::of_device(|_| [1; 64]), TagKey::of_device(|_| [2; 64]));
         let mut entry = b"an entry".to_vec();
         assert!(!one.is_in(&entry));
-        one.put(&mut entry);
+        let hash = one.put(&mut entry);
+        assert_eq!(hash, blake3::hash(&entry), "the id of what was tagged");
         assert!(one.is_in(&entry) && !other.is_in(&entry));
         for at in 0..entry.len() {
             let mut altered = entry.clone();

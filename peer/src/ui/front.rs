@@ -81,7 +81,7 @@ impl<Z: TimeZone> TextFront<Z> {
                 self.refused = true;
                 self.out += &self.render.notice(&notice);
             }
-            Some(Show::Help(spec)) => self.out += &help::help(spec, self.render.paint()),
+            Some(Show::Help(spec)) => self.out += &help::help(spec, self.render.paint(), self.render.width()),
             Some(Show::Switched(conversation, unread)) => requests.extend(self.switched(conversation, &unread)),
         }
         requests
@@ -183,6 +183,8 @@ impl<Z: TimeZone> TextFront<Z> {
             Event::Sent(line) => self.sent(line),
             // The line above the prompt tells it.
             Event::Delivered(_) | Event::Members { .. } => {}
+            // Who is there is told when it has been entered.
+            Event::Presence(presence) if self.session.is_opening(&presence.conversation) => {}
             Event::Presence(presence) => self.out += &self.render.presence(presence),
             Event::Replay(replay) => self.replay(replay.clone()),
             Event::Version {
@@ -213,6 +215,8 @@ impl<Z: TimeZone> TextFront<Z> {
                 by_other_device,
             } => {
                 self.shown.remove(conversation);
+                // Who enters it again is shown the last entries again.
+                self.printed.forget(conversation);
                 self.out += &self.render.left(conversation, *by_other_device);
             }
             Event::Who {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use chrono::{NaiveDate, TimeZone};
 
 pub use self::message::Show;
-use super::{colour::Paint, safe::visible_line, time, width};
+use super::{colour::Paint, help, safe::visible_line, time, width};
 use crate::node::{
     event::{Joined, Notice, Presence, Ready, RegistryState},
     private::Invitation,
@@ -24,6 +24,14 @@ use crate::node::{
 
 /// Below so many entries a pull is over before anybody could read how far it is.
 const PROGRESS_FROM: u64 = 2_000;
+
+/// What a newcomer must know, a row each.
+const LESSON: [(&str, &str); 4] = [
+    ("/join lobby", "enter a room; whoever enters the same one is there too"),
+    ("/msg bob hello", "say something to one user only"),
+    ("anything else", "is said in the conversation that the prompt names"),
+    ("/help", "lists the rest; Tab completes; Ctrl-D leaves"),
+];
 
 /// What is said where this device follows another one.
 const AS_ELSEWHERE: &str = ", as at another of your devices";
@@ -64,6 +72,11 @@ impl<Z: TimeZone> Renderer<Z> {
         self.width = width;
     }
 
+    /// The columns that lines have at most; none for any number.
+    pub fn width(&self) -> Option<usize> {
+        self.width
+    }
+
     /// From now on a mention of the own name rings, or does not.
     pub fn set_bell(&mut self, bell: bool) {
         self.bell = bell;
@@ -83,13 +96,10 @@ impl<Z: TimeZone> Renderer<Z> {
     pub fn ready(&self, ready: &Ready, current: Option<&Conversation>) -> String {
         let me = self.name(&ready.user);
         if ready.first_start {
-            return self.quiet(&[
-                &format!("Welcome to Peerchat, {me}! What you say goes straight to its readers."),
-                "  /join lobby      enter a room; whoever enters the same one is there too",
-                "  /msg bob hello   say something to one user only",
-                "  anything else    is said in the conversation that the prompt names",
-                "  /help            lists the rest; Tab completes; Ctrl-D leaves",
-            ]);
+            let head = format!("Welcome to Peerchat, {me}! What you say goes straight to its readers.");
+            let rows = LESSON.map(|(typed, does)| (typed.to_owned(), does));
+            let dim = |text: &str| self.paint.dim(text);
+            return self.quiet(&[&head]) + &help::rows(2, &rows, self.width, dim, dim);
         }
         let place = match current {
             Some(current) => format!("You are in {}", self.title(current)),
@@ -176,8 +186,7 @@ impl<Z: TimeZone> Renderer<Z> {
             RegistryState::Hosting { .. } => "· no registry answered, so this process hosts one",
             RegistryState::Connected { .. } => "· connected to the registry",
             RegistryState::Lost { reason } => {
-                let text =
-                    format!("the registry does not answer ({reason}); those whom you know can still be talked to");
+                let text = format!("no registry for now: {reason}; those whom you know can still be talked to");
                 return self.hanging(&self.paint.dim("·"), "· ", &text);
             }
         };

@@ -353,6 +353,11 @@ impl Session {
         self.opening.contains(conversation) || waiting > 0
     }
 
+    /// Whether the user has asked to be in a conversation and was not answered yet.
+    pub(super) fn is_opening(&self, conversation: &Conversation) -> bool {
+        self.opening.contains(conversation)
+    }
+
     fn is_in(&self, conversation: &Conversation) -> bool {
         self.open.contains(conversation) || self.opening.contains(conversation)
     }

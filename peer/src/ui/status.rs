@@ -12,6 +12,9 @@ use super::{
 /// The most conversations with something unread that are named.
 const UNREAD_SHOWN_MAX: usize = 6;
 
+/// What stands where no conversation is current.
+const NOWHERE: &str = "in no conversation: /join ROOM or /msg USER";
+
 /// The line, cut to `columns`.
 pub(super) fn row(session: &Session, registry_lost: bool, columns: usize, paint: Paint) -> String {
     let mut parts = Vec::new();
@@ -29,6 +32,8 @@ pub(super) fn row(session: &Session, registry_lost: bool, columns: usize, paint:
             parts.push(format!("offline: {}", listed(&away)));
         }
         parts.extend(delivery(session));
+    } else {
+        parts.push(NOWHERE.to_owned());
     }
     if session.waiting() > 0 {
         parts.push(format!("… {} to send", session.waiting()));

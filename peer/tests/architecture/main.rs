@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+mod contract;
 mod sources;
 
 use std::fs;

@@ -124,6 +124,26 @@ fn durable_acks_are_waited_for() {
 }
 
 #[test]
+fn durable_acks_of_a_stream_are_measured_against_stored_ones_and_a_sync() {
+    let wanted = [
+        "--scenario",
+        "stream",
+        "--members",
+        "2",
+        "--messages",
+        "200",
+        "--ack",
+        "durable",
+    ];
+    let found = scenario(&wanted);
+    assert_eq!(found["floor"]["name"], "a stored ack at the same rate, and one sync");
+    assert_sane(&found["latency"], 200);
+    assert_sane(&found["floor"]["latency"], 200);
+    // Once as fast as it goes, twice at a rate, and twenty before those.
+    assert_eq!(found["figures"]["entries_checked"], 620.0);
+}
+
+#[test]
 fn a_room_is_as_large_as_it_is_wanted() {
     for (name, members) in [("room", "4"), ("room20", "5")] {
         let found = scenario(&["--scenario", name, "--members", members, "--messages", "3"]);
@@ -201,6 +221,16 @@ fn histories_look_ups_and_starts_are_measured() {
     for (number, count) in [(0, 1), (1, 300), (2, 300), (3, 5)] {
         assert_sane(&found["scenarios"][number]["latency"], count);
     }
+    for number in [0, 1] {
+        // What is pulled and what is looked up has a floor, too.
+        assert!(found["scenarios"][number]["ratio"].as_f64().unwrap() > 0.0, "{found}");
+    }
+    assert!(
+        found["scenarios"][1]["figures"]["floor_calls_per_second"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
     assert!(found["scenarios"][0]["figures"]["first_screen_ns"].as_f64().unwrap() > 0.0);
     assert!(found["scenarios"][1]["figures"]["lookups_per_second"].as_f64().unwrap() > 0.0);
     for figure in ["new_per_second", "known_per_second", "tls_bytes"] {

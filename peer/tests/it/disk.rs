@@ -111,6 +111,29 @@ fn a_folder_that_cannot_be_used_is_a_clear_error() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_to_is_a_clear_error() {
+    let site = Site::new();
+    let data = TempDir::new().unwrap();
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    // Root may write wherever the disk lets it.
+    let may_write_all = fs::write(data.path().join("probe"), "").is_ok();
+    let mounted = may_write_all && mount(data.path(), "ro");
+    let _unmounts = mounted.then(|| SmallDisk(data.path()));
+    if may_write_all && !mounted {
+        println!("skipped: needs a tmpfs mount, or a user who is not root");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "this must not be skipped in CI"
+        );
+        return;
+    }
+    let (code, message) = refused(&site, data.path(), "alice", &[]);
+    assert_eq!(code, "disk_failed");
+    assert!(message.contains(data.path().to_str().unwrap()), "{message}");
+}
+
+#[test]
 fn an_address_that_cannot_be_listened_at_is_a_clear_error() {
     let site = Site::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -121,7 +144,12 @@ fn an_address_that_cannot_be_listened_at_is_a_clear_error() {
         assert_eq!(code, "refused");
         assert!(message.contains(address) && message.contains("--listen"), "{message}");
     }
-    site.peer("alice").quit();
+    // What teaches a newcomer is for the first start that comes to something.
+    for is_first in [true, false] {
+        let alice = site.peer("alice");
+        assert_eq!(alice.events()[0]["first_start"], is_first);
+        alice.quit();
+    }
 }
 
 /// The ids in events of a kind.

@@ -1,8 +1,12 @@
 //! Real processes on loopback: registries and peers in JSON mode, each with its data in a temporary folder. Nothing waits for a time
 //! to pass, only for a condition, with one deadline for all that is generous on a busy machine.
 
+mod cluster;
+mod networks;
+mod order;
 mod peer;
 mod relay;
+mod spot;
 
 use std::{
     fs,
@@ -14,7 +18,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{peer::Peer, relay::Relay};
+pub use self::{
+    cluster::Cluster,
+    networks::Networks,
+    order::{assert_causal, assert_unnoticed},
+    peer::Peer,
+    relay::Relay,
+    spot::Spot,
+};
 use peerchat_identity::secret_file;
 use peerchat_proto::names::UserName;
 use peerchat_registry::{

@@ -8,12 +8,17 @@
 )]
 
 mod accounts;
+mod answers;
 mod attack;
 mod bad_history;
 mod bench;
 mod big_room;
 mod causes;
 mod certificates;
+mod cluster;
+mod cluster_clocks;
+mod cluster_parted;
+mod cluster_rounds;
 mod damage;
 mod devices;
 mod direct;
@@ -39,9 +44,11 @@ mod registry;
 mod rooms;
 mod seals;
 mod signals;
+mod spreading;
 mod stopped;
 mod terminal;
 mod text;
+mod unwilling;
 mod usage;
 mod wire;
 mod wire_server;

@@ -2,7 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::harness::{Peer, Site, assert_each_once};
+
+/// The ids of the last entries of the current conversation, as `/history` shows them.
+fn history(peer: &mut Peer, count: u64) -> Vec<Value> {
+    peer.type_line(&format!("/history {count}"));
+    let mut ids = Vec::new();
+    let end = peer.wait("the end of the history", |event| {
+        if event["event"] == "message" {
+            assert_eq!(event["replayed"], true, "nobody writes any more: {event}");
+            ids.push(event["id"].clone());
+        }
+        event["event"] == "replayed"
+    });
+    assert_eq!(end["count"], count);
+    ids
+}
 
 #[test]
 fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
@@ -29,11 +46,20 @@ fn five_who_all_write_at_once_show_the_same_in_the_same_order() {
         assert_eq!(shown.len() as u64, all, "nothing is shown twice");
         assert_eq!(shown.iter().collect::<BTreeSet<_>>().len() as u64, all);
     }
+    // Whoever asks is shown them in the same order as everybody else, with the same version.
+    let order = history(&mut peers[0], all);
+    let heights = peers[0].heights();
+    for peer in &mut peers[1..] {
+        assert_eq!(history(peer, all), order, "{}", peer.name);
+        assert_eq!(peer.heights(), heights, "{}", peer.name);
+    }
     for peer in peers {
         peer.quit();
     }
     let first = site.log("alice", "#lobby");
     assert_eq!(first.lines().count() as u64, all);
+    let printed = first.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(printed.map(|entry| entry["id"].clone()).collect::<Vec<_>>(), order);
     for name in names {
         assert_eq!(site.log(name, "#lobby"), first, "{name}");
         site.assert_sound(name);
@@ -84,4 +110,23 @@ fn what_a_script_says_and_ends_arrives_all_the_same() {
             events.iter().any(|event| event["text"] == *text).then_some(())
         });
     }
+}
+
+#[test]
+fn who_listens_everywhere_is_announced_where_the_registry_sees_him() {
+    let site = Site::new();
+    let mut alice = site.peer_with("alice", &["--listen", "0.0.0.0:0"]);
+    let mut bob = site.peer_with("bob", &["--listen", "[::]:0"]);
+    for peer in [&mut alice, &mut bob] {
+        peer.join("lobby");
+    }
+    alice.see("#lobby", "bob");
+    alice.say("can you hear me?");
+    bob.hear("can you hear me?");
+    bob.type_line("/status");
+    let status = bob.wait("status", |event| event["event"] == "status");
+    let address = status["links"][0]["address"].as_str().unwrap();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    alice.quit();
+    bob.quit();
 }

@@ -1,6 +1,6 @@
 //! What must always hold, and what must hold at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use peerchat::{
     log::{Log, MemoryDisk},
@@ -37,8 +37,19 @@ impl World {
         }
     }
 
-    /// After every step: node and log agree, and nobody holds what is not his to read.
+    /// After every step: node and log agree, nothing was taken away, and nobody holds what is not his to read.
     pub fn check_step(&mut self, who: Who) {
+        let peer = &mut self.peers[who];
+        let Some(core) = &peer.core else { return };
+        for (conversation, talk) in core.node().talks() {
+            let held = talk.replica.version();
+            let before = peer.versions.insert(conversation.clone(), held).unwrap_or_default();
+            assert!(
+                before <= held,
+                "{} held {before} and now {held} in {conversation:?}",
+                peer.user
+            );
+        }
         let peer = &self.peers[who];
         let Some(core) = &peer.core else { return };
         for (conversation, talk) in core.node().talks() {
@@ -59,8 +70,50 @@ impl World {
         }
     }
 
+    /// At any moment: those who hold the same entries of a conversation have them in the same order, to the last byte.
+    pub fn check_same_logs(&mut self) {
+        let mut logs: BTreeMap<_, Vec<Entry>> = BTreeMap::new();
+        let mut compared = 0;
+        for peer in &self.peers {
+            let Some(core) = &peer.core else { continue };
+            for log in core
+                .node()
+                .talks()
+                .keys()
+                .filter_map(|talk| Some((talk, core.log(talk)?)))
+            {
+                let (conversation, log) = log;
+                let entries = self.equal_entries(log);
+                if entries.is_empty() {
+                    continue;
+                }
+                let ids: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
+                match logs.entry((conversation.clone(), ids)) {
+                    btree_map::Entry::Vacant(first) => _ = first.insert(entries),
+                    btree_map::Entry::Occupied(other) => {
+                        assert_eq!(*other.get(), entries, "{} differs in {conversation:?}", peer.user);
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        self.totals.compared += compared;
+    }
+
+    /// Messages go from peer to peer while there is no registry.
+    fn count_without_registry(&mut self, event: &Event) {
+        match event {
+            Event::Sent(line) if self.registry.down => _ = self.registry.said_without.insert(line.id),
+            Event::Message(line) if self.registry.down && self.registry.said_without.contains(&line.id) => {
+                self.totals.without_registry += 1;
+            }
+            _ => {}
+        }
+    }
+
     /// Whatever is shown is shown once, and after all that its author had seen.
     pub fn check_event(&mut self, who: Who, event: &Event) {
+        self.count_without_registry(event);
         let janus = self.janus.as_ref().map(|janus| self.peers[janus.who].user.to_string());
         let two_faced = self.janus.as_ref().and_then(|janus| janus.author);
         let (line, peer) = match event {

@@ -45,6 +45,7 @@ impl World {
     }
 
     pub fn fault(&mut self, fault: Fault) {
+        self.check_same_logs();
         // What was planned for the time of trouble and comes later is for peace to mend.
         if self.peace {
             return;

@@ -54,6 +54,8 @@ pub struct SimPeer {
     pub shown: BTreeSet<EntryId>,
     /// What is named by what was shown.
     pub answered: BTreeSet<(Conversation, Author, Seq)>,
+    /// How much was held of each conversation at the last step of this life.
+    pub versions: BTreeMap<Conversation, u64>,
     /// When the next tick was asked for.
     pub tick_at: Option<u64>,
     pub syncing: bool,
@@ -82,6 +84,7 @@ impl SimPeer {
             durable: Promises::new(),
             shown: BTreeSet::new(),
             answered: BTreeSet::new(),
+            versions: BTreeMap::new(),
             tick_at: None,
             syncing: false,
             sealing: false,
@@ -127,6 +130,7 @@ impl World {
         peer.lives += 1;
         peer.shown.clear();
         peer.answered.clear();
+        peer.versions.clear();
         peer.tick_at = None;
         (peer.syncing, peer.sealing, peer.judging) = (false, false, false);
         let me = Identity {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerchat::node::{
     Ask, Input, Liveness, PeerAddress,
-    types::{RoomName, UserName},
+    types::{EntryId, RoomName, UserName},
 };
 
 use crate::{
@@ -19,6 +19,8 @@ const LEASE_MS: u64 = 15_000;
 #[derive(Debug, Default)]
 pub struct SimRegistry {
     pub down: bool,
+    /// What was written since it went down.
+    pub said_without: BTreeSet<EntryId>,
     /// Who is logged in, with which life.
     pub live: BTreeMap<Who, u64>,
     rooms: BTreeMap<RoomName, BTreeSet<Who>>,

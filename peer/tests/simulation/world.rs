@@ -89,6 +89,10 @@ pub struct Totals {
     pub second_devices: u64,
     pub followed: u64,
     pub forks: u64,
+    /// Logs that were compared meanwhile, since they held the same.
+    pub compared: u64,
+    /// Messages that came from another peer while there was no registry, and had been written since it was lost.
+    pub without_registry: u64,
 }
 
 impl Totals {
@@ -112,6 +116,8 @@ impl Totals {
             second_devices: self.second_devices + other.second_devices,
             followed: self.followed + other.followed,
             forks: self.forks + other.forks,
+            compared: self.compared + other.compared,
+            without_registry: self.without_registry + other.without_registry,
         }
     }
 
@@ -138,6 +144,8 @@ impl Totals {
             second_devices,
             followed,
             forks,
+            compared,
+            without_registry,
             ..
         } = self;
         let all = [
@@ -161,6 +169,8 @@ impl Totals {
             second_devices,
             followed,
             forks,
+            compared,
+            without_registry,
         ];
         assert!(
             all.into_iter().chain(more).all(|count| count > 0),

@@ -2,6 +2,7 @@
 
 mod admitting;
 mod approving;
+mod counting;
 mod deciding;
 mod recalling;
 
@@ -13,7 +14,7 @@ use std::{
 
 use peerchat_proto::names::UserName;
 use ring::rand::SystemRandom;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 pub use approving::Asked;
 
@@ -28,6 +29,7 @@ use super::{
     rules::{Refusal, Registration},
     store::{Device, Found, OpenError, Place, RevokedDevice, Store, StoreError},
     throttle::{Guesses, NEW_NAMES, Origin, TOLD, Throttle, Wait},
+    tries::Tried,
 };
 use crate::routes::DeviceId;
 
@@ -128,6 +130,8 @@ struct Waits {
     new_names: Throttle<Origin>,
     told: Throttle<Arc<str>>,
     links: Links,
+    /// Who tells the other registries of the site what was tried here; none where there are none.
+    others: Option<mpsc::Sender<Tried>>,
 }
 
 impl Accounts {
@@ -146,6 +150,7 @@ impl Accounts {
                 new_names: Throttle::new(NEW_NAMES),
                 told: Throttle::new(TOLD),
                 links: Links::default(),
+                others: None,
             }),
             links_changed: Notify::new(),
             random: SystemRandom::new(),

@@ -45,6 +45,38 @@ fn secret(text: &str) -> Arc<Password> {
     Arc::new(Password::new(text).unwrap())
 }
 
+#[tokio::test]
+async fn a_device_that_logs_in_again_at_once_writes_nothing() {
+    let desk = desk(Registration::Open).await;
+    let seen = async || {
+        let devices = desk.devices(&name("alice")).await.unwrap();
+        (devices[0].label.as_str().to_owned(), devices[0].seen)
+    };
+    let at = |seconds: u64| later(Millis(seconds * 1_000));
+    admit(&desk, "Alice", 1, None, START).await.unwrap();
+    let again = admit(&desk, "ALICE", 1, None, at(599)).await.unwrap();
+    assert_eq!(
+        (again.user.shown(), again.is_new_user, again.is_new_device),
+        ("Alice", false, false)
+    );
+    assert_eq!(seen().await.1, START.wall);
+    admit(&desk, "alice", 1, None, at(601)).await.unwrap();
+    assert_eq!(seen().await.1, at(601).wall);
+    // A clock that was wrong does not stop it for ever.
+    admit(&desk, "alice", 1, None, START).await.unwrap();
+    assert_eq!(seen().await.1, START.wall);
+    let arrival = Arrival {
+        name: &name("alice"),
+        device: device(1),
+        label: &DeviceLabel::new("desktop"),
+        password: None,
+        invite: None,
+        from: [192, 0, 2, 1].into(),
+    };
+    desk.admit(&arrival, at(1)).await.unwrap();
+    assert_eq!(seen().await, ("desktop".to_owned(), at(1).wall));
+}
+
 /// Somebody at an address of his own, so that only accounts are counted.
 async fn admit(
     desk: &Accounts,

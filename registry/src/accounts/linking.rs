@@ -3,6 +3,8 @@
 //! The new device shows a code, and an old one approves it. Whoever approves is of the account already, so the code is no
 //! secret that opens it: it tells this new device from another that asks at the same time. A code counts within its account only.
 //!
+//! Where several registries are one site, a device waits at the one that it asked; the others pass approvals on to it.
+//!
 //! A device that asks again, as it does after its connection broke, has the same code; of its requests only the latest one waits,
 //! so that the end of an earlier one takes nothing from it.
 
@@ -246,6 +248,28 @@ impl Links {
         let waiting = waiting.ok_or(NotApproved::Unknown)?;
         self.wrong.clear(&key.0);
         Ok(waiting.clone())
+    }
+
+    /// The device of an account that waits with a code of which this is known. Counts nothing.
+    pub fn find(&self, account: &str, is_it: impl Fn(Code) -> bool, now: Millis) -> Option<Waiting> {
+        let of_account = (Arc::from(account), Code(0))..=(Arc::from(account), Code(CODES));
+        let mut waiting = self.waiting.range(of_account).filter(|(_, waiting)| now < waiting.ends);
+        waiting
+            .find(|((_, code), _)| is_it(*code))
+            .map(|(_, waiting)| waiting.clone())
+    }
+
+    /// Counts a code that somebody of the account has tried elsewhere.
+    ///
+    /// # Errors
+    /// There is a wait for it already, and it is not counted.
+    pub fn count_wrong(&mut self, account: &str, now: Millis) -> Result<(), Wait> {
+        self.wrong.attempt(&account.into(), now)
+    }
+
+    /// A code that somebody of the account has tried was right after all.
+    pub fn was_right(&mut self, account: &str) {
+        self.wrong.clear(&account.into());
     }
 
     /// Whoever made this request waits no longer. A later one of the same device does.

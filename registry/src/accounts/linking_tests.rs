@@ -52,6 +52,47 @@ fn the_same_random_bytes_make_different_codes_in_one_account() {
 }
 
 #[test]
+fn a_code_that_another_registry_asks_for_is_found_in_its_account_alone_and_counts_nothing() {
+    let mut links = Links::default();
+    let first = ask(&mut links, "alice", 1, 1, 0).unwrap();
+    let second = ask(&mut links, "alice", 2, 1, 0).unwrap();
+    let others = ask(&mut links, "bob", 3, 1, 0).unwrap();
+    let found = |links: &Links, account: &str, code: Code, now: u64| {
+        let found = links.find(account, |it| it == code, Millis(now))?;
+        Some(found.device.0[0])
+    };
+    assert_eq!(found(&links, "alice", first, 0), Some(1));
+    assert_eq!(found(&links, "alice", second, 0), Some(2));
+    assert_eq!(found(&links, "bob", others, 0), Some(3));
+    for account in ["", "alic", "alicf", "carol"] {
+        assert!(links.find(account, |_| true, Millis(0)).is_none(), "{account}");
+    }
+    assert_eq!(found(&links, "alice", first, CODE_LIFETIME.0), None);
+    for _ in 0..100 {
+        assert!(links.find("alice", |_| false, Millis(0)).is_none());
+    }
+    assert!(
+        links.approve("alice", first, Millis(0)).is_ok(),
+        "nobody waits for that"
+    );
+}
+
+#[test]
+fn a_code_that_was_right_elsewhere_does_not_count_as_a_wrong_one() {
+    let mut links = Links::default();
+    for _ in 0..100 {
+        assert_eq!(links.approve("alice", Code(1), Millis(0)), Err(NotApproved::Unknown));
+        links.was_right("alice");
+    }
+    let wrong = (0..100).map(|_| links.approve("alice", Code(1), Millis(0)));
+    assert!(
+        wrong
+            .into_iter()
+            .any(|wrong| matches!(wrong, Err(NotApproved::TooManyTries(_))))
+    );
+}
+
+#[test]
 fn a_device_that_asks_elsewhere_waits_only_there() {
     let mut links = Links::default();
     let code = ask(&mut links, "alice", 1, 1, 0).unwrap();

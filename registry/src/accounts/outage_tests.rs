@@ -52,6 +52,14 @@ fn is_away<T: std::fmt::Debug>(answer: &Result<T, AccountError>) -> bool {
     matches!(answer, Err(AccountError::Store(StoreError::Away)))
 }
 
+async fn is_back(accounts: &Accounts, user: &UserName) {
+    let deadline = Instant::now() + CALL;
+    while is_away(&accounts.devices(user).await) {
+        assert!(Instant::now() < deadline, "it has been back for a while");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 async fn stopped_and_back(kind: Kind) {
     let Some(mut server) = Server::start(kind).await else {
         return;
@@ -102,13 +110,22 @@ async fn stopped_and_back(kind: Kind) {
     );
 
     server.resume().await;
-    let deadline = Instant::now() + CALL;
-    while is_away(&accounts.devices(&alice).await) {
-        assert!(Instant::now() < deadline, "it has been back for a while");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    is_back(&accounts, &alice).await;
     assert!(admit(&accounts, "carol", 4).await.unwrap().is_new_user);
     assert!(!admit(&accounts, "alice", 1).await.unwrap().is_new_device);
+
+    // It takes what is sent and answers nothing, as if the way to it were cut. Of PostgreSQL this would only stop what takes
+    // new connections.
+    if kind == Kind::MariaDb {
+        server.freeze(true);
+        for _ in 0..3 {
+            assert!(!admit(&accounts, "alice", 1).await.unwrap().is_new_device);
+            assert!(is_away(&admit(&accounts, "dave", 6).await));
+        }
+        server.freeze(false);
+        is_back(&accounts, &alice).await;
+        assert!(admit(&accounts, "dave", 6).await.unwrap().is_new_user);
+    }
     accounts.close().await;
 }
 

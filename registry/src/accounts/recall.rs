@@ -10,13 +10,14 @@ use std::{
 use peerchat_proto::names::UserName;
 
 use super::store::RevokedDevice;
-use crate::routes::DeviceId;
+use crate::routes::{DeviceId, limits};
 
 /// How long something that was read counts.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 
-/// Names and devices that are remembered at most. Over it all of them are forgotten and learnt anew.
-const KNOWN_MAX: usize = 20_000;
+/// Names and devices that are remembered at most: as many as can be here, each some 200 bytes. Over it all of them are forgotten and
+/// learnt anew.
+const KNOWN_MAX: usize = limits::LEASES_MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Recall {

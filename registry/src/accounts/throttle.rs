@@ -82,6 +82,11 @@ impl Origin {
         })
     }
 
+    /// The address, or the first one of its network.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// It is this machine.
     pub fn is_loopback(self) -> bool {
         self.0.is_loopback()

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::{
     election, ledger,
+    lives::Lives,
     members::Members,
     term::NodeId,
     wire::{LinkError, NodeClient},
@@ -119,6 +120,7 @@ impl Link {
         members: &Members,
         tls: Arc<ClientConfig>,
         states: mpsc::Sender<(NodeId, LinkState)>,
+        lives: Arc<Lives>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let shared = Arc::new(Shared::default());
@@ -129,6 +131,7 @@ impl Link {
             tls,
             shared: Arc::clone(&shared),
             states,
+            lives,
             state: LinkState::Down,
             told: None,
             pause: RETRY_FIRST,
@@ -183,6 +186,8 @@ struct Carrier {
     tls: Arc<ClientConfig>,
     shared: Arc<Shared>,
     states: mpsc::Sender<(NodeId, LinkState)>,
+    /// Where it is noted which process is at the other end.
+    lives: Arc<Lives>,
     state: LinkState,
     /// What the log says of it already.
     told: Option<String>,
@@ -216,7 +221,11 @@ impl Carrier {
     async fn carry(&mut self, mut client: NodeClient) -> Option<LinkError> {
         let shared = Arc::clone(&self.shared);
         while let Some(said) = shared.next().await {
+            let begun = Instant::now();
             let called = timeout(CALL_TIMEOUT, client.call(&self.nodes, said)).await;
+            if let (Ok(Ok(()) | Err(LinkError::Refused(_))), Some(key)) = (&called, client.key()) {
+                self.lives.answered(self.id, key, begun.into_std());
+            }
             match called.unwrap_or(Err(LinkError::Silent)) {
                 Ok(()) => self.succeed().await,
                 // The connection is good. What is wrong with this node somebody must mend.

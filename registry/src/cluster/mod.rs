@@ -2,7 +2,8 @@
 //!
 //! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom; and so is [`ledger`]: what a majority
 //! decides. `node` runs the election of this process, with its clock, its chance and its disk (`term_file`), and `deciding` the ledger, with its own
-//! ([`ledger_store`]) and the accounts; a `link` brings what both say to one other node. [`table`] is the table of leases that they share. `wire` is the
+//! ([`ledger_store`]) and the accounts; a `link` brings what both say to one other node, and `lives` tells whether
+//! two processes have been given the id of one. [`table`] is the table of leases that they share. `wire` is the
 //! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
 
 mod deciding;
@@ -10,6 +11,7 @@ pub mod election;
 pub mod ledger;
 pub mod ledger_store;
 mod link;
+mod lives;
 pub mod members;
 mod node;
 mod status;

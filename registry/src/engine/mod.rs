@@ -2,6 +2,7 @@
 //! answers the same [`Query`]s as [`Routes`](crate::routes::Routes) does, and brings what follows from them to the watchers that are
 //! connected here.
 
+pub(crate) mod clock;
 mod redis;
 pub(crate) mod streams;
 
@@ -9,7 +10,7 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use peerchat_proto::names::{RoomName, UserName};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use self::redis::{OnRevoked, RedisTable};
 pub use self::redis::{RoutesUrl, UnknownTable};
@@ -18,7 +19,8 @@ use crate::{
     hub::Hub,
     mailbox::{Closed, Outbox, StreamEnd},
     routes::{
-        Answer, AttemptOutcome, Command, DeviceId, Found, Joined, LeaseToken, Millis, Page, Peer, Query, Refusal, Told,
+        Answer, AttemptOutcome, Command, DeviceId, Found, Joined, LeaseToken, Millis, Note, Page, Peer, Query, Refusal,
+        Told,
     },
 };
 
@@ -189,6 +191,25 @@ impl Engine {
             outcome,
         };
         self.done(command).await
+    }
+
+    /// Whether other registries share the table.
+    pub(crate) fn is_shared(&self) -> bool {
+        !matches!(self.table, Table::Memory(_))
+    }
+
+    /// Says something to all registries that share the table, this one among them.
+    pub(crate) async fn say(&self, note: Note) -> Result<(), EngineError> {
+        self.done(Command::Say { note }).await
+    }
+
+    /// What registries that share the table say, from now on; none where none does.
+    pub(crate) fn listen(&self) -> Option<mpsc::Receiver<Note>> {
+        match &self.table {
+            Table::Memory(_) => None,
+            Table::Cluster(table) => Some(table.listen()),
+            Table::Redis(table) => Some(table.listen()),
+        }
     }
 
     /// Tells where a user is.

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::{
     mailbox::{Closed, Mailbox, Outbox, StreamEnd},
-    routes::{Effect, LeaseEnd, LeaseToken, Peer},
+    routes::{Effect, LeaseEnd, LeaseToken, Note, Peer},
 };
+
+/// What other registries say waits until this one has seen to it. Whoever says something that finds no place says it again, or does
+/// without.
+const NOTES_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     mailboxes: BTreeMap<LeaseToken, Mailbox>,
+    /// Who hears what registries that share the table say; none where nobody listens.
+    ears: Option<mpsc::Sender<Note>>,
     is_closed: bool,
 }
 
@@ -50,22 +57,26 @@ impl Streams {
     /// leases are to be shortened as those of broken streams are.
     #[must_use]
     pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<LeaseToken> {
-        let mut too_slow = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Tell { to, change } => {
-                    if self.mailboxes.get(&to).is_some_and(|mailbox| !mailbox.push(change)) {
-                        warn!(lease = ?to, "ended the stream of a peer that reads too slowly");
-                        self.end(to, Some(StreamEnd::TooSlow));
-                        too_slow.push(to);
-                    }
+        effects.into_iter().filter_map(|effect| self.tell(effect)).collect()
+    }
+
+    /// The same with one effect.
+    #[must_use]
+    pub(crate) fn tell(&mut self, effect: Effect) -> Option<LeaseToken> {
+        match effect {
+            Effect::Tell { to, change } => {
+                if self.mailboxes.get(&to).is_some_and(|mailbox| !mailbox.push(change)) {
+                    warn!(lease = ?to, "ended the stream of a peer that reads too slowly");
+                    self.end(to, Some(StreamEnd::TooSlow));
+                    return Some(to);
                 }
-                Effect::Ended { lease, peer, end } => self.lease_ended(lease, &peer, end),
-                Effect::RoomCreated { room, by } => info!(room = %room, user = %by, "room created"),
-                Effect::RoomDismissed { room } => info!(room = %room, "room dismissed"),
             }
+            Effect::Ended { lease, peer, end } => self.lease_ended(lease, &peer, end),
+            Effect::RoomCreated { room, by } => info!(room = %room, user = %by, "room created"),
+            Effect::RoomDismissed { room } => info!(room = %room, "room dismissed"),
+            Effect::Said { note } => self.hear(note),
         }
-        too_slow
+        None
     }
 
     fn lease_ended(&mut self, lease: LeaseToken, peer: &Peer, end: LeaseEnd) {
@@ -77,6 +88,21 @@ impl Streams {
         };
         info!(user = %peer.user, device = %peer.device, "{what}");
         self.end(lease, Some(StreamEnd::Lease(end)));
+    }
+
+    /// What registries that share the table say, from now on.
+    pub(crate) fn listen(&mut self) -> mpsc::Receiver<Note> {
+        let (ears, heard) = mpsc::channel(NOTES_MAX);
+        self.ears = Some(ears);
+        heard
+    }
+
+    fn hear(&mut self, note: Note) {
+        if let Some(ears) = &self.ears
+            && ears.try_send(note).is_err()
+        {
+            warn!("what another registry said is left out: too much waits, or this one ends");
+        }
     }
 
     /// Lets nothing wait for a lease any more, and tells why if that is to be told.

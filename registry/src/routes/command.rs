@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use peerchat_proto::names::{RoomName, UserName};
 
-use super::{AttemptOutcome, DeviceId, Found, Joined, LeaseToken, Millis, Page, Peer, Refusal, Routes, Step};
+use super::{
+    AttemptOutcome, DeviceId, Effect, Found, Joined, LeaseToken, Millis, Note, Page, Peer, Refusal, Routes, Step,
+};
 
 /// What changes the table, or is told to those who watch. Time passes first in each of them.
 #[derive(Debug, Clone)]
@@ -63,6 +65,11 @@ pub enum Command {
         from: IpAddr,
         /// What became of it.
         outcome: AttemptOutcome,
+    },
+    /// Tells all registries that share the table what one of them has to say. It changes nothing.
+    Say {
+        /// What.
+        note: Note,
     },
     /// [`Routes::expire`]: nothing but time.
     Expire,
@@ -150,6 +157,11 @@ impl Routes {
             } => {
                 let mut effects = self.expire(now);
                 effects.extend(self.tell_attempt(&user, device, from, outcome));
+                done(effects)
+            }
+            Command::Say { note } => {
+                let mut effects = self.expire(now);
+                effects.push(Effect::Said { note });
                 done(effects)
             }
             Command::Expire => done(self.expire(now)),

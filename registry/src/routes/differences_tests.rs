@@ -64,7 +64,9 @@ proptest! {
 
         let tokens: Vec<_> = old.tokens.keys().copied().collect();
         let mut knows: BTreeMap<_, _> = tokens.iter().map(|token| (*token, known(&old, *token, &newer))).collect();
-        for effect in old.differences(&newer) {
+        let mut effects = Vec::new();
+        old.differences(&newer, tokens.iter().copied(), |effect| effects.push(effect));
+        for effect in effects {
             match effect {
                 Effect::Tell { to, change: Change::Room { room, peer, liveness } } => {
                     let members = knows.get_mut(&to).unwrap().0.get_mut(&room).unwrap();

@@ -39,5 +39,8 @@ pub const WATCHED_PER_LEASE_MAX: usize = 1_024;
 /// that was never heard of, until its user logs in again.
 pub const OFFLINE_NAMES_MAX: usize = 100_000;
 
+/// Bytes of what one registry says to the others that share its table: some hundred are needed.
+pub const NOTE_BYTES_MAX: usize = 2_048;
+
 /// Rooms in one page of the list.
 pub const PAGE_MAX: usize = 1_000;

@@ -36,7 +36,7 @@ use offline::OfflineNames;
 use sets::{DevicesOf, FewSet};
 pub use snapshot::{Damaged, LeaseRecord, OfflineRecord};
 pub use types::{
-    AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Page, Peer,
+    AttemptOutcome, Change, DeviceId, Effect, Found, Joined, LeaseEnd, LeaseToken, Liveness, Millis, Note, Page, Peer,
     Refusal, Step,
 };
 
@@ -186,11 +186,7 @@ impl Routes {
     pub fn renew(&mut self, token: LeaseToken, users: &[UserName], now: Millis) -> Step<()> {
         self.step(now, |routes, effects| {
             let device = routes.holder(token)?;
-            let watched = &routes.lease(device).watched;
-            let added: BTreeSet<&UserName> = users.iter().filter(|user| !watched.contains(*user)).collect();
-            if watched.len() + added.len() > limits::WATCHED_PER_LEASE_MAX {
-                return Err(Refusal::WatchedFull);
-            }
+            routes.unwatched(token, users)?;
             routes.lease_mut(device).ends = now + limits::LEASE;
             routes.schedule(device);
             for user in users {
@@ -205,12 +201,16 @@ impl Routes {
         self.tokens.contains_key(&token)
     }
 
-    /// Whether the holder of a lease is told of all these users already.
+    /// Those of these users of whom the holder of a lease is not told yet, each once.
     ///
-    /// Refuses with [`Refusal::UnknownLease`].
-    pub fn watches(&self, token: LeaseToken, users: &[UserName]) -> Result<bool, Refusal> {
+    /// Refuses with [`Refusal::UnknownLease`], or with [`Refusal::WatchedFull`] as [`Routes::renew`] would.
+    pub fn unwatched(&self, token: LeaseToken, users: &[UserName]) -> Result<Vec<UserName>, Refusal> {
         let watched = &self.lease(self.holder(token)?).watched;
-        Ok(users.iter().all(|user| watched.contains(user)))
+        let added: BTreeSet<&UserName> = users.iter().filter(|user| !watched.contains(*user)).collect();
+        if watched.len() + added.len() > limits::WATCHED_PER_LEASE_MAX {
+            return Err(Refusal::WatchedFull);
+        }
+        Ok(added.into_iter().cloned().collect())
     }
 
     /// The device and the user of a lease.

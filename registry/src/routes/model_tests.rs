@@ -210,7 +210,7 @@ impl<T: Table> World<T> {
                     }
                 }
                 Effect::Ended { lease, .. } => drop(self.beliefs.remove(&lease).expect("a lease ends once")),
-                Effect::RoomCreated { .. } | Effect::RoomDismissed { .. } => {}
+                Effect::RoomCreated { .. } | Effect::RoomDismissed { .. } | Effect::Said { .. } => {}
             }
         }
     }

@@ -58,6 +58,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
         Effect::Ended { lease, end, .. } => format!("{} ended {end:?}", number(&lease.0)),
         Effect::RoomCreated { room, by } => format!("{room:?} created by {by}"),
         Effect::RoomDismissed { room } => format!("{room:?} dismissed"),
+        Effect::Said { note } => format!("{note:?}"),
     };
     effects.iter().map(short).collect()
 }

@@ -1,6 +1,6 @@
 //! The words of the lease table.
 
-use std::{fmt, net::IpAddr, ops::Add};
+use std::{fmt, net::IpAddr, ops::Add, sync::Arc};
 
 use peerchat_proto::names::{RoomName, UserName};
 
@@ -81,6 +81,29 @@ pub enum Liveness {
     Left,
     /// Its lease ended. Told of a room it may also have logged out: it is gone from there, and has not left.
     Lost,
+}
+
+/// What a registry says to all that share its table with it: bytes, which mean nothing to the table.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Note(Arc<[u8]>);
+
+impl Note {
+    /// A note of these bytes; none where they are more than [`limits::NOTE_BYTES_MAX`].
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Option<Self> {
+        let bytes = bytes.into();
+        (bytes.len() <= limits::NOTE_BYTES_MAX).then_some(Self(bytes))
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "note of {} bytes", self.0.len())
+    }
 }
 
 /// What a watcher is told.
@@ -179,6 +202,11 @@ pub enum Effect {
     RoomDismissed {
         /// Its name.
         room: RoomName,
+    },
+    /// A registry that shares the table has something to say to this one, or this one to all.
+    Said {
+        /// What.
+        note: Note,
     },
 }
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::{
     Answer, Service, caller,
     convert::{device_id, user_name},
+    sharing::{self, Approved},
 };
 use crate::{
     accounts::{
@@ -217,7 +218,12 @@ impl AccountService for Service {
         let registry = Arc::clone(&self.registry);
         to_its_end(async move {
             let approved = registry.accounts.approve(&user, own, code, registry.now()).await;
-            let approved = approved.map_err(account_status)?;
+            let approved = match approved {
+                Err(AccountError::NotApproved(linking::NotApproved::Unknown)) => {
+                    sharing::approve_elsewhere(&registry, &user, own, code).await?
+                }
+                approved => approved.map(Approved::from).map_err(account_status)?,
+            };
             info!(%user, device = %approved.device, by = %own, "device approved");
             Ok(Response::new(v1::ApproveDeviceResponse {
                 device: approved.device.0.to_vec().into(),

@@ -12,22 +12,23 @@ use std::{
 use crate::{
     caller::*,
     harness::*,
+    proxies::way,
     servers::{Kind, find, free_port},
     shared::{Site, in_the_end},
 };
 
 const CONFIG: &str = include_str!("../../../deploy/nginx.conf");
 
-/// A running nginx. Killed when dropped.
-struct Nginx {
+/// A running nginx. Ended when dropped.
+pub(crate) struct Nginx {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     folder: tempfile::TempDir,
 }
 
 impl Nginx {
     /// Starts it before these registries; none where it is not installed.
-    async fn start(registries: &[&Registry]) -> Option<Self> {
+    pub(crate) async fn start(registries: &[&Registry]) -> Option<Self> {
         let modules = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
         let Some(program) = find("nginx").filter(|_| modules.exists()) else {
             assert!(
@@ -62,7 +63,7 @@ impl Nginx {
     }
 
     /// Goes on before other registries.
-    fn reload(&self, registries: &[&Registry]) {
+    pub(crate) fn reload(&self, registries: &[&Registry]) {
         configure(self.folder.path(), &self.address, registries);
         let id = self.child.id().to_string();
         assert!(
@@ -113,6 +114,11 @@ fn configure(folder: &Path, address: &str, registries: &[&Registry]) -> PathBuf 
     path
 }
 
+/// One more registry, which believes nginx of whom it connects.
+pub(crate) fn behind_nginx(site: &Site) -> Registry {
+    site.registry_with(&["--proxy-protocol-from", "127.0.0.1"])
+}
+
 /// How many have logged in at each.
 fn log_ins(registries: &[&Registry]) -> Vec<usize> {
     registries
@@ -126,7 +132,7 @@ async fn nginx_spreads_connections_and_goes_around_what_has_failed() {
     let Some(site) = Site::start(Kind::Postgres).await else {
         return;
     };
-    let (a, b) = (site.registry(), site.registry());
+    let (a, b) = (behind_nginx(&site), behind_nginx(&site));
     let Some(nginx) = Nginx::start(&[&a, &b]).await else {
         return;
     };
@@ -147,8 +153,14 @@ async fn nginx_spreads_connections_and_goes_around_what_has_failed() {
         "the weights are 2 and 1: {counts:?}"
     );
 
+    // Registries see where callers are, and not where nginx is.
+    let elsewhere = way(&nginx.address, [127, 0, 0, 2].into(), b"").await;
+    let stranger = dial(&elsewhere, key(200), endpoint()).await;
+    refused(Caller::over(stranger, login("user0", "127.0.0.1:1")).await);
+    assert_eq!(stream.heard().await, "attempt 200 127.0.0.2 Refused");
+
     // Another one is added: nobody is disturbed, and it gets its share.
-    let c = site.registry();
+    let c = behind_nginx(&site);
     nginx.reload(&[&a, &b, &c]);
     let deadline = Instant::now() + SOON;
     let mut n = 9;

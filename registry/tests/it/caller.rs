@@ -292,33 +292,38 @@ impl Watcher {
 
     /// The next change in short: `bob Here`, `#lobby bob Left`, …
     pub(crate) async fn heard(&mut self) -> String {
-        match self.next().await.unwrap().expect("the stream goes on") {
-            Change::Ready(_) => "ready".to_owned(),
-            Change::Revoked(revoked) => {
-                let devices: Vec<String> = revoked.devices.iter().map(|device| number(device)).collect();
-                format!("revoked {}", devices.join(" "))
-            }
-            Change::Attempt(attempt) => {
-                let outcome = attempt.outcome();
-                format!("attempt {} {} {outcome:?}", number(&attempt.device), attempt.host)
-            }
-            Change::Presence(change) => {
-                let (liveness, peer) = (change.liveness(), change.peer.unwrap());
-                let what = if peer.device.is_empty() {
-                    "offline ".to_owned()
-                } else {
-                    String::new()
-                };
-                format!("{what}{} {liveness:?}", peer.user)
-            }
-            Change::Room(change) => {
-                format!(
-                    "#{} {} {:?}",
-                    change.room,
-                    change.peer.as_ref().unwrap().user,
-                    change.liveness()
-                )
-            }
+        short(self.next().await.unwrap().expect("the stream goes on"))
+    }
+}
+
+/// A change in short.
+pub(crate) fn short(change: Change) -> String {
+    match change {
+        Change::Ready(_) => "ready".to_owned(),
+        Change::Revoked(revoked) => {
+            let devices: Vec<String> = revoked.devices.iter().map(|device| number(device)).collect();
+            format!("revoked {}", devices.join(" "))
+        }
+        Change::Attempt(attempt) => {
+            let outcome = attempt.outcome();
+            format!("attempt {} {} {outcome:?}", number(&attempt.device), attempt.host)
+        }
+        Change::Presence(change) => {
+            let (liveness, peer) = (change.liveness(), change.peer.unwrap());
+            let what = if peer.device.is_empty() {
+                "offline ".to_owned()
+            } else {
+                String::new()
+            };
+            format!("{what}{} {liveness:?}", peer.user)
+        }
+        Change::Room(change) => {
+            format!(
+                "#{} {} {:?}",
+                change.room,
+                change.peer.as_ref().unwrap().user,
+                change.liveness()
+            )
         }
     }
 }

@@ -21,11 +21,14 @@ use crate::harness::{Registry, SOON, run_whole};
 /// Where a relay leads to; nowhere while it is cut, or its node has not started yet.
 type Way = watch::Sender<Option<SocketAddr>>;
 
+/// From now on a relay passes nothing on over the connections that it has, and breaks none of them.
+type Hush = watch::Sender<()>;
+
 /// A cluster. Its processes end with it.
 pub(crate) struct Cluster {
     folder: TempDir,
     nodes: BTreeMap<u8, Registry>,
-    relays: BTreeMap<(u8, u8), (SocketAddr, Way)>,
+    relays: BTreeMap<(u8, u8), (SocketAddr, Way, Hush)>,
     /// Pairs that cannot talk.
     cut: BTreeSet<(u8, u8)>,
     ids: Vec<u8>,
@@ -124,13 +127,24 @@ impl Cluster {
         self.lay_ways();
     }
 
+    /// One node cannot dial another one.
+    pub(crate) fn cut(&mut self, from: u8, to: u8) {
+        self.cut.insert((from, to));
+        self.lay_ways();
+    }
+
+    /// The connections that one node has made to another one go on without a word.
+    pub(crate) fn hush(&self, from: u8, to: u8) {
+        self.relays[&(from, to)].2.send_replace(());
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut.clear();
         self.lay_ways();
     }
 
     fn lay_ways(&self) {
-        for (pair, (_, way)) in &self.relays {
+        for (pair, (_, way, _)) in &self.relays {
             let target = self.nodes.get(&pair.1).filter(|_| !self.cut.contains(pair));
             let target = target.map(|node| node.address.parse().unwrap());
             way.send_if_modified(|way| std::mem::replace(way, target) != target);
@@ -239,34 +253,40 @@ pub(crate) async fn init(ca: &Path) -> String {
     printed
 }
 
-async fn relays(ids: &[u8]) -> BTreeMap<(u8, u8), (SocketAddr, Way)> {
+async fn relays(ids: &[u8]) -> BTreeMap<(u8, u8), (SocketAddr, Way, Hush)> {
     let mut relays = BTreeMap::new();
     for from in ids {
         for to in ids {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let way = Way::new(None);
-            tokio::spawn(relay(listener, way.subscribe()));
-            relays.insert((*from, *to), (address, way));
+            let (way, hush) = (Way::new(None), Hush::new(()));
+            tokio::spawn(relay(listener, way.subscribe(), hush.subscribe()));
+            relays.insert((*from, *to), (address, way, hush));
         }
     }
     relays
 }
 
 /// Passes on each connection for as long as its way stays the same.
-async fn relay(listener: TcpListener, mut way: watch::Receiver<Option<SocketAddr>>) {
+async fn relay(listener: TcpListener, mut way: watch::Receiver<Option<SocketAddr>>, mut hush: watch::Receiver<()>) {
     while let Ok((mut near, _)) = listener.accept().await {
         let Some(target) = *way.borrow_and_update() else {
             continue;
         };
         let mut changed = way.clone();
+        hush.mark_unchanged();
+        let mut hushed = hush.clone();
         tokio::spawn(async move {
             let Ok(mut far) = TcpStream::connect(target).await else {
                 return;
             };
-            tokio::select! {
-                _ = copy_bidirectional(&mut near, &mut far) => {}
-                _ = changed.changed() => {}
+            let is_hushed = tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => false,
+                _ = changed.changed() => false,
+                _ = hushed.changed() => true,
+            };
+            if is_hushed {
+                let _ = changed.changed().await;
             }
         });
     }

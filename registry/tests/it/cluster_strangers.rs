@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use peerchat_identity::{DeviceCertificate, Trust, connect, tls};
 use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient, follow_request::Step};
-use peerchat_registry::{authority::Authority, cluster::term::NodeId};
+use peerchat_registry::{
+    authority::{Authority, NodeIdentity},
+    cluster::term::NodeId,
+};
 use rustls::ClientConfig;
 use tonic::{Code, transport::Channel};
 
@@ -50,7 +53,7 @@ async fn follow(who: &mut Speaker, nodes: &[u32], term: u64) -> (Code, String) {
 /// Whoever has the authority's key, and says that he is this node.
 async fn as_node(cluster: &Cluster, id: u64, to: u8) -> Speaker {
     let authority = Authority::find(&cluster.ca()).unwrap().unwrap();
-    let (certificate, key) = authority.node_identity(NodeId::new(id).unwrap()).unwrap();
+    let NodeIdentity { certificate, key, .. } = authority.node_identity(NodeId::new(id).unwrap()).unwrap();
     let config = tls::node_client(certificate, key, authority.trust()).unwrap();
     speaker(cluster.node(to), config).await
 }
@@ -77,7 +80,7 @@ async fn nobody_but_a_node_is_heard() {
     assert_eq!(refusal.0, Code::PermissionDenied);
     // For a node, and of another authority.
     let other = Authority::in_memory().unwrap();
-    let (certificate, key) = other.node_identity(NodeId::new(3).unwrap()).unwrap();
+    let NodeIdentity { certificate, key, .. } = other.node_identity(NodeId::new(3).unwrap()).unwrap();
     let config = tls::node_client(certificate, key, &trust).unwrap();
     let refusal = refused(speaker(node, config).await.heartbeat(heartbeat(later)).await);
     assert_eq!(refusal.0, Code::PermissionDenied);
@@ -99,8 +102,10 @@ async fn nobody_but_a_node_is_heard() {
 
 #[tokio::test]
 async fn a_node_speaks_for_itself_alone_and_in_its_own_cluster() {
-    let cluster = Cluster::running(&[1, 2, 3]).await;
+    let mut cluster = Cluster::running(&[1, 2, 3]).await;
     let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
+    // Beside the one that runs nobody would be heard as node 2.
+    cluster.kill(2);
     let mut two = as_node(&cluster, 2, 1).await;
     // The term is node 3's, whatever node 2 says.
     two.heartbeat(heartbeat(term + 100)).await.unwrap();
@@ -125,7 +130,7 @@ async fn a_node_speaks_for_itself_alone_and_in_its_own_cluster() {
         (Code::Unavailable, "this node does not lead, or not under that term")
     );
     tokio::time::timeout(Duration::from_secs(3), async {
-        assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term);
+        assert_eq!(cluster.led_by(3, &[1, 3]).await.0, term);
     })
     .await
     .unwrap();
@@ -145,4 +150,27 @@ async fn who_dials_a_node_gets_that_one_or_nobody() {
     let ca = cluster.ca();
     cluster.start_as(3, &list, &ca);
     cluster.node(3).logged("another registry is there").await;
+}
+
+#[tokio::test]
+async fn the_same_id_twice_is_refused_and_told() {
+    let cluster = Cluster::running(&[1, 2, 3]).await;
+    let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
+    let (list, ca, data) = (cluster.list(3), cluster.ca(), tempfile::tempdir().unwrap());
+    let arguments = ["--id", "3", "--cluster", &list, "--ca", ca.to_str().unwrap()];
+    let data = ["--data", data.path().to_str().unwrap()];
+    let second = Registry::start_with(&[&arguments[..], &data].concat());
+    let told = second.logged("another process is node 3 already").await;
+    assert!(told.contains("an id of its own"), "{told}");
+    cluster.node(1).logged("another process is node 3 already").await;
+    assert_eq!(cluster.led_by(3, &[1, 2, 3]).await.0, term, "nobody is disturbed");
+    // Each time it speaks it is refused, and is told of once.
+    let refusals = |node: u8| {
+        cluster
+            .node(node)
+            .log()
+            .matches("another process is node 3 already")
+            .count()
+    };
+    assert_eq!((refusals(1), refusals(2)), (1, 1));
 }

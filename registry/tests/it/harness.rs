@@ -39,7 +39,11 @@ impl Registry {
     }
 
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut command = program();
+        Self::start_by(program(), arguments)
+    }
+
+    /// By a command that has something to say to the process itself.
+    pub(crate) fn start_by(mut command: Command, arguments: &[&str]) -> Self {
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

@@ -41,15 +41,21 @@ impl Site {
 
     /// One more registry. All have the same authority, and nothing of their own.
     pub(crate) fn registry(&self) -> Registry {
+        self.registry_with(&[])
+    }
+
+    /// One more, which is told something beside that.
+    pub(crate) fn registry_with(&self, more: &[&str]) -> Registry {
         let (ca, accounts, routes) = (self.file("ca"), self.file("accounts"), self.file("routes"));
-        Registry::start_with(&[
+        let arguments = [
             "--ca",
             ca.to_str().unwrap(),
             "--accounts-file",
             accounts.to_str().unwrap(),
             "--routes-file",
             routes.to_str().unwrap(),
-        ])
+        ];
+        Registry::start_with(&[&arguments[..], more].concat())
     }
 
     fn file(&self, name: &str) -> PathBuf {

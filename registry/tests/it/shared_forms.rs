@@ -1,10 +1,12 @@
-//! Redis behind Sentinel and Redis as a cluster, found and found again by the registries.
+//! Redis behind Sentinel, Redis as a cluster and Redis over TLS, found and found again by the registries.
 
 use std::{
     fs,
     net::TcpStream,
     process::{Child, Command, Stdio},
 };
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::{
     caller::*,
@@ -21,18 +23,22 @@ struct Part {
 }
 
 impl Part {
-    /// With these lines of configuration.
+    /// With these lines of configuration, in which PORT stands for where it listens.
     async fn start(config: &str) -> Option<Self> {
         let Some(program) = find("redis-server") else {
             assert!(std::env::var_os("CI").is_none(), "redis-server must be installed");
             println!("skipped: needs redis-server");
             return None;
         };
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        // A server of a cluster listens 10,000 above it, too.
+        let mut ports = std::iter::repeat_with(free_port);
+        let port = ports.find(|port| *port < 55_536).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("redis.conf");
         let all = format!(
-            "port {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\n{config}\n",
-            folder.path().display()
+            "port {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\n{}\n",
+            folder.path().display(),
+            config.replace("PORT", &port.to_string()),
         );
         fs::write(&file, all).unwrap();
         let mut command = Command::new("setpriv");
@@ -64,20 +70,25 @@ impl Drop for Part {
 }
 
 fn registry(folder: &tempfile::TempDir, url: &str) -> Registry {
+    registry_by(program(), folder, url)
+}
+
+fn registry_by(command: Command, folder: &tempfile::TempDir, url: &str) -> Registry {
     let (file, data, accounts) = (
         folder.path().join("routes"),
         folder.path().join("data"),
         folder.path().join("accounts"),
     );
     secret(&file, url);
-    Registry::start_with(&[
+    let arguments = [
         "--data",
         data.to_str().unwrap(),
         "--accounts",
         &format!("sqlite:{}", accounts.display()),
         "--routes-file",
         file.to_str().unwrap(),
-    ])
+    ];
+    Registry::start_by(command, &arguments)
 }
 
 async fn two_hear_of_each_other(a: &Registry, b: &Registry) {
@@ -148,7 +159,13 @@ async fn sentinel_names_the_master_also_after_it_has_failed() {
     )
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{}/main", sentinel.port);
+    // One that knows of no other Sentinel and names a master that is not there.
+    let lost = format!("sentinel monitor main 127.0.0.1 {} 2", free_port());
+    let lost = Part::start(&lost).await.unwrap();
+    let url = format!(
+        "redis+sentinel://127.0.0.1:1,127.0.0.1:{},127.0.0.1:{}/main",
+        lost.port, sentinel.port
+    );
     let (a, b) = (registry(&folder, &url), registry(&folder, &url));
     two_hear_of_each_other(&a, &b).await;
 
@@ -157,4 +174,53 @@ async fn sentinel_names_the_master_also_after_it_has_failed() {
     drop(back);
     in_the_end(async || Caller::try_log_in(&b, 2, login("bob", "127.0.0.1:1")).await).await;
     two_hear_of_each_other(&a, &b).await;
+}
+
+/// Certificates and keys as Redis reads them from files.
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = data_encoding::BASE64.encode(der);
+    format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+}
+
+#[tokio::test]
+async fn over_tls_with_an_authority_of_the_sites_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, key) = (|name: &str| folder.path().join(name), KeyPair::generate);
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (authority_key, server_key) = (key().unwrap(), key().unwrap());
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let server = server.signed_by(&server_key, &issuer).unwrap();
+    fs::write(own("root.pem"), pem("CERTIFICATE", root.der())).unwrap();
+    fs::write(own("server.pem"), pem("CERTIFICATE", server.der())).unwrap();
+    secret(&own("server.key"), &pem("PRIVATE KEY", &server_key.serialize_der()));
+    let config = format!(
+        "port 0\ntls-port PORT\ntls-auth-clients no\nrequirepass hunter2\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}",
+        own("server.pem").display(),
+        own("server.key").display(),
+        own("root.pem").display(),
+    );
+    let Some(redis) = Part::start(&config).await else {
+        return;
+    };
+    let url = format!("rediss://:hunter2@127.0.0.1:{}", redis.port);
+    let trusting = || {
+        let mut command = program();
+        command.env("SSL_CERT_FILE", own("root.pem"));
+        registry_by(command, &folder, &url)
+    };
+    let (a, b) = (trusting(), trusting());
+    two_hear_of_each_other(&a, &b).await;
+    // Whom nobody vouches for is not believed.
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--routes-file",
+        &own("routes").display().to_string(),
+    ];
+    let (code, text) = run(&arguments).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("certificate") && !text.contains("hunter2"), "{text}");
 }

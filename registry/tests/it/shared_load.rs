@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use peerchat_identity::{DeviceKey, connect, tls};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -21,9 +22,9 @@ use crate::{
 const CALLERS: u8 = 12;
 const ROOMS: [&str; 3] = ["lobby", "tea", "work"];
 
-/// The addresses of the registries that run, and what the callers do.
+/// The addresses at which registries are reached, and what the callers do.
 #[derive(Default)]
-struct Load {
+pub(crate) struct Load {
     addresses: Mutex<Vec<String>>,
     is_over: AtomicBool,
     rounds: AtomicUsize,
@@ -35,20 +36,58 @@ impl Load {
         addresses[n % addresses.len()].clone()
     }
 
+    /// From now on registries are reached at these.
+    pub(crate) fn reach(&self, addresses: impl IntoIterator<Item = String>) {
+        *self.addresses.lock().unwrap() = addresses.into_iter().collect();
+    }
+
     /// Logs in at whichever registry answers.
     async fn log_in(&self, n: u8, at: &mut usize) -> Result<Caller, Status> {
         *at += 1;
-        let tls = peerchat_identity::tls::registry_client(key(n)).unwrap();
-        let name = peerchat_identity::tls::registry_name();
-        let stream = peerchat_identity::connect::connect(&self.address(*at), name, tls).await;
+        self.log_in_as(&format!("user{n}"), key(n), *at).await
+    }
+
+    /// Logs in as some user with some device.
+    pub(crate) async fn log_in_as(&self, user: &str, device: &DeviceKey, at: usize) -> Result<Caller, Status> {
+        let tls = tls::registry_client(device).unwrap();
+        let stream = connect::connect(&self.address(at), tls::registry_name(), tls).await;
         let stream = stream.map_err(|error| Status::unavailable(error.to_string()))?;
-        let channel = peerchat_identity::connect::grpc(stream, endpoint()).await;
+        let channel = connect::grpc(stream, endpoint()).await;
         let channel = channel.map_err(|error| Status::unavailable(error.to_string()))?;
-        Caller::over(
-            channel,
-            login(&format!("user{n}"), &format!("127.0.0.1:{}", 40_000 + u16::from(n))),
-        )
-        .await
+        Caller::over(channel, login(user, "127.0.0.1:40000")).await
+    }
+
+    /// Starts the callers.
+    pub(crate) fn start(self: &Arc<Self>) -> JoinSet<()> {
+        let mut callers = JoinSet::new();
+        for n in 0..CALLERS {
+            callers.spawn(Arc::clone(self).run(n));
+        }
+        callers
+    }
+
+    /// Ends what callers do. Then all come into one room, wherever they reach a registry, and each sees the same.
+    pub(crate) async fn end(&self, mut callers: JoinSet<()>) {
+        self.is_over.store(true, Ordering::Relaxed);
+        while let Some(ended) = callers.join_next().await {
+            ended.unwrap();
+        }
+        let mut here = Vec::new();
+        for n in 0..CALLERS {
+            let mut at = usize::from(n);
+            let mut caller = in_the_end(async || self.log_in(n, &mut at).await).await;
+            caller.join("lobby").await.unwrap();
+            let stream = caller.watch(&[]).await;
+            here.push((caller, stream));
+        }
+        let mut expected: Vec<_> = (0..CALLERS).map(device).collect();
+        expected.sort();
+        for (caller, _) in &mut here {
+            let joined = caller.join("lobby").await.unwrap();
+            let mut found: Vec<_> = joined.members.iter().map(|member| member.device.to_vec()).collect();
+            found.sort();
+            assert_eq!(found, expected);
+        }
     }
 
     /// What a peer does, over and over; any error makes it log in again.
@@ -90,7 +129,7 @@ impl Load {
     }
 
     /// Waits until the callers have got on.
-    async fn goes_on(&self) {
+    pub(crate) async fn goes_on(&self) {
         let before = self.rounds.load(Ordering::Relaxed);
         in_the_end(async || {
             let done = self.rounds.load(Ordering::Relaxed) - before;
@@ -111,13 +150,10 @@ async fn every_part_is_killed_under_load(database: Kind) {
     let mut registries: Vec<_> = (0..3).map(|_| site.registry()).collect();
     let load = Arc::new(Load::default());
     let tell = |registries: &[Registry]| {
-        *load.addresses.lock().unwrap() = registries.iter().map(|registry| registry.address.clone()).collect();
+        load.reach(registries.iter().map(|registry| registry.address.clone()));
     };
     tell(&registries);
-    let mut callers = JoinSet::new();
-    for n in 0..CALLERS {
-        callers.spawn(Arc::clone(&load).run(n));
-    }
+    let callers = load.start();
     load.goes_on().await;
 
     drop(registries.remove(1));
@@ -138,28 +174,7 @@ async fn every_part_is_killed_under_load(database: Kind) {
     site.database.resume().await;
     load.goes_on().await;
 
-    load.is_over.store(true, Ordering::Relaxed);
-    while let Some(ended) = callers.join_next().await {
-        ended.unwrap();
-    }
-    // All come into one room, each by another registry, and each sees the same.
-    let mut here = Vec::new();
-    for n in 0..CALLERS {
-        let mut at = usize::from(n);
-        let mut caller = in_the_end(async || load.log_in(n, &mut at).await).await;
-        caller.join("lobby").await.unwrap();
-        let stream = caller.watch(&[]).await;
-        here.push((caller, stream));
-    }
-    let expected: Vec<_> = (0..CALLERS).map(device).collect();
-    for (caller, _) in &mut here {
-        let joined = caller.join("lobby").await.unwrap();
-        let mut found: Vec<_> = joined.members.iter().map(|member| member.device.to_vec()).collect();
-        found.sort();
-        let mut expected = expected.clone();
-        expected.sort();
-        assert_eq!(found, expected);
-    }
+    load.end(callers).await;
     for registry in &registries {
         assert!(!registry.has_logged("panicked"), "{}", registry.log());
     }

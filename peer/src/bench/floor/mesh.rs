@@ -31,6 +31,18 @@ impl Mesh {
     /// # Errors
     /// One does not start.
     pub async fn start(crew: &Crew, members: usize, senders: usize) -> Result<Self, BenchError> {
+        Self::joined(crew, members, senders, 1).await
+    }
+
+    /// Starts two, of which the first one is to ask the other one over so many connections.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn pool(crew: &Crew, connections: usize) -> Result<Self, BenchError> {
+        Self::joined(crew, 2, 1, connections).await
+    }
+
+    async fn joined(crew: &Crew, members: usize, senders: usize, connections: usize) -> Result<Self, BenchError> {
         let authority = Authority::in_memory().map_err(wrong)?;
         let (mut ends, mut addresses) = (Vec::new(), Vec::new());
         for number in 0..members {
@@ -57,6 +69,7 @@ impl Mesh {
         for (number, end) in ends.iter_mut().enumerate().take(senders) {
             let mut to = addresses.clone();
             to.remove(number);
+            let to = std::iter::repeat_n(to, connections).flatten().collect();
             match end.ask(&FloorOrder::Dial { to }).await? {
                 Report::Done => {}
                 other => return Err(end.unexpected(&other)),
@@ -85,9 +98,37 @@ impl Mesh {
     /// # Errors
     /// One of them has ended.
     pub async fn stream(&mut self, count: u64, payload: usize) -> Result<u64, BenchError> {
+        Ok(self.streamed(&FloorOrder::Stream { count, payload }).await?.0)
+    }
+
+    /// The first one asks another for so many messages; answers how long that took.
+    ///
+    /// # Errors
+    /// One of them has ended.
+    pub async fn many(&mut self, count: u64, payload: usize) -> Result<u64, BenchError> {
+        let order = FloorOrder::Many { count, payload };
+        Ok(self.streamed(&order).await?.0)
+    }
+
+    /// The first one asks so often for one message, with so many questions under way over each connection; answers how long all took
+    /// together, and each.
+    ///
+    /// # Errors
+    /// One of them has ended.
+    pub async fn one(&mut self, at_once: usize, count: u64, payload: usize) -> Result<(u64, Samples), BenchError> {
+        let order = FloorOrder::One {
+            at_once,
+            count,
+            payload,
+        };
+        let (elapsed, ns) = self.streamed(&order).await?;
+        Ok((elapsed, Samples(ns)))
+    }
+
+    async fn streamed(&mut self, order: &FloorOrder) -> Result<(u64, Vec<u64>), BenchError> {
         let sender = &mut self.ends[0];
-        match sender.ask(&FloorOrder::Stream { count, payload }).await? {
-            Report::Streamed { elapsed_ns, .. } => Ok(elapsed_ns),
+        match sender.ask(order).await? {
+            Report::Streamed { elapsed_ns, ns } => Ok((elapsed_ns, ns)),
             other => Err(sender.unexpected(&other)),
         }
     }

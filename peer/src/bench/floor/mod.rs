@@ -3,6 +3,7 @@
 //!
 //! `mesh` is gRPC over mutual TLS without anything of Peerchat, `tcp` a bare socket, `disk` one sync.
 
+mod calls;
 mod disk;
 mod mesh;
 mod part;
@@ -36,6 +37,22 @@ pub enum FloorOrder {
         /// How many messages.
         count: u64,
         /// How many bytes each.
+        payload: usize,
+    },
+    /// Ask the first one who was dialled for messages, all with one question. Answered by `Streamed`.
+    Many {
+        /// For how many.
+        count: u64,
+        /// How many bytes each.
+        payload: usize,
+    },
+    /// Ask for a message at a time over all connections that were dialled. Answered by `Streamed`, with how long each took.
+    One {
+        /// How many questions are under way over each connection.
+        at_once: usize,
+        /// How often.
+        count: u64,
+        /// How many bytes.
         payload: usize,
     },
     /// Echo bare sockets. Answered by `Ready`.

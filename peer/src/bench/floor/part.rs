@@ -32,17 +32,17 @@ use tonic::{
         http::{self, uri::PathAndQuery},
     },
     server::{NamedService, StreamingService},
-    transport::{Endpoint, Server},
+    transport::{Channel, Endpoint, Server},
 };
 use tonic_prost::ProstCodec;
 
-use super::{FloorOrder, Papers, To, from_hex, tcp};
+use super::{FloorOrder, Papers, To, calls, from_hex, tcp};
 use crate::bench::wire::{Report, read_orders, report};
 
 const PATH: &str = "/peerchat.bench.Echo/Link";
 /// How many messages wait to be sent to one, and how many of them go in one batch.
 const WAITING_MAX: usize = 1_024;
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 const LIMITS: Limits = Limits {
     connections_max: 1_024,
     handshake_timeout: std::time::Duration::from_secs(10),
@@ -51,12 +51,12 @@ const LIMITS: Limits = Limits {
 
 /// Messages as they are sent: the least that gRPC can carry.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Batch {
+pub(super) struct Batch {
     #[prost(bytes = "bytes", repeated, tag = "1")]
-    messages: Vec<Bytes>,
-    /// So many have come.
+    pub(super) messages: Vec<Bytes>,
+    /// So many have come; of a question, are to come.
     #[prost(uint64, tag = "2")]
-    come: u64,
+    pub(super) come: u64,
 }
 
 /// Whatever waits goes in one batch, so a single message waits for nothing.
@@ -73,6 +73,7 @@ impl Stream for Batches {
 }
 
 struct Link {
+    client: Grpc<Channel>,
     out: mpsc::Sender<Bytes>,
     back: Streaming<Batch>,
 }
@@ -103,6 +104,18 @@ pub async fn run() -> anyhow::Result<()> {
                 }
                 FloorOrder::Talk { count, payload } => talk(&mut links, count, payload).await?,
                 FloorOrder::Stream { count, payload } => stream(&mut links, count, payload).await?,
+                FloorOrder::Many { count, payload } => {
+                    let link = links.first().context("nobody was dialled")?;
+                    calls::many(&link.client, count, payload).await?
+                }
+                FloorOrder::One {
+                    at_once,
+                    count,
+                    payload,
+                } => {
+                    let clients: Vec<_> = links.iter().map(|link| link.client.clone()).collect();
+                    calls::one(&clients, at_once, count, payload).await?
+                }
                 FloorOrder::ServeTcp => Report::Ready { listen: tcp::serve()? },
                 FloorOrder::TalkTcp { to, count, payload } => {
                     let talk = tokio::task::spawn_blocking(move || tcp::talk(&to, count, payload));
@@ -156,6 +169,7 @@ async fn dial(to: &To, config: Arc<ClientConfig>) -> anyhow::Result<Link> {
         .streaming(request, PathAndQuery::from_static(PATH), codec)
         .await?;
     Ok(Link {
+        client,
         out,
         back: back.into_inner(),
     })
@@ -236,6 +250,9 @@ impl Service<http::Request<tonic::body::Body>> for Echo {
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
         Box::pin(async move {
+            if request.uri().path() != PATH {
+                return Ok(calls::serve(request).await);
+            }
             let mut grpc = tonic::server::Grpc::new(ProstCodec::<Batch, Batch>::default());
             Ok(grpc.streaming(Echo, request).await)
         })

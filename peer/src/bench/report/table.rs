@@ -31,7 +31,7 @@ pub fn render(found: &Findings) -> String {
         if timed.iter().any(|outcome| outcome.floor.is_some()) {
             let sync = if found.settings.durable { ", and one sync" } else { "" };
             text.push_str(&format!(
-                "ratio: p50 to that of bare gRPC over mutual TLS between as many processes{sync}, measured by turns\n"
+                "ratio: p50 to that of bare gRPC over mutual TLS that does as much{sync}, in the same run\n"
             ));
         }
         if timed.iter().any(|outcome| outcome.seed_ms.is_some()) {

@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use crate::{
     bench::{
         Bench, BenchError,
-        outcome::{Outcome, per_second},
+        floor::Mesh,
+        outcome::{Floor, Outcome, per_second},
         samples::Samples,
         site::{Site, Where},
     },
@@ -27,6 +28,8 @@ use crate::{
 /// The connections of the pool, and how many look-ups are under way over each.
 const CONNECTIONS: usize = 4;
 const AT_ONCE: usize = 8;
+/// As many bytes as a device with its address has, which is what a look-up finds.
+const FOUND_BYTES: usize = 64;
 /// How many peers there are to be found.
 const PEERS: usize = 4;
 
@@ -47,6 +50,10 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
         .iter()
         .map(|peer| Ok((UserName::new(&peer.name).map_err(wrong)?, peer.listen.clone())));
     let peers = Arc::new(peers.collect::<Result<Vec<_>, BenchError>>()?);
+    bench.progress.step("find", "the floor");
+    let mut mesh = Mesh::pool(&bench.crew, CONNECTIONS).await?;
+    let (floor_ns, floor) = mesh.one(AT_ONCE, wanted, FOUND_BYTES).await?;
+    mesh.end().await?;
     bench.progress.step("find", "asking");
     let asked = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
@@ -82,7 +89,12 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::new("find", PEERS, 1, wanted);
     outcome.sampled = "one look-up, with 32 under way over 4 connections";
     outcome.samples = samples;
+    outcome.floor = Some(Floor {
+        name: "bare gRPC calls over mutual TLS",
+        samples: floor,
+    });
     outcome.figure("lookups", per_second(wanted, elapsed), "/s");
+    outcome.figure("floor_calls", per_second(wanted, floor_ns), "/s");
     Ok(outcome)
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::{
     bench::{
         Bench, BenchError,
-        outcome::{Outcome, per_second},
+        floor::Mesh,
+        outcome::{Floor, Outcome, per_second},
         samples::Samples,
         site::{ROOM, Site, Where},
         wire::{Load, Order, Report},
@@ -20,6 +21,10 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     site.fill(1, Where::Room).await?;
     bench.progress.step("join", "writing the history");
     write(&mut site, entries, bench.settings.payload).await?;
+    bench.progress.step("join", "the floor");
+    let mut mesh = Mesh::start(&bench.crew, 2, 1).await?;
+    let floor = mesh.many(entries, bench.settings.entry_bytes()).await?;
+    mesh.end().await?;
     let mut newcomer = site.extra(&Site::name(1), None).await?;
     bench.progress.step("join", "pulling it");
     let (joined, synced) = match newcomer.ask(&Order::Enter { room: ROOM.into() }).await? {
@@ -37,6 +42,10 @@ pub async fn run(bench: &Bench, part: &Path) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::new("join", 2, 1, entries);
     outcome.sampled = "from the command until all is pulled and in the log";
     outcome.samples = Samples(vec![synced]);
+    outcome.floor = Some(Floor {
+        name: "a bare gRPC stream of as many bytes over mutual TLS",
+        samples: Samples(vec![floor]),
+    });
     outcome.figure("entries", per_second(entries, synced), "/s");
     outcome.figure("first_screen", joined as f64, "ns");
     outcome.figure("entries_checked", checked.entries as f64, "");

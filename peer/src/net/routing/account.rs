@@ -19,7 +19,7 @@ const ID_CHARS_MIN: usize = 4;
 pub(super) async fn ask(
     client: &mut AccountServiceClient<Channel>,
     lease: &[u8],
-    ask: AccountAsk,
+    ask: &AccountAsk,
 ) -> Result<AccountNews, Status> {
     match ask {
         AccountAsk::Devices => {
@@ -27,7 +27,7 @@ pub(super) async fn ask(
             Ok(AccountNews::Devices { devices, has_password })
         }
         AccountAsk::Approve(code) => {
-            let lease = lease.to_vec().into();
+            let (lease, code) = (lease.to_vec().into(), code.clone());
             let approved = client
                 .approve_device(wire::ApproveDeviceRequest { lease, code })
                 .await?

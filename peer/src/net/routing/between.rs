@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     Question,
-    calls::{failed, unanswered},
+    calls::{failed, is_unwilling, unanswered},
 };
 use crate::{
     net::Net,
@@ -29,13 +29,22 @@ impl Queued {
         Self { question, failed: None }
     }
 
+    /// One with which a registry has failed.
+    pub(super) fn failed(question: Question, status: Status) -> Self {
+        let failed = Some(status);
+        Self { question, failed }
+    }
+
     /// Whether it does no harm to ask it again, though it may have been heard: who is in a room already joins it without a word to
-    /// anybody, and leaving is done once. What changes an account is not like that.
+    /// anybody, and leaving is done once. What changes an account is not like that once it was asked, unless the registry said that it
+    /// cannot.
     pub(super) fn is_safe(&self) -> bool {
         match self.question {
             Question::Ask(Ask::Join(_) | Ask::Leave(_) | Ask::Find(_)) | Question::ListRooms(_) => true,
             // After a log-in it is said anew who is to be watched.
-            Question::Ask(Ask::Watch(_)) | Question::Account(..) => false,
+            Question::Ask(Ask::Watch(_)) => false,
+            // Who was not asked has not done it, nor has who says that he cannot.
+            Question::Account(..) => self.failed.as_ref().is_none_or(is_unwilling),
         }
     }
 
@@ -47,6 +56,8 @@ impl Queued {
                     net.tell(input).await;
                 }
             }
+            // Nobody waits where the peer ends.
+            (Question::Account(_, reply), Some(status)) => drop(reply.send(Err(status.message().to_owned()))),
             (question, _) => unanswered(net, question).await,
         }
     }

@@ -1,16 +1,14 @@
-//! The questions that the registry is asked one by one, and what it tells by itself.
+//! What the registry is asked and answers, and what it tells by itself.
 
 use peerchat_proto::v1::{
     self as wire, account_service_client::AccountServiceClient, routing_service_client::RoutingServiceClient,
     watch_response::Change,
 };
-use tokio::{sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Channel};
 
-use super::{Question, account, between::Queued};
+use super::Question;
 use crate::{
-    net::{CALL_DEADLINE, Net, convert},
+    net::{Net, convert},
     node::{
         Ask, Input, Liveness, PeerAddress,
         event::{self, Notice},
@@ -25,89 +23,8 @@ pub(super) struct Clients {
     pub(super) accounts: AccountServiceClient<Channel>,
 }
 
-/// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away or `stop`
-/// says so, with what was not answered.
-pub(super) async fn worker(
-    net: Net,
-    mut clients: Clients,
-    lease: Vec<u8>,
-    mut questions: mpsc::Receiver<Queued>,
-    stop: CancellationToken,
-) -> Vec<Queued> {
-    let mut left = Vec::new();
-    while let Some(Some(Queued {
-        question,
-        failed: before,
-    })) = stop.run_until_cancelled(questions.recv()).await
-    {
-        let Some((question, status)) = ask(&net, &mut clients, &lease, question, &stop).await else {
-            continue;
-        };
-        let queued = Queued {
-            question,
-            failed: Some(status),
-        };
-        match before {
-            None => left.push(queued),
-            Some(_) => queued.answer(&net).await,
-        }
-        break;
-    }
-    // Nothing more is taken, and what is queued is for the next registry.
-    questions.close();
-    while let Ok(queued) = questions.try_recv() {
-        left.push(queued);
-    }
-    left
-}
-
-/// Asks, and passes the answer on. Where the registry is away it gives the question back, with what happened.
-async fn ask(
-    net: &Net,
-    clients: &mut Clients,
-    lease: &[u8],
-    question: Question,
-    stop: &CancellationToken,
-) -> Option<(Question, Status)> {
-    match question {
-        Question::Ask(ask) => {
-            let input = match answer(stop, call(&mut clients.routing, lease.to_vec(), &ask)).await {
-                Ok(input) => input,
-                Err(status) if is_away(&status) => return Some((Question::Ask(ask), status)),
-                Err(status) => failed(ask, &status),
-            };
-            if let Some(input) = input {
-                net.tell(input).await;
-            }
-        }
-        Question::Account(ask, reply) => {
-            let answer = answer(stop, account::ask(&mut clients.accounts, lease, ask)).await;
-            let _gone = reply.send(answer.map_err(|status| status.message().to_owned()));
-        }
-        Question::ListRooms(reply) => {
-            let rooms = match answer(stop, list_rooms(&mut clients.routing, lease)).await {
-                // A list that is long in coming says nothing about the registry.
-                Err(status) if status.code() == Code::Unavailable => return Some((Question::ListRooms(reply), status)),
-                rooms => rooms.ok(),
-            };
-            // Nobody waits where the peer ends.
-            let _gone = reply.send(rooms);
-        }
-    }
-    None
-}
-
-/// What is answered in time, and before `stop`.
-async fn answer<T>(stop: &CancellationToken, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    match stop.run_until_cancelled(timeout(CALL_DEADLINE, call)).await {
-        Some(Ok(answer)) => answer,
-        Some(Err(_)) => Err(Status::deadline_exceeded(format!("no answer within {CALL_DEADLINE:?}"))),
-        None => Err(Status::unavailable("the connection broke")),
-    }
-}
-
 /// Whether a call failed since the registry, or this lease at it, is not there: to be asked again after the next log-in.
-fn is_away(status: &Status) -> bool {
+pub(super) fn is_away(status: &Status) -> bool {
     use Code::{Aborted, Cancelled, DeadlineExceeded, Internal, Unauthenticated, Unavailable, Unknown};
     matches!(
         status.code(),
@@ -115,7 +32,11 @@ fn is_away(status: &Status) -> bool {
     )
 }
 
-async fn call(client: &mut RoutingServiceClient<Channel>, lease: Vec<u8>, ask: &Ask) -> Result<Option<Input>, Status> {
+pub(super) async fn call(
+    client: &mut RoutingServiceClient<Channel>,
+    lease: Vec<u8>,
+    ask: &Ask,
+) -> Result<Option<Input>, Status> {
     let lease = lease.into();
     match ask {
         Ask::Join(room) => {
@@ -169,7 +90,10 @@ pub(super) fn failed(ask: Ask, status: &Status) -> Option<Input> {
     }
 }
 
-async fn list_rooms(client: &mut RoutingServiceClient<Channel>, lease: &[u8]) -> Result<Vec<(RoomName, u32)>, Status> {
+pub(super) async fn list_rooms(
+    client: &mut RoutingServiceClient<Channel>,
+    lease: &[u8],
+) -> Result<Vec<(RoomName, u32)>, Status> {
     let mut rooms = Vec::new();
     let mut after = String::new();
     loop {
@@ -190,6 +114,12 @@ async fn list_rooms(client: &mut RoutingServiceClient<Channel>, lease: &[u8]) ->
             _ => return Ok(rooms),
         }
     }
+}
+
+/// Whether the registry is there, and says by itself that it cannot do this at the moment: what it is made of is away. Where nobody
+/// was reached, it is the connection that says so.
+pub(super) fn is_unwilling(status: &Status) -> bool {
+    status.code() == Code::Unavailable && std::error::Error::source(status).is_none()
 }
 
 pub(super) async fn unanswered(net: &Net, question: Question) {

@@ -56,7 +56,7 @@ impl Client {
         first: mpsc::Sender<Result<String, LoginError>>,
         retry: mpsc::Receiver<Option<Zeroizing<String>>>,
     ) -> (Self, watch::Receiver<States>) {
-        let registries = Registries::new(config.addresses.iter().cloned());
+        let registries = Registries::new(config.preferred.iter().cloned());
         let started = Instant::now();
         let (states, shown) = watch::channel(States {
             at: started,
@@ -130,6 +130,11 @@ impl Client {
             now: self.now(),
             reports: self.registries.report(),
         });
+    }
+
+    /// How the registries stand, and will.
+    pub(super) fn watch_states(&self) -> watch::Receiver<States> {
+        self.states.subscribe()
     }
 
     /// Logs in wherever this peer is let in, all the time until it is. None where the peer ends.

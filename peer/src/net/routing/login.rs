@@ -169,7 +169,7 @@ type LinkingSteps = Streaming<wire::LinkDeviceResponse>;
 async fn begin_linking<'c>(net: &Net, config: &'c RegistryConfig) -> Result<(&'c str, LinkingSteps), LoginError> {
     survey::meet(net, config).await?;
     let mut last = None;
-    for at in &config.addresses {
+    for at in &config.preferred {
         match begin_linking_at(net, config, at).await {
             Err(error) if error.is_away() || error.is_not_the_one() => last = last.or(Some(error)),
             begun => return Ok((at, begun?)),

@@ -110,6 +110,7 @@ mod tests {
     fn config(data: &TempDir, addresses: &[&str], meant: Option<Fingerprint>) -> RegistryConfig {
         RegistryConfig {
             addresses: addresses.iter().map(|one| (*one).to_owned()).collect(),
+            preferred: addresses.iter().map(|one| (*one).to_owned()).collect(),
             advertise: "127.0.0.1:1".to_owned(),
             may_host: false,
             data: data.path().to_owned(),

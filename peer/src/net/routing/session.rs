@@ -1,7 +1,10 @@
 //! One log-in: its lease is renewed, what the registry tells is passed on, and it is asked questions. Where it is not at the first
 //! registry of the list, that one is looked at from time to time, and moved to.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use peerchat_identity::Fingerprint;
 use peerchat_proto::v1 as wire;
@@ -16,11 +19,12 @@ use tonic::Code;
 use super::{
     LoginError, Question,
     between::Queued,
-    calls::{told, unanswered, worker},
+    calls::{told, unanswered},
     client::Client,
     login::{self, Session},
     recognise::recognise,
     survey,
+    worker::{Left, Worker},
 };
 use crate::{
     driver::ports::ORDERS_MAX,
@@ -82,14 +86,17 @@ impl Client {
             let _room = calls.try_send(queued);
         }
         let stop = CancellationToken::new();
-        let worker = worker(
-            self.net.clone(),
-            session.clients(),
-            session.lease.clone(),
-            queue,
-            stop.clone(),
-        );
-        let mut worker: JoinHandle<Vec<Queued>> = self.net.tasks.spawn(worker);
+        let worker = Worker {
+            net: self.net.clone(),
+            clients: session.clients(),
+            lease: session.lease.clone(),
+            address: session.address.clone(),
+            states: self.watch_states(),
+            stop: stop.clone(),
+            owed: BTreeMap::new(),
+            is_told: false,
+        };
+        let mut worker: JoinHandle<Left> = self.net.tasks.spawn(worker.run(queue));
         let mut left: Option<Vec<Queued>> = None;
         let up = Input::RegistryUp {
             hosting: self.hosted.is_some(),
@@ -108,8 +115,13 @@ impl Client {
             let look_at = self.registries.look_at().map(|at| self.instant(at));
             let reason = tokio::select! {
                 ended = &mut worker, if left.is_none() => {
-                    left = Some(ended.unwrap_or_default());
-                    Some("a call was not answered".to_owned())
+                    let (questions, why) = ended.map_or_else(|_| Default::default(), |left| (left.questions, left.why));
+                    left = Some(questions);
+                    if why.is_some() {
+                        let now = self.now();
+                        self.registries.is_unwilling(now, &mut self.rng);
+                    }
+                    Some(why.unwrap_or_else(|| "a call was not answered".to_owned()))
                 }
                 () = self.net.shutdown.cancelled() => {
                     let request = wire::LogOutRequest { lease: session.lease.into() };
@@ -175,10 +187,11 @@ impl Client {
                 let patience = if end.is_ok() { MOVE_PATIENCE } else { Duration::ZERO };
                 let ended = timeout(patience, &mut worker).await;
                 stop.cancel();
-                match ended {
-                    Ok(left) => left.unwrap_or_default(),
-                    Err(_) => worker.await.unwrap_or_default(),
-                }
+                let ended = match ended {
+                    Ok(ended) => ended,
+                    Err(_) => worker.await,
+                };
+                ended.map_or_else(|_| Vec::new(), |left| left.questions)
             }
         };
         left.append(&mut beside.late);

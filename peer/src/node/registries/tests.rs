@@ -128,6 +128,39 @@ fn a_peer_moves_back_when_the_first_has_been_there_for_a_while() {
 }
 
 #[test]
+fn one_that_could_do_nothing_is_not_gone_back_to_as_soon_as_it_is_there() {
+    let (mut registries, mut rng) = (three(), rng());
+    let mut now = Millis(0);
+    let elsewhere = |registries: &Registries, now| works_elsewhere(&registries.report(), now);
+    registries.tries(FIRST);
+    registries.lets_in(FIRST, now, &mut rng);
+    assert!(elsewhere(&registries, now), "nothing is known against the others");
+    registries.is_unwilling(now, &mut rng);
+    registries.breaks("cannot".into(), now, &mut rng);
+    assert_eq!(registries.next(now), Next::Try(1));
+    registries.tries(1);
+    registries.lets_in(1, now, &mut rng);
+    assert!(elsewhere(&registries, now), "there is a third one");
+    registries.tries(2);
+    registries.fails(2, "away".into(), now, &mut rng);
+    assert!(!elsewhere(&registries, now));
+    // It is there all the time, and that is not enough.
+    let moved = loop {
+        now = registries.look_at().unwrap();
+        match registries.look(now).unwrap() {
+            Look::See => registries.is_there(FIRST, now, &mut rng),
+            Look::Move => break now,
+        }
+        if now.0 < UNWILLING_MS / 2 {
+            assert!(!elsewhere(&registries, now), "{now:?}");
+        }
+    };
+    let most = UNWILLING_MS + HOME_AFTER_MS + HOME_LOOK_MS;
+    assert!((UNWILLING_MS / 2..=most).contains(&moved.0), "{moved:?}");
+    assert!(elsewhere(&registries, moved));
+}
+
+#[test]
 fn peers_do_not_move_back_in_step() {
     let moves: std::collections::BTreeSet<u64> = (0..100)
         .map(|seed| {

@@ -28,4 +28,9 @@ impl Printed {
         ids.push_back(line.id);
         true
     }
+
+    /// What was printed of a conversation counts no longer.
+    pub(super) fn forget(&mut self, conversation: &Conversation) {
+        self.0.remove(conversation);
+    }
 }

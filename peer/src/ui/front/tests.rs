@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     node::{
         door::Door,
-        event::{Code, Delivered, Notice, Ready},
+        event::{Code, Delivered, Notice, Presence, Ready},
         types::{EntryId, RoomName},
     },
     ui::{
@@ -81,6 +81,41 @@ fn numbered(number: u8) -> Line {
     }
 }
 
+fn entered() -> Event {
+    Event::Joined(Joined {
+        conversation: room("dev"),
+        created: false,
+        version: 5,
+        members: vec![user("alice"), user("bob")],
+        replay: (1..=5).map(numbered).collect(),
+        by_other_device: false,
+    })
+}
+
+#[test]
+fn who_enters_again_after_leaving_is_shown_the_last_entries_again() {
+    let mut f = front();
+    for _ in 0..2 {
+        typed(&mut f, "/leave");
+        f.event(Event::Left {
+            conversation: room("dev"),
+            by_other_device: false,
+        });
+        f.take_text();
+        typed(&mut f, "/join dev");
+        // That others are there is told with the answer, and not before it.
+        f.event(Event::Presence(Presence {
+            user: user("bob"),
+            online: true,
+            conversation: room("dev"),
+            left: false,
+        }));
+        assert_eq!(f.take_text(), "");
+        f.event(entered());
+        assert_eq!(f.take_text().matches("number").count(), 5);
+    }
+}
+
 #[test]
 fn a_start_shows_what_was_last_said_and_nothing_twice() {
     let mut f = front();
@@ -103,14 +138,7 @@ fn a_start_shows_what_was_last_said_and_nothing_twice() {
     // Entering once more answers with the last entries, and those are on the screen.
     typed(&mut f, "/join dev");
     f.event(Event::Message(numbered(4)));
-    f.event(Event::Joined(Joined {
-        conversation: room("dev"),
-        created: false,
-        version: 5,
-        members: vec![user("alice"), user("bob")],
-        replay: (1..=5).map(numbered).collect(),
-        by_other_device: false,
-    }));
+    f.event(entered());
     assert_eq!(
         f.take_text(),
         "14:02  bob    number 4\n→ #dev joined with bob; 5 messages are kept here\n14:02  bob    number 5\n"
@@ -206,9 +234,11 @@ fn a_text_that_went_elsewhere_says_where() {
 #[test]
 fn the_row_above_the_prompt_tells_what_changes() {
     let mut f = front();
-    typed(&mut f, "/switch lobby");
     let row =
         |f: &TextFront<FixedOffset>, columns| status::row(&f.session, f.registry_lost, columns, Paint::new(false));
+    typed(&mut f, "/leave");
+    assert_eq!(row(&f, 80), "── in no conversation: /join ROOM or /msg USER");
+    typed(&mut f, "/switch lobby");
     assert_eq!(row(&f, 80), "── #lobby");
     let member = |name: &str, online| crate::node::event::Member {
         user: user(name),
@@ -249,7 +279,12 @@ fn the_row_above_the_prompt_tells_what_changes() {
     assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · ✓ 2/2");
     f.event(delivered("carol", true));
     assert_eq!(row(&f, 80), "── #lobby · bob · offline: carol · ✓✓ 2/2");
+    f.take_text();
     f.event(Event::Registry(RegistryState::Lost { reason: "gone".into() }));
+    assert_eq!(
+        f.take_text(),
+        "· no registry for now: gone; those whom you know can still be talked to\n"
+    );
     assert_eq!(row(&f, 24), "── #lobby · bob · offl…");
 }
 

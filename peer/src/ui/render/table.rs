@@ -29,6 +29,7 @@ pub(super) fn short(device: &DeviceId) -> String {
 impl<Z: TimeZone> Renderer<Z> {
     /// Who is in a conversation.
     pub fn who(&self, conversation: &Conversation, members: &[Member], refused_unknown: u64) -> String {
+        let own = members.iter().find(|member| member.me).and_then(|me| me.version);
         let rows = members.iter().map(|member| {
             let standing = match (member.me, member.online) {
                 (true, _) => "you",
@@ -39,7 +40,13 @@ impl<Z: TimeZone> Renderer<Z> {
                 0 | 1 => standing.to_owned(),
                 devices => format!("{standing} ({devices} devices)"),
             };
-            let version = member.version.map(|version| format!("version {version}"));
+            // What others hold is told now and then, and not with each entry.
+            let told = if member.me || member.version == own {
+                ""
+            } else {
+                " as last told"
+            };
+            let version = member.version.map(|version| format!("version {version}{told}"));
             let refused = (member.refused > 0).then(|| format!("{} refused", member.refused));
             let trust = match member.trust {
                 Trust::None => None,

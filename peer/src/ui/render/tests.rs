@@ -114,6 +114,18 @@ fn answers() {
         r.who(&room("lobby"), &members, 0),
         "── #lobby: 2 members ──\n  alice  you      version 9\n  小明   offline\n"
     );
+    // Where it is not the own one it may be an old one.
+    members[1].version = Some(8);
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .ends_with("  小明   offline  version 8 as last told\n")
+    );
+    members[1].version = Some(9);
+    assert!(
+        r.who(&room("lobby"), &members, 0)
+            .ends_with("  小明   offline  version 9\n")
+    );
+    members[1].version = None;
     members[0].devices = 2;
     assert!(
         r.who(&room("lobby"), &members, 0)
@@ -311,6 +323,9 @@ fn the_first_start_teaches_in_five_lines() {
     };
     let r = renderer(false, None);
     assert_eq!(r.ready(&ready, None).lines().count(), 5);
+    let narrow = renderer(false, Some(60)).ready(&ready, None);
+    let hangs = "  /join lobby     enter a room; whoever enters the same one\n                  is there too\n";
+    assert!(narrow.contains(hangs), "{narrow}");
     ready.first_start = false;
     assert_eq!(
         r.ready(&ready, Some(&room("dev"))),

@@ -28,12 +28,19 @@ impl Accounts {
                 })
                 .await?;
             let expected = self.expected(&found, &Proof::None);
+            // Should it be revoked now: see `Service::certify`.
+            if let (Decision::Welcome, Some(user)) = (expected, &found.shown)
+                && found.is_known(arrival.label, now.wall)
+            {
+                let (user, decision) = (user.clone(), Decision::Welcome);
+                return Ok(self.admitted(Settled { user, decision }, arrival.device));
+            }
             if let Decision::Create { .. } = expected
                 && !counted
                 && !from.is_loopback()
             {
                 // On one machine names are taken by its own users, and by tests in hundreds.
-                self.lock().new_names.attempt(&from, now.running)?;
+                self.takes_a_name(from, now.running)?;
                 counted = true;
             }
             let proof = self.proof(arrival, &found, from, now.running).await?;
@@ -64,7 +71,7 @@ impl Accounts {
                 Err(AccountError::Store(StoreError::Raced)) => {}
                 settled => {
                     if was_compared {
-                        self.lock().guesses.was_right(arrival.name.key(), from);
+                        self.guessed_right(arrival.name, from);
                     }
                     return match settled? {
                         Done::LetIn(settled) => Ok(self.admitted(settled, arrival.device)),
@@ -102,7 +109,7 @@ impl Accounts {
         match (self.expected(found, &Proof::None), &found.password) {
             (Decision::Create { .. }, _) => Ok(Proof::New(self.hasher.hash(password).await?)),
             (Decision::Refuse(Refusal::NameTaken { .. }), Some(with)) => {
-                self.lock().guesses.attempt(arrival.name.key(), from, now)?;
+                self.guesses(arrival.name, from, now)?;
                 Ok(Proof::Compared {
                     is_right: self.hasher.is_right(password, with).await?,
                     with: with.clone(),

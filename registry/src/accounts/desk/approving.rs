@@ -10,7 +10,7 @@ use crate::{
     accounts::{
         Now,
         change::What,
-        linking::{Code, Ticket, Waiting},
+        linking::{Code, NotApproved, Ticket, Waiting},
         rules::{self, DeviceState, Refusal, Stored},
         store::Found,
         throttle::Origin,
@@ -80,14 +80,45 @@ impl Accounts {
         if is_no_device(&found.await?).is_some() {
             return Err(Refusal::NotADevice.into());
         }
-        let waiting = self.lock().links.approve(name.key(), code, now.running)?;
+        let waiting = {
+            let mut waits = self.lock();
+            let found = waits.links.approve(name.key(), code, now.running);
+            if !matches!(found, Err(NotApproved::TooManyTries(_))) {
+                waits.tell_code(name.key(), found.is_ok());
+            }
+            found?
+        };
+        self.let_in(name, by, waiting, now).await
+    }
+
+    /// Does the same for another registry, which has counted the try and knows the code in a form of its own: `is_it` says which one
+    /// that is. None where no device waits here with it.
+    pub async fn approve_for(
+        &self,
+        name: &UserName,
+        by: DeviceId,
+        is_it: impl Fn(Code) -> bool,
+        now: Now,
+    ) -> Option<Result<Waiting, AccountError>> {
+        let waiting = self.lock().links.find(name.key(), is_it, now.running)?;
+        Some(self.let_in(name, by, waiting, now).await)
+    }
+
+    /// A code that somebody of the account typed here was right at another registry.
+    pub fn approved_elsewhere(&self, name: &UserName) {
+        let mut waits = self.lock();
+        waits.links.was_right(name.key());
+        waits.tell_code(name.key(), true);
+    }
+
+    async fn let_in(&self, name: &UserName, by: DeviceId, waiting: Waiting, now: Now) -> Result<Waiting, AccountError> {
         let what = What::Approve {
             name: name.clone(),
             by,
             device: waiting.device,
             label: waiting.label.clone(),
         };
-        self.decide(what, now.wall, until).await?;
+        self.decide(what, now.wall, Self::deadline()).await?;
         self.waits_no_longer(waiting.device);
         Ok(waiting)
     }

@@ -1,9 +1,11 @@
 //! Who comes in: accounts in the database, and how a caller becomes one of them.
 
+use std::time::Duration;
+
 use peerchat_proto::names::UserName;
 use sqlx::Row as _;
 
-use super::{AddedBy, Store, StoreError, Value, WallTime, Work, count, maybe_time};
+use super::{AddedBy, Store, StoreError, Value, WallTime, Work, count, maybe_time, time};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -14,6 +16,10 @@ use crate::{
     },
     routes::DeviceId,
 };
+
+/// How exactly it is stored when a device last logged in. Where many come back at once, because a registry was started again or the table
+/// of leases was emptied, each would otherwise be a commit that is synced.
+const SEEN_WITHIN: Duration = Duration::from_secs(600);
 
 /// What is stored about a name, a device and an invite.
 #[derive(Debug, Clone)]
@@ -28,6 +34,18 @@ pub struct Found {
     pub password: Option<PasswordHash>,
     /// The invite.
     pub invite: InviteState,
+    /// What the device was called when it last logged in, and when that was, if it is one of the account.
+    pub last: Option<(DeviceLabel, WallTime)>,
+}
+
+impl Found {
+    /// Whether it need not be stored that the device logs in again.
+    pub fn is_known(&self, label: &DeviceLabel, now: WallTime) -> bool {
+        let lately = now.before(SEEN_WITHIN)..=now;
+        self.last
+            .as_ref()
+            .is_some_and(|(last, seen)| last == label && lately.contains(seen))
+    }
 }
 
 impl Store {
@@ -135,9 +153,11 @@ impl Work {
         invite: Option<InviteHash>,
         now: WallTime,
     ) -> Result<Found, StoreError> {
+        let (state, last) = self.device(device, key).await?;
         let mut found = Found {
             stored: Stored::Nothing,
-            device: self.state_of(device, key).await?,
+            device: state,
+            last,
             shown: None,
             password: None,
             invite: self.invite_state(invite, now).await?,
@@ -161,19 +181,27 @@ impl Work {
     }
 
     pub(super) async fn state_of(&mut self, device: DeviceId, key: &str) -> Result<DeviceState, StoreError> {
-        let sql = "SELECT account, revoked FROM devices WHERE device = ?";
+        Ok(self.device(device, key).await?.0)
+    }
+
+    /// What a device is to a name; and of one of its own what it is called, and when it last logged in.
+    async fn device(
+        &mut self,
+        device: DeviceId,
+        key: &str,
+    ) -> Result<(DeviceState, Option<(DeviceLabel, WallTime)>), StoreError> {
+        let sql = "SELECT account, revoked, label, seen FROM devices WHERE device = ?";
         let Some(row) = self.one(sql, &[Value::Hash(&device.0)]).await? else {
-            return Ok(DeviceState::Unknown);
+            return Ok((DeviceState::Unknown, None));
         };
         if maybe_time(&row, 1)?.is_some() {
-            return Ok(DeviceState::Revoked);
+            return Ok((DeviceState::Revoked, None));
         }
-        let account: String = row.try_get(0)?;
-        Ok(if account == key {
-            DeviceState::Live
-        } else {
-            DeviceState::OfAnother
-        })
+        let (account, label): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+        if account != key {
+            return Ok((DeviceState::OfAnother, None));
+        }
+        Ok((DeviceState::Live, Some((DeviceLabel::new(&label), time(&row, 3)?))))
     }
 
     async fn create(&mut self, claim: &Claim, now: WallTime) -> Result<(), StoreError> {

@@ -20,6 +20,9 @@ const SERVER_ACQUIRE: Duration = Duration::from_secs(3);
 /// How long a server may take for a statement.
 const SERVER_ANSWER: Duration = Duration::from_secs(2);
 
+/// How long a connection to a server is used.
+const SERVER_LIFETIME: Duration = Duration::from_secs(600);
+
 /// The URL of a database. It may have a password in it, so it is never shown.
 #[derive(Clone)]
 pub struct DatabaseUrl(Zeroizing<String>);
@@ -170,7 +173,12 @@ impl Dialect {
                 "PRAGMA foreign_keys = ON",
                 "PRAGMA secure_delete = ON",
             ],
-            Self::Postgres => &["SET statement_timeout = '10s'", "SET lock_timeout = '5s'"],
+            // What was read after a row was written must be what others had left, whatever the database's own default is.
+            Self::Postgres => &[
+                "SET statement_timeout = '10s'",
+                "SET lock_timeout = '5s'",
+                "SET default_transaction_isolation = 'read committed'",
+            ],
             // Otherwise whoever looks for a name that is not there would lock the gap, and of many who want it all but one would
             // be deadlocked, again and again.
             Self::MariaDb => &[
@@ -190,20 +198,28 @@ impl Dialect {
         }
     }
 
-    /// Keeps others from bringing the tables up to date at the same time, until the transaction or connection ends.
+    /// Keeps others from bringing the tables up to date at the same time, until the connection ends or gives it up. Answers 1. It is held
+    /// for longer than a transaction: until all that the transaction did can be seen.
     pub(super) const fn lock_schema(self) -> Option<&'static str> {
         match self {
-            Self::Sqlite => None,
-            Self::Postgres => Some("SELECT pg_advisory_xact_lock(7337242478)"),
-            Self::MariaDb => Some("SELECT GET_LOCK('peerchat_schema', 10)"),
+            Self::Sqlite | Self::Postgres => None,
+            Self::MariaDb => Some("SELECT COALESCE(GET_LOCK('peerchat_schema', 10), 0)"),
         }
     }
 
-    /// Gives up that lock where the end of the transaction does not.
+    /// Gives up that lock.
     pub(super) const fn unlock_schema(self) -> Option<&'static str> {
         match self {
             Self::Sqlite | Self::Postgres => None,
-            Self::MariaDb => Some("SELECT RELEASE_LOCK('peerchat_schema')"),
+            Self::MariaDb => Some("DO RELEASE_LOCK('peerchat_schema')"),
+        }
+    }
+
+    /// Does the same until the transaction ends, where a database can.
+    pub(super) const fn hold_schema(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite | Self::MariaDb => None,
+            Self::Postgres => Some("SELECT pg_advisory_xact_lock(7337242478)"),
         }
     }
 
@@ -224,6 +240,15 @@ impl Dialect {
         }
     }
 
+    /// How long a connection is used. A server that is no longer the one that takes what is written may keep its connections open.
+    pub(super) const fn lifetime(self) -> Option<Duration> {
+        match self {
+            // One in memory ends with its connection.
+            Self::Sqlite => None,
+            Self::Postgres | Self::MariaDb => Some(SERVER_LIFETIME),
+        }
+    }
+
     /// How long it may take for a statement.
     pub(super) const fn answer_timeout(self) -> Option<Duration> {
         match self {
@@ -238,46 +263,6 @@ impl Dialect {
             Self::Sqlite => Some("PRAGMA quick_check(1)"),
             Self::Postgres | Self::MariaDb => None,
         }
-    }
-}
-
-/// What came of a statement that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Somebody else was faster; all can be tried again from the start.
-    Raced,
-    /// Somebody else holds the database for longer than one waits.
-    Busy,
-    /// It cannot be reached, or is about to end.
-    Away,
-    /// What is stored cannot be read.
-    Damaged,
-    /// Anything else.
-    Other,
-}
-
-/// What an error means, in whichever database.
-pub(super) fn failure(error: &sqlx::Error) -> Failure {
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => {
-            Failure::Away
-        }
-        sqlx::Error::ColumnDecode { .. } => Failure::Damaged,
-        sqlx::Error::Database(error) if error.is_unique_violation() => Failure::Raced,
-        // The codes of PostgreSQL and MariaDB have five characters, those of SQLite are numbers, of which the lowest byte counts.
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("40001" | "40P01") => Failure::Raced,
-            // It ends, or has just begun; or it takes no more connections.
-            Some("57P01" | "57P02" | "57P03" | "53300" | "08S01" | "08004") => Failure::Away,
-            Some("55P03" | "57014" | "HY000") => Failure::Busy,
-            Some(code) if code.len() < 5 => match code.parse::<u32>().map(|code| code & 0xff) {
-                Ok(5 | 6) => Failure::Busy,
-                Ok(11 | 26) => Failure::Damaged,
-                _ => Failure::Other,
-            },
-            _ => Failure::Other,
-        },
-        _ => Failure::Other,
     }
 }
 

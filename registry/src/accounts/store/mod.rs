@@ -11,34 +11,33 @@ mod changing;
 mod changing_tests;
 mod devices;
 mod dialect;
+mod failure;
 mod invites;
+mod opening;
 #[cfg(test)]
 mod opening_tests;
 mod schema;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 pub(super) mod tests;
 mod whole;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{error::Error, io, path::PathBuf, sync::Arc};
 
-use peerchat_identity::secret_file::{self, SecretFileError};
-use sqlx::{
-    Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
-};
+use peerchat_identity::secret_file::SecretFileError;
+use sqlx::{Any, AnyPool, Row as _, Transaction, any::AnyRow};
 
 pub use admission::Found;
 pub use changing::{Outcome, Position};
 pub use devices::{AddedBy, Device, RevokedDevice};
+use dialect::Dialect;
 pub use dialect::{DatabaseUrl, UnknownDatabase};
-use dialect::{Dialect, Failure};
+use failure::{Failure, failure};
 use tokio::time::timeout;
+use tracing::warn;
 pub use whole::{StoredAccount, StoredDevice, Whole, WholeInvite};
 
 use super::{WallTime, rules::Refusal};
@@ -100,6 +99,11 @@ pub enum StoreError {
     /// It cannot be reached.
     #[error("the database of the accounts does not answer, so nothing can be stored; try again in a moment")]
     Away,
+    /// It cannot be reached at the start, when whoever started this can see why.
+    #[error(
+        "the database of the accounts cannot be reached; is it running, and are host, port and certificates right?"
+    )]
+    Unreachable(#[source] sqlx::Error),
     /// What is stored cannot be read.
     #[error("the database of the accounts is damaged; restore a copy of it")]
     Damaged,
@@ -124,10 +128,17 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match dialect::failure(&error) {
+        match failure(&error) {
             Failure::Raced => Self::Raced,
             Failure::Busy => Self::Busy,
             Failure::Away => Self::Away,
+            Failure::ReadOnly => {
+                warn!(
+                    error = &error as &dyn Error,
+                    "the database of the accounts takes nothing that is written"
+                );
+                Self::Away
+            }
             Failure::Damaged => Self::Damaged,
             Failure::Other => Self::Database(error),
         }
@@ -169,56 +180,20 @@ impl Store {
         let (url, shown) = match place {
             Place::Memory => (DatabaseUrl::memory(), "memory".to_owned()),
             Place::Folder(folder) => {
-                let path = private_file(folder)?;
+                let path = opening::private_file(folder)?;
                 (DatabaseUrl::file(&path)?, path.display().to_string())
             }
             Place::Url(url) => match url.path() {
-                Some(path) => (DatabaseUrl::file(&private_path(&path)?)?, path.display().to_string()),
+                Some(path) => (
+                    DatabaseUrl::file(&opening::private_path(&path)?)?,
+                    path.display().to_string(),
+                ),
                 None => (url.clone(), format!("{url:?}")),
             },
         };
         let dialect = url.dialect()?;
         let opened = Self::connect(&url, dialect).await;
         opened.map_err(|source| OpenError::Database { place: shown, source })
-    }
-
-    async fn connect(url: &DatabaseUrl, dialect: Dialect) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let options: AnyConnectOptions = url.reveal().parse()?;
-        // A pool would try a connection that fails again and again, and in the end say only that it took too long.
-        let mut first = AnyConnection::connect_with(&options).await?;
-        greet(&mut first, dialect).await?;
-        if let Some(check) = dialect.check() {
-            let found: String = sqlx::query(check).fetch_one(&mut first).await?.try_get(0)?;
-            if found != "ok" {
-                return Err(StoreError::Damaged);
-            }
-        }
-        first.close().await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(dialect.connections(url.is_memory()))
-            .acquire_timeout(dialect.acquire_timeout())
-            // A database in memory ends with its connection.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
-            .connect_lazy_with(options);
-        let store = Self {
-            pool,
-            dialect,
-            outage: Arc::new(Outage::of("the database of the accounts")),
-        };
-        let mut work = store.write().await?;
-        if let Some(lock) = dialect.lock_schema() {
-            sqlx::query(lock).execute(&mut *work.transaction).await?;
-        }
-        let done = schema::bring_up_to_date(&mut work.transaction, dialect).await;
-        if let Some(unlock) = dialect.unlock_schema() {
-            sqlx::query(unlock).execute(&mut *work.transaction).await?;
-        }
-        done?;
-        work.commit().await?;
-        Ok(store)
     }
 
     /// Closes all connections. What is committed is on the disk already.
@@ -241,10 +216,15 @@ impl Store {
         &self,
         begun: impl Future<Output = Result<Transaction<'static, Any>, StoreError>>,
     ) -> Result<Work, StoreError> {
-        if self.outage.is_left_alone() {
+        if self.outage.ask().is_none() {
             return Err(StoreError::Away);
         }
-        let begun = begun.await;
+        let begun = match self.dialect.answer_timeout() {
+            Some(_) => timeout(self.dialect.acquire_timeout(), begun)
+                .await
+                .unwrap_or(Err(StoreError::Away)),
+            None => begun.await,
+        };
         match &begun {
             Ok(_) => self.outage.answered(),
             Err(StoreError::Away) => self.outage.failed(None),
@@ -255,13 +235,6 @@ impl Store {
             dialect: self.dialect,
         })
     }
-}
-
-async fn greet(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
-    for statement in dialect.greeting() {
-        sqlx::query(*statement).execute(&mut *connection).await?;
-    }
-    Ok(())
 }
 
 impl Work {
@@ -341,17 +314,4 @@ fn hash(row: &AnyRow, column: usize) -> Result<[u8; 32], StoreError> {
 fn count(row: &AnyRow, column: usize) -> Result<usize, StoreError> {
     let stored: i64 = row.try_get(column)?;
     usize::try_from(stored).map_err(|_| StoreError::Damaged)
-}
-
-/// The path of the SQLite file, which is there and is its owner's alone. SQLite gives the files beside it the same mode.
-fn private_file(folder: &Path) -> Result<PathBuf, OpenError> {
-    secret_file::private_folder(folder)?;
-    private_path(&folder.join(FILE))
-}
-
-/// The same, in a folder of somebody else's choice.
-fn private_path(path: &Path) -> Result<PathBuf, OpenError> {
-    let path = path.to_owned();
-    secret_file::private_file(&path)?;
-    fs::canonicalize(&path).map_err(|source| OpenError::Path { path, source })
 }

@@ -42,7 +42,7 @@ const STEPS: [&[&str]; 2] = [
 ];
 
 /// Brings the tables up to date. The transaction keeps out whoever else would do it.
-pub(super) async fn bring_up_to_date(work: &mut Transaction<'static, Any>, dialect: Dialect) -> Result<(), StoreError> {
+pub(super) async fn bring_up_to_date(work: &mut Transaction<'_, Any>, dialect: Dialect) -> Result<(), StoreError> {
     let create = "CREATE TABLE IF NOT EXISTS schema_version (version {number} NOT NULL PRIMARY KEY) {table}";
     sqlx::query(dialect.statement(create)).execute(&mut **work).await?;
     let version = "SELECT COALESCE(MAX(version), 0) FROM schema_version";

@@ -15,6 +15,7 @@ use crate::{
     cluster::{
         ledger::{Change, Place, Record, Ticket},
         ledger_store::{LedgerStore, LedgerStoreError},
+        node::KEEP_LAST,
         term::Term,
         wire::change::{Unreadable, change_from_bytes, whole_from_bytes, whole_to_bytes},
     },
@@ -77,8 +78,9 @@ impl<'d> Disk<'d> {
                 let kept = if is_first { store.keep(&some) } else { store.mend() };
                 (store, kept)
             });
-            let Ok((store, kept)) = kept.await else {
-                return None;
+            let (store, kept) = tokio::select! {
+                kept = kept => kept.ok()?,
+                () = self.long_ended() => return None,
             };
             self.store = Some(store);
             match kept {
@@ -131,7 +133,11 @@ impl<'d> Disk<'d> {
     /// Tries until it succeeds.
     async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(&self, work: impl Fn() -> F) -> Option<T> {
         loop {
-            match work().await {
+            let worked = tokio::select! {
+                worked = work() => worked,
+                () = self.long_ended() => return None,
+            };
+            match worked {
                 Ok(done) => {
                     self.goes_on();
                     return Some(done);
@@ -155,6 +161,12 @@ impl<'d> Disk<'d> {
             () = sleep(RETRY) => Some(()),
             () = self.shutdown.cancelled() => None,
         }
+    }
+
+    /// Waits until the end was asked for and the disk has had its time since: one that hangs must not hold up the end.
+    async fn long_ended(&self) {
+        self.shutdown.cancelled().await;
+        sleep(KEEP_LAST).await;
     }
 
     fn goes_on(&self) {

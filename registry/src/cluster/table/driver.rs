@@ -10,11 +10,12 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_stream::StreamExt as _;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
-    ClusterTable,
+    ClusterTable, drop_apart,
     message::{Down, Gathered, Hello, Up},
+    restored,
     state::{PENDING_MAX, Part},
 };
 use crate::{
@@ -44,6 +45,9 @@ const RENEWALS_WAIT: Duration = Duration::from_secs(1);
 /// After how long a follower whose stream broke tries again.
 const FOLLOW_RETRY: Duration = Duration::from_millis(100);
 
+/// For how long a node may fail to follow a leader that it hears before its operator is told: as long as a new leader takes at most.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(4);
+
 /// For how many ticks a leader may have no word of a follower: a second. The streams of a node that stands still, or is cut off, do not break
 /// by themselves for a long time, and its peers are to be missed as soon as those of a dead one. If it is there it comes again.
 const SILENT_TICKS_MAX: u32 = 4;
@@ -61,6 +65,8 @@ enum FollowError {
     #[error("the leader says what makes no sense: {0}")]
     Nonsense(&'static str),
 }
+
+const NO_TABLE: FollowError = FollowError::Nonsense("no table");
 
 impl ClusterTable {
     /// Takes part, for ever.
@@ -129,7 +135,7 @@ impl ClusterTable {
         let ahead = self.lock().ahead();
         let mut copy = None;
         for (node, downs) in ahead {
-            if downs.try_send(Down::TableWanted).is_err() {
+            if !downs.say(Down::TableWanted) {
                 continue;
             }
             if let Ok(Some(replica)) = timeout(COPY_WAIT, self.copy_of(node)).await {
@@ -138,9 +144,10 @@ impl ClusterTable {
             }
         }
         let mut state = self.lock();
-        state.lead(copy);
+        let old = state.lead(copy);
         let position = state.replica.position();
         drop(state);
+        drop_apart(old);
         info!(term = %position.term, revision = position.revision, "serves the table of leases to the cluster");
     }
 
@@ -168,21 +175,29 @@ impl ClusterTable {
     }
 
     async fn follow(&self, term: Term) {
-        let mut told = None;
+        let (mut since, mut told) = (Instant::now(), false);
         loop {
-            if let Err(error) = self.follow_once(term).await {
-                let text = error.to_string();
-                if told.as_ref() != Some(&text) {
-                    debug!(%term, failure = text, "does not have the leader's orders; tries again");
-                    told = Some(text);
-                }
+            let failure = match self.follow_once(term, &mut told).await {
+                Ok(()) => "the stream ended".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            debug!(%term, failure, "does not have the leader's orders; tries again");
+            let part = std::mem::replace(&mut self.lock().part, Part::Apart);
+            if matches!(part, Part::Following(_)) {
+                since = Instant::now();
+            } else if !told && since.elapsed() > FOLLOW_PATIENCE {
+                warn!(
+                    %term, failure,
+                    "cannot follow the leader, so this node answers from an old table and takes no change; can it reach the leader's address?"
+                );
+                told = true;
             }
-            self.lock().part = Part::Apart;
             sleep(FOLLOW_RETRY).await;
         }
     }
 
-    async fn follow_once(&self, term: Term) -> Result<(), FollowError> {
+    /// Follows until the stream ends. `told` is whether the log says that it cannot.
+    async fn follow_once(&self, term: Term, told: &mut bool) -> Result<(), FollowError> {
         let seat = &self.seat;
         let leader = term.leader().ok_or(FollowError::Unknown)?;
         let address = seat.members.address(leader).ok_or(FollowError::Unknown)?;
@@ -216,12 +231,13 @@ impl ClusterTable {
                 }
                 Down::Table(_) => return Err(FollowError::Nonsense("a table in one piece")),
                 Down::Part(part) => {
-                    let whole = parts.take(part).map_err(|_| FollowError::Nonsense("no table"))?;
-                    if let Some(replica) = whole {
-                        self.lock().replace(replica);
+                    if let Some(whole) = parts.take(part).map_err(|_| NO_TABLE)? {
+                        let replica = restored(whole).await.map_err(|_| NO_TABLE)?;
+                        let old = self.lock().replace(replica);
+                        drop_apart(old);
                     }
                 }
-                Down::GoOn(term) => self.lock().replica.begin(term),
+                Down::GoOn(term) => self.lock().begin(term),
                 Down::Entry(entry) => {
                     let taken = self.lock().take(&entry);
                     taken.map_err(|_| FollowError::Nonsense("an order out of its place"))?;
@@ -230,6 +246,10 @@ impl ClusterTable {
                     let mut state = self.lock();
                     state.part = Part::Following(ups.clone());
                     state.is_ready();
+                    drop(state);
+                    if std::mem::take(told) {
+                        info!(%term, "follows the leader again");
+                    }
                 }
             }
         }

@@ -5,23 +5,22 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     claims::{claims, missing},
-    log::Log,
+    log::Step as Made,
     message::{Down, NoTable},
     order::{Entry, Order, Position},
+    queue::Downs,
     replica::Replica,
     state::{Part, State},
 };
 use crate::{
     cluster::term::{NodeId, Term},
-    routes::{Answer, Command, Effect, LeaseRecord, Millis, Step},
+    engine::clock::TableClock,
+    routes::{Answer, Command, LeaseRecord, Millis, Step},
 };
-
-/// What waits for one follower: more than orders come in a second. Who lags further behind begins anew, with the whole table.
-pub(super) const DOWNS_MAX: usize = 8_192;
 
 /// A follower that has come.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(super) struct Arrival {
     pub(super) id: u64,
     pub(super) position: Position,
     pub(super) claims: Vec<LeaseRecord>,
-    pub(super) downs: mpsc::Sender<Down>,
+    pub(super) downs: Downs,
 }
 
 /// A node that is about to lead.
@@ -46,17 +45,15 @@ pub(super) struct Gathering {
 #[derive(Debug)]
 pub(super) struct Leading {
     term: Term,
-    log: Log,
-    followers: BTreeMap<NodeId, (u64, mpsc::Sender<Down>)>,
-    /// The time of the table when this leadership began, which goes on from there.
-    began: (Millis, Instant),
+    followers: BTreeMap<NodeId, (u64, Downs)>,
+    /// The time of the table, which goes on from where it was when this leadership began.
+    clock: TableClock,
 }
 
 impl Leading {
     /// The time of the table.
-    pub(super) fn now(&self) -> Millis {
-        let (began, since) = self.began;
-        began + Millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+    pub(super) fn now(&mut self) -> Millis {
+        self.clock.now(Instant::now())
     }
 }
 
@@ -84,7 +81,7 @@ impl State {
             Part::Leading(leading) if leading.term == term => {
                 let is_new = !self.replica.includes(arrival.position);
                 if is_new {
-                    self.put_in(node, &arrival.claims);
+                    self.put_in(node, &arrival.claims, true);
                 }
                 self.welcome(node, arrival);
                 self.settle();
@@ -149,7 +146,7 @@ impl State {
     }
 
     /// The followers that have more than this node has, the newest first.
-    pub(super) fn ahead(&self) -> Vec<(NodeId, mpsc::Sender<Down>)> {
+    pub(super) fn ahead(&self) -> Vec<(NodeId, Downs)> {
         let Part::Gathering(gathering) = &self.part else {
             return Vec::new();
         };
@@ -182,26 +179,25 @@ impl State {
     }
 
     /// Leads from now on, with its own copy or a newer one. Its peers are told only once all that came hold is in: who is there all the
-    /// time is told to nobody as lost.
-    pub(super) fn lead(&mut self, newer: Option<Replica>) {
+    /// time is told to nobody as lost. Answers its own copy, if it leads with another one.
+    #[must_use]
+    pub(super) fn lead(&mut self, newer: Option<Replica>) -> Option<Replica> {
         let Part::Gathering(gathering) = std::mem::replace(&mut self.part, Part::Apart) else {
-            return;
+            return newer;
         };
         let own = self.own;
-        let old = newer.map(|newer| std::mem::replace(&mut self.replica, newer));
+        let old = newer.map(|newer| self.exchange(newer));
         let own_claims = match &old {
             Some(old) if !self.replica.includes(old.position()) => claims(&old.routes, self.streams.leases()),
             _ => Vec::new(),
         };
         let base = self.replica.position();
-        self.replica.begin(gathering.term);
+        self.begin(gathering.term);
         self.part = Part::Leading(Leading {
             term: gathering.term,
-            log: Log::new(base),
             followers: BTreeMap::new(),
-            began: (self.replica.now(), Instant::now()),
+            clock: TableClock::new(self.replica.now(), Instant::now()),
         });
-        let mut told = Vec::new();
         let all = gathering
             .arrived
             .iter()
@@ -210,13 +206,11 @@ impl State {
             if node != own && self.replica.includes(position) {
                 continue;
             }
-            for claim in claims {
-                told.extend(self.put_in_one(node, claim));
-            }
+            // To a copy that its peers know claims only add, so they can be told of each; another one they know when all is in it.
+            self.put_in(node, claims, old.is_none());
         }
-        match old {
-            Some(old) => self.tell(old.routes.differences(&self.replica.routes)),
-            None => self.tell(told),
+        if let Some(old) = &old {
+            self.tell_differences(&old.routes);
         }
         // Of every node's peers only those still have a stream that their node names from now on, which each does at once.
         let homes: BTreeSet<NodeId> = self.replica.homes().collect();
@@ -227,44 +221,37 @@ impl State {
             self.welcome(node, arrival);
         }
         self.is_ready();
+        old
     }
 
-    /// Puts in what a node's peers hold and the table has not.
-    fn put_in(&mut self, node: NodeId, claims: &[LeaseRecord]) {
+    /// Puts in what a node's peers hold and the table has not. It is told here one by one, or not at all: of many claims it is too much
+    /// to be kept.
+    fn put_in(&mut self, node: NodeId, claims: &[LeaseRecord], is_told: bool) {
         for claim in claims {
-            let effects = self.put_in_one(node, claim);
-            self.tell(effects);
+            for order in missing(&self.replica.routes, claim) {
+                if let Some((_, step)) = self.enter(node, 0, order)
+                    && is_told
+                {
+                    self.tell(step.effects);
+                }
+            }
         }
-    }
-
-    fn put_in_one(&mut self, node: NodeId, claim: &LeaseRecord) -> Vec<Effect> {
-        let orders = missing(&self.replica.routes, claim);
-        let done = orders.into_iter().filter_map(|order| self.enter(node, 0, order));
-        done.flat_map(|(_, step)| step.effects).collect()
     }
 
     /// Gives a follower what it has not, and from now on every order.
     fn welcome(&mut self, node: NodeId, arrival: Arrival) {
-        let newest = self.replica.position();
         let Part::Leading(leading) = &mut self.part else {
             return;
         };
         let Arrival {
             id, position, downs, ..
         } = arrival;
-        let missed = leading.log.after(position, newest);
-        let first = match missed {
-            Some(missed) => {
-                let entries = missed.into_iter().map(Down::Entry);
-                [Down::GoOn(leading.term)].into_iter().chain(entries).collect()
-            }
+        let first = match self.log.after(position) {
+            Some(missed) => missed.into_iter().map(Down::from).collect(),
             None => vec![Down::Table(self.replica.parts())],
         };
         // There is room for this: more orders than a queue holds are not kept.
-        let is_taken = first
-            .into_iter()
-            .chain([Down::Ready])
-            .all(|down| downs.try_send(down).is_ok());
+        let is_taken = first.into_iter().chain([Down::Ready]).all(|down| downs.say(down));
         if is_taken {
             leading.followers.insert(node, (id, downs));
             // It names those of its peers that are still there.
@@ -285,17 +272,17 @@ impl State {
             order,
         });
         let step = self.replica.apply(&entry).ok()?;
-        leading.log.push(Arc::clone(&entry));
+        self.log.push(Made::Entry(Arc::clone(&entry)));
         // Whoever cannot take it comes again.
         leading
             .followers
-            .retain(|_, (_, downs)| downs.try_send(Down::Entry(Arc::clone(&entry))).is_ok());
+            .retain(|_, (_, downs)| downs.say(Down::Entry(Arc::clone(&entry))));
         Some((entry, step))
     }
 
     /// Lets time pass where something is due.
     pub(super) fn expire(&mut self) {
-        let Part::Leading(leading) = &self.part else {
+        let Part::Leading(leading) = &mut self.part else {
             return;
         };
         let now = leading.now();

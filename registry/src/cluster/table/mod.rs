@@ -2,7 +2,8 @@
 //! done to it. So all copies are the same, whoever is asked.
 //!
 //! From the inside out, `order`, `log`, `replica` and `claims` are pure: orders in their places, and the copy that they make. `message` is what a
-//! follower and its leader say. `state` is all that a node keeps, behind one lock, and `leading` the leader's part of it. `driver` is what
+//! follower and its leader say. `state` is all that a node keeps, behind one lock, and `leading` the leader's part of it, which says
+//! all to a follower through its `queue`. `driver` is what
 //! a node does as its leadership changes, `serving` how a leader serves a follower.
 //!
 //! **A call** becomes an order with a ticket. The leader gives it its place and carries it out; the node where the call came in takes the
@@ -14,7 +15,8 @@
 //!
 //! **Asked again.** An order whose answer has not come when leaders change may have been carried out, or not. It is asked again: logging in
 //! with a token that is there, joining, renewing, revoking and counting a stream as lost change nothing the second time; what is gone when it is left
-//! or logged out again has gone by the first time; and of an attempt an account's devices are told twice at worst.
+//! or logged out again has gone by the first time; and of an attempt an account's devices are told twice at worst, as registries are of what one
+//! says.
 
 pub mod claims;
 mod driver;
@@ -22,6 +24,7 @@ mod leading;
 pub mod log;
 pub mod message;
 pub mod order;
+mod queue;
 pub mod replica;
 mod serving;
 #[cfg(test)]
@@ -36,20 +39,23 @@ use std::{
 use peerchat_proto::names::UserName;
 use rustls::ClientConfig;
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
+    task::spawn_blocking,
     time::timeout,
 };
 use tracing::info;
 
 use self::{
+    message::{NoTable, Whole},
     order::{Order, Position},
+    replica::Replica,
     state::State,
 };
 use super::{Leadership, members::Members, term::NodeId};
 use crate::{
     engine::EngineError,
     mailbox::{Closed, Outbox, StreamEnd},
-    routes::{Answer, Command, LeaseToken, Peer, Query, Refusal, Told},
+    routes::{Answer, Command, LeaseToken, Note, Peer, Query, Refusal, Told},
 };
 
 /// How long a call waits for a leader and for its answer: less than its caller does, so that he is told why.
@@ -109,7 +115,7 @@ impl ClusterTable {
         lease: LeaseToken,
         users: Vec<UserName>,
     ) -> Result<(Outbox, Closed), EngineError> {
-        {
+        let users = {
             let state = self.lock();
             if state.streams.is_closed() {
                 return Err(EngineError::ShuttingDown);
@@ -118,7 +124,8 @@ impl ClusterTable {
             if !state.streams.is_unopened(lease) && state.replica.routes.is_lease(lease) {
                 return Err(EngineError::StreamUsed);
             }
-        }
+            state.replica.routes.unwatched(lease, &users)?
+        };
         self.call(Command::Renew { lease, users }).await?;
         self.lock().streams.open(lease).ok_or(EngineError::StreamUsed)
     }
@@ -133,14 +140,16 @@ impl ClusterTable {
 
     /// Renews a lease, and from now on tells its holder of these users too.
     pub(crate) async fn renew(&self, lease: LeaseToken, users: Vec<UserName>) -> Result<(), EngineError> {
-        {
+        // Whatever a peer names, an order has no more users in it than a lease can have: it goes to all nodes in one message.
+        let users = {
             let mut state = self.lock();
-            let known = state.replica.routes.watches(lease, &users)?;
-            if known {
+            let users = state.replica.routes.unwatched(lease, &users)?;
+            if users.is_empty() {
                 state.renew_soon(lease);
                 return Ok(());
             }
-        }
+            users
+        };
         self.call(Command::Renew { lease, users }).await.map(drop)
     }
 
@@ -164,6 +173,11 @@ impl ClusterTable {
         self.lock().replica.routes.look(query)
     }
 
+    /// What registries say to all, from now on.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Note> {
+        self.lock().streams.listen()
+    }
+
     /// Ends all streams and takes no more.
     pub(crate) fn close(&self) {
         self.lock().streams.close();
@@ -177,6 +191,17 @@ impl ClusterTable {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a copy of its parts, and drops one, on another thread: with many leases that takes most of a second, in which this one has the
+/// election and its peers to look after.
+async fn restored(parts: Whole) -> Result<Replica, NoTable> {
+    spawn_blocking(|| parts.restore()).await.unwrap_or(Err(NoTable))
+}
+
+/// See [`restored`].
+fn drop_apart(copy: impl Send + 'static) {
+    spawn_blocking(move || drop(copy));
 }
 
 /// A call that waits. With its end its order is forgotten, if it was not carried out.

@@ -38,6 +38,24 @@ pub enum Order {
     StreamsLost(NodeId),
 }
 
+impl Order {
+    /// About how many bytes it takes, for limits: no less than on the wire.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Call(Command::Renew { users, .. }) => {
+                let names = users.iter().map(|user| user.shown().len() + user.key().len());
+                SMALL_BYTES + names.sum::<usize>()
+            }
+            Self::RenewMany(leases) => SMALL_BYTES + leases.len() * size_of::<LeaseToken>(),
+            Self::Call(Command::Say { note }) => SMALL_BYTES + note.bytes().len(),
+            Self::Call(_) | Self::StreamsLost(_) => SMALL_BYTES,
+        }
+    }
+}
+
+/// What an order takes that has one name and one address at most.
+const SMALL_BYTES: usize = 1_024;
+
 /// An order in its place.
 #[derive(Debug, Clone)]
 pub struct Entry {

@@ -103,12 +103,14 @@ impl Replica {
         })
     }
 
-    /// Goes on under another leadership.
-    pub fn begin(&mut self, term: Term) {
-        if self.position.term != term {
+    /// Goes on under a leadership. Answers whether it is another one.
+    pub fn begin(&mut self, term: Term) -> bool {
+        let is_another = self.position.term != term;
+        if is_another {
             self.history.push(self.position);
             self.position = Position { term, revision: 0 };
         }
+        is_another
     }
 
     /// Carries out the next order.

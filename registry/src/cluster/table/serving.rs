@@ -7,8 +7,10 @@ use tokio_stream::{Stream, StreamExt as _};
 
 use super::{
     ClusterTable,
-    leading::{Arrival, DOWNS_MAX, NotLeading},
+    leading::{Arrival, NotLeading},
     message::{Down, Gathered, Hello, Up},
+    queue::{Waiting, queue},
+    restored,
 };
 use crate::{
     cluster::term::NodeId,
@@ -47,7 +49,7 @@ impl ClusterTable {
         let mut ups = pin!(ups);
         let claims = timeout(CLAIMS_WAIT, read_claims(&mut ups));
         let claims = claims.await.ok().flatten().ok_or(ServeFollowerError::NoClaims)?;
-        let (downs, queue) = mpsc::channel(DOWNS_MAX);
+        let (downs, waiting) = queue();
         let id = {
             let mut state = self.lock();
             let id = state.next_arrival();
@@ -63,7 +65,7 @@ impl ClusterTable {
         };
         self.gathered.notify_one();
         let served = tokio::select! {
-            () = write(queue, out) => Ok(()),
+            () = write(waiting, out) => Ok(()),
             read = self.read(node, &mut ups) => read,
         };
         self.lock().gone(node, id);
@@ -80,11 +82,13 @@ impl ClusterTable {
                     state.settle();
                 }
                 Up::Part(part) => {
-                    let copy = parts.take(part).transpose();
-                    if let Some(copy) = copy {
-                        self.lock().came(node, copy);
-                        self.gathered.notify_one();
-                    }
+                    let copy = match parts.take(part) {
+                        Ok(None) => continue,
+                        Ok(Some(whole)) => restored(whole).await,
+                        Err(none) => Err(none),
+                    };
+                    self.lock().came(node, copy);
+                    self.gathered.notify_one();
                 }
                 Up::Hello(_) | Up::Claim(_) | Up::ClaimsEnd => return Err(ServeFollowerError::Nonsense),
             }
@@ -105,8 +109,8 @@ async fn read_claims(ups: &mut (impl Stream<Item = Up> + Unpin)) -> Option<Vec<L
 }
 
 /// Brings what waits for a follower to the wire, until this node leads no longer or nobody reads.
-async fn write(mut queue: mpsc::Receiver<Down>, out: mpsc::Sender<Down>) {
-    while let Some(down) = queue.recv().await {
+async fn write(mut queue: Waiting, out: mpsc::Sender<Down>) {
+    while let Some(down) = queue.next().await {
         let downs = match down {
             Down::Table(parts) => parts.into_iter().map(Down::Part).collect(),
             down => vec![down],

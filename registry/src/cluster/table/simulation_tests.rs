@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    leading::{Arrival, DOWNS_MAX},
+    leading::Arrival,
+    log::Log,
     message::{Down, Gathered, Up},
     order::{Order, Position},
+    queue::{Waiting, queue},
     replica::Replica,
     state::{PENDING_MAX, Part, State},
 };
@@ -29,7 +31,7 @@ fn id(node: usize) -> NodeId {
 /// A follower's stream to its leader.
 struct Stream {
     leader: usize,
-    downs: mpsc::Receiver<Down>,
+    downs: Waiting,
     says: mpsc::Sender<Up>,
     ups: mpsc::Receiver<Up>,
     parts: Gathered,
@@ -40,6 +42,8 @@ struct World {
     streams: BTreeMap<usize, Stream>,
     seen: Term,
     script: Script,
+    /// How often a follower was sent a whole table.
+    tables: usize,
     /// The node where a token was asked for.
     asked: BTreeMap<LeaseToken, usize>,
 }
@@ -74,6 +78,7 @@ impl World {
             streams: BTreeMap::new(),
             seen: Term::NONE,
             script: Script::new(),
+            tables: 0,
             asked: BTreeMap::new(),
         }
     }
@@ -133,13 +138,13 @@ impl World {
             let node = usize::from(node.number()) - 1;
             copy(&self.nodes[node].replica)
         });
-        self.nodes[leader].lead(copy);
+        let _former = self.nodes[leader].lead(copy);
         assert_eq!(self.nodes[leader].replica.position().term, self.seen);
     }
 
     fn follow(&mut self, follower: usize, leader: usize) {
         let (says, ups) = mpsc::channel(PENDING_MAX);
-        let (to, downs) = mpsc::channel(DOWNS_MAX);
+        let (to, downs) = queue();
         let arrival = Arrival {
             id: self.nodes[leader].next_arrival(),
             position: self.nodes[follower].replica.position(),
@@ -175,16 +180,17 @@ impl World {
             leader.settle();
             return true;
         }
-        let Ok(down) = stream.downs.try_recv() else {
+        let Some(down) = stream.downs.next_now() else {
             return false;
         };
         let node = &mut self.nodes[follower];
         match down {
             Down::Table(parts) => {
+                self.tables += 1;
                 let tables = parts.into_iter().filter_map(|part| stream.parts.take(part).unwrap());
-                node.replace(tables.last().unwrap());
+                let _former = node.replace(tables.last().unwrap().restore().unwrap());
             }
-            Down::GoOn(term) => node.replica.begin(term),
+            Down::GoOn(term) => node.begin(term),
             Down::Entry(entry) => node.take(&entry).unwrap(),
             Down::Ready => {
                 node.part = Part::Following(stream.says.clone());
@@ -240,7 +246,7 @@ impl World {
 fn copy(replica: &Replica) -> Replica {
     let mut parts = Gathered::default();
     let tables = replica.parts().into_iter().filter_map(|part| parts.take(part).unwrap());
-    tables.last().unwrap()
+    tables.last().unwrap().restore().unwrap()
 }
 
 proptest! {
@@ -298,6 +304,8 @@ fn what_was_done_by_the_last_leader_and_is_asked_again_is_answered_as_done() {
         while world.hear_one(1) {}
         world.step(Step::Kill(2));
         assert!(answer.try_recv().is_err());
+        // So much has been done since that it is not kept any more.
+        world.nodes[1].log = Log::new(world.nodes[1].replica.position());
         world.elect(1, [true, false, false]);
         world.hear_all();
         assert_eq!(format!("{:?}", answer.try_recv().unwrap()), expected);
@@ -311,6 +319,27 @@ fn what_was_done_by_the_last_leader_and_is_asked_again_is_answered_as_done() {
         answer.try_recv().unwrap().is_err(),
         "asked once, it is answered as it is"
     );
+}
+
+#[test]
+fn who_is_a_little_behind_when_leaders_change_is_given_what_it_lacks_and_no_table() {
+    let mut world = World::new();
+    world.heal();
+    for device in 0..5 {
+        let _logged_in = world.ask(0, &Call::LogIn { device, port: 1 });
+    }
+    // One follower hears of all, the other one of half.
+    while world.hear_one(1) || world.nodes[0].replica.routes.records().count() < 3 && world.hear_one(0) {}
+    let mut answer = world.ask(0, &Call::Join(0, 0));
+    world.hear_one(0);
+    while world.hear_one(1) {}
+    world.step(Step::Kill(2));
+    world.elect(1, [true, false, false]);
+    world.hear_all();
+    assert_eq!(world.nodes[0].replica.position(), world.nodes[1].replica.position());
+    assert_eq!(world.nodes[0].replica.routes.records().count(), 5);
+    assert!(answer.try_recv().unwrap().is_ok(), "the answer is among it");
+    assert_eq!(world.tables, 0);
 }
 
 #[test]
@@ -351,8 +380,8 @@ fn time_goes_on_under_the_next_leader() {
     head.now = hour;
     node.replica = Replica::restore(head, Vec::new(), Vec::new()).unwrap();
     node.gather(Term::NONE.next_of(id(0)).unwrap());
-    node.lead(None);
-    let Part::Leading(leading) = &node.part else {
+    assert!(node.lead(None).is_none());
+    let Part::Leading(leading) = &mut node.part else {
         panic!("it leads");
     };
     assert!(leading.now() >= hour);

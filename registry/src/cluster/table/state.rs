@@ -1,21 +1,28 @@
 //! All that a node keeps of the table, behind one lock: its copy, its peers' streams, what its peers wait for, and its part in the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 use tracing::warn;
 
 use super::{
     claims::claims,
     leading::{Gathering, Leading},
+    log::{Log, Step as Made},
     message::Up,
     order::{Entry, Order},
     replica::{OutOfPlace, Replica},
 };
 use crate::{
-    cluster::term::NodeId,
+    cluster::term::{NodeId, Term},
     engine::streams::Streams,
-    routes::{Answer, Command, Effect, LeaseRecord, LeaseToken, Refusal, Step},
+    routes::{Answer, Command, Effect, LeaseRecord, LeaseToken, Refusal, Routes, Step},
 };
 
 /// How many orders of this node's peers wait for their answer. What comes then is refused: try again.
@@ -31,6 +38,8 @@ pub(super) type Reply = oneshot::Sender<Result<Answer, Refusal>>;
 pub(super) struct State {
     pub(super) own: NodeId,
     pub(super) replica: Replica,
+    /// The last steps of the copy.
+    pub(super) log: Log,
     pub(super) streams: Streams,
     pub(super) part: Part,
     pending: BTreeMap<u64, Pending>,
@@ -74,6 +83,7 @@ impl State {
         Self {
             own,
             replica: Replica::default(),
+            log: Log::default(),
             streams: Streams::default(),
             part: Part::Apart,
             pending: BTreeMap::new(),
@@ -87,6 +97,12 @@ impl State {
 
     /// Has something done, now or as soon as there is a leader. Answers the ticket under which it waits.
     pub(super) fn submit(&mut self, order: Order, reply: Option<Reply>) -> Result<u64, Full> {
+        let submitted = self.submit_one(order, reply);
+        self.settle();
+        submitted
+    }
+
+    fn submit_one(&mut self, order: Order, reply: Option<Reply>) -> Result<u64, Full> {
         if self.pending.len() >= PENDING_MAX {
             return Err(Full);
         }
@@ -100,7 +116,6 @@ impl State {
         };
         self.pending.insert(ticket, pending);
         self.pass_on(ticket);
-        self.settle();
         Ok(ticket)
     }
 
@@ -165,8 +180,12 @@ impl State {
         match &self.part {
             Part::Apart | Part::Gathering(_) => {}
             Part::Following(ups) => {
-                // Where it does not fit it waits for the next leader, or until its caller gives up.
-                let _ = ups.try_send(Up::Submit { ticket, order });
+                // Where it does not fit it waits for the next leader, or until its caller gives up. What nobody waits for would wait for
+                // ever, and a lease ends with its time without it.
+                let sent = ups.try_send(Up::Submit { ticket, order });
+                if matches!(sent, Err(TrySendError::Full(_))) && pending.reply.is_none() {
+                    self.pending.remove(&ticket);
+                }
             }
             Part::Leading(_) => self.order(self.own, ticket, order),
         }
@@ -180,19 +199,47 @@ impl State {
     }
 
     /// Carries out the next order of the leader that this node follows.
-    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), OutOfPlace> {
-        let step = self.replica.apply(entry)?;
+    pub(super) fn take(&mut self, entry: &Arc<Entry>) -> Result<(), OutOfPlace> {
+        let mut step = self.replica.apply(entry)?;
+        self.log.push(Made::Entry(Arc::clone(entry)));
+        if !matches!(self.part, Part::Following(_)) {
+            // It catches up: what was said meanwhile is of no use any more.
+            step.effects.retain(|effect| !matches!(effect, Effect::Said { .. }));
+        }
         self.carry_out(entry, step);
         self.settle();
         Ok(())
     }
 
-    /// Goes on with another copy, and tells its peers what that makes different.
-    pub(super) fn replace(&mut self, replica: Replica) {
-        let old = std::mem::replace(&mut self.replica, replica);
-        let effects = old.routes.differences(&self.replica.routes);
-        self.tell(effects);
+    /// Goes on with another copy, and tells its peers what that makes different. Answers the old one: whoever has the lock does not
+    /// take the time to drop it.
+    #[must_use]
+    pub(super) fn replace(&mut self, replica: Replica) -> Replica {
+        let old = self.exchange(replica);
+        self.tell_differences(&old.routes);
         self.settle();
+        old
+    }
+
+    /// Goes on with another copy, which nobody is told of yet.
+    pub(super) fn exchange(&mut self, replica: Replica) -> Replica {
+        self.log = Log::new(replica.position());
+        std::mem::replace(&mut self.replica, replica)
+    }
+
+    /// Goes on under another leadership.
+    pub(super) fn begin(&mut self, term: Term) {
+        if self.replica.begin(term) {
+            self.log.push(Made::Began(term));
+        }
+    }
+
+    /// Tells its peers what they must hear who knew an older table.
+    pub(super) fn tell_differences(&mut self, older: &Routes) {
+        let leases: Vec<LeaseToken> = self.streams.leases().collect();
+        older.differences(&self.replica.routes, leases, |effect| {
+            self.too_slow.extend(self.streams.tell(effect));
+        });
     }
 
     /// What its peers hold.
@@ -229,7 +276,7 @@ impl State {
     pub(super) fn settle(&mut self) {
         while let Some(lease) = self.too_slow.pop() {
             // Where it does not fit, the lease ends with its time.
-            let _ = self.submit(Order::Call(Command::StreamLost { lease }), None);
+            let _ = self.submit_one(Order::Call(Command::StreamLost { lease }), None);
         }
     }
 }
@@ -242,3 +289,7 @@ fn answer_again(order: &Order, answer: Result<Answer, Refusal>, is_again: bool) 
         (_, answer) => answer,
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

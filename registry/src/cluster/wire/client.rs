@@ -1,8 +1,8 @@
 //! Calls to other nodes, and the question for a registry's status.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use peerchat_identity::{DeviceKey, Fingerprint, NoKey, connect, tls};
+use peerchat_identity::{DeviceBytes, DeviceKey, Fingerprint, NoKey, connect, tls};
 use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
 use rustls::{CertificateError, ClientConfig};
 use tokio::sync::mpsc;
@@ -71,7 +71,10 @@ impl From<io::Error> for LinkError {
 
 /// A connection to a node, which has proved that it is that one.
 #[derive(Debug)]
-pub(in crate::cluster) struct NodeClient(ClusterServiceClient<Channel>);
+pub(in crate::cluster) struct NodeClient {
+    client: ClusterServiceClient<Channel>,
+    key: Option<DeviceBytes>,
+}
 
 impl NodeClient {
     pub(in crate::cluster) async fn connect(
@@ -80,10 +83,16 @@ impl NodeClient {
         tls: Arc<ClientConfig>,
     ) -> Result<Self, LinkError> {
         let stream = connect::connect(address, tls::node_name(id.number()), tls).await?;
+        let key = connect::shown_key(&stream);
         let channel = connect::grpc(stream, endpoint()).await;
         let channel = channel.map_err(|error| LinkError::Broken(error.to_string()))?;
-        let client = ClusterServiceClient::new(channel);
-        Ok(Self(client.max_decoding_message_size(TABLE_BYTES_MAX)))
+        let client = ClusterServiceClient::new(channel).max_decoding_message_size(TABLE_BYTES_MAX);
+        Ok(Self { client, key })
+    }
+
+    /// The key of the process at the other end.
+    pub(in crate::cluster) fn key(&self) -> Option<DeviceBytes> {
+        self.key
     }
 
     /// Follows the node: says what comes, and answers what the node says.
@@ -92,7 +101,7 @@ impl NodeClient {
         ups: mpsc::Receiver<Up>,
     ) -> Result<impl Stream<Item = Result<Down, LinkError>> + Unpin + use<>, LinkError> {
         let said = ReceiverStream::new(ups).map(to_up);
-        let downs = self.0.follow(said).await.map_err(link_error)?.into_inner();
+        let downs = self.client.follow(said).await.map_err(link_error)?.into_inner();
         Ok(downs.map(|down| {
             let down = from_down(down.map_err(link_error)?);
             down.ok_or_else(|| LinkError::Broken("it says what makes no sense".to_owned()))
@@ -101,7 +110,7 @@ impl NodeClient {
 
     /// Says something to the node.
     pub(in crate::cluster) async fn call(&mut self, nodes: &[u32], said: Said) -> Result<(), LinkError> {
-        let Self(client) = self;
+        let Self { client, .. } = self;
         let nodes = nodes.to_vec();
         let message = match said {
             Said::Election(message) => message,
@@ -155,8 +164,16 @@ fn link_error(status: Status) -> LinkError {
     }
 }
 
+/// How often a node that is silent is asked for a sign of life, and how long that may take. Not every connection that is no more breaks: what
+/// lies between may have forgotten it, and a follower would wait for orders for ever.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
 fn endpoint() -> Endpoint {
     Endpoint::from_static("https://node")
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
 }
 
 /// Why a registry does not say what it knows of its cluster.

@@ -16,7 +16,8 @@ use crate::{
         term::{NodeId, Term},
     },
     routes::{
-        AttemptOutcome, Command, DeviceId, LeaseToken, Millis,
+        AttemptOutcome, Command, DeviceId, LeaseToken, Millis, Note,
+        limits::NOTE_BYTES_MAX,
         random::{Script, calls},
     },
 };
@@ -84,7 +85,10 @@ fn every_word_passes() {
     }
     let many = Order::RenewMany(vec![LeaseToken([1; 16]), LeaseToken([2; 16])]);
     let lost = Order::StreamsLost(NodeId::new(9).unwrap());
-    for order in [many, lost, Order::Call(Command::Expire)] {
+    let say = Order::Call(Command::Say {
+        note: Note::new(vec![7; NOTE_BYTES_MAX]).unwrap(),
+    });
+    for order in [many, lost, say, Order::Call(Command::Expire)] {
         passes_down(&|| Down::Entry(Arc::new(entry(order.clone(), Millis(1)))));
     }
 }
@@ -110,6 +114,9 @@ fn what_makes_no_sense_is_nothing() {
     assert!(altered(&|entry| entry.position.as_mut().unwrap().term = 5).is_none());
     let lease = vec![1; 15].into();
     let order = v1::table_order::Order::LogOut(v1::OrderLease { lease });
+    assert!(altered(&|entry| entry.order.as_mut().unwrap().order = Some(order.clone())).is_none());
+    let note = vec![1; NOTE_BYTES_MAX + 1].into();
+    let order = v1::table_order::Order::Say(v1::OrderSay { note });
     assert!(altered(&|entry| entry.order.as_mut().unwrap().order = Some(order.clone())).is_none());
 }
 

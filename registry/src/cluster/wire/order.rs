@@ -8,7 +8,7 @@ use peerchat_proto::{
 use super::follow::{from_device, from_node, from_peer, from_room, from_token, from_users, to_peer};
 use crate::{
     cluster::table::order::Order,
-    routes::{AttemptOutcome, Command, LeaseToken},
+    routes::{AttemptOutcome, Command, LeaseToken, Note},
 };
 
 pub(super) fn to_order(order: &Order) -> v1::TableOrder {
@@ -45,6 +45,9 @@ pub(super) fn to_order(order: &Order) -> v1::TableOrder {
             device: device.0.to_vec().into(),
             host: from.to_string(),
             outcome: to_outcome(*outcome).into(),
+        }),
+        Order::Call(Command::Say { note }) => Wire::Say(v1::OrderSay {
+            note: note.bytes().to_vec().into(),
         }),
         Order::Call(Command::Expire) => Wire::Expire(v1::OrderExpire {}),
         Order::RenewMany(leases) => Wire::RenewMany(v1::OrderRenewMany {
@@ -90,6 +93,9 @@ pub(super) fn from_order(order: v1::TableOrder) -> Option<Order> {
             user: UserName::new(&attempt.user).ok()?,
             device: from_device(&attempt.device)?,
             from: attempt.host.parse().ok()?,
+        },
+        Wire::Say(say) => Command::Say {
+            note: Note::new(say.note.to_vec())?,
         },
         Wire::Expire(_) => Command::Expire,
         Wire::RenewMany(renew) => {

@@ -70,27 +70,44 @@ impl Calls {
 
     /// This node, and the one that calls it. Whoever else does is told of in the log.
     fn caller(&self, extensions: &Extensions, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
-        self.judge(extensions, nodes).inspect_err(|status| {
-            let caller = extensions.get::<Caller>();
-            let from = caller.map_or_else(|| "somewhere".to_owned(), |caller| caller.address.to_string());
-            let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
-            self.registry.refusals.tell(&refused);
-        })
+        let (node, number) = self.certified(extensions)?;
+        let judged = Self::judge(node, number, extensions, nodes);
+        if let Err(status) = &judged
+            && node.is_news(number, status.message())
+        {
+            self.tell(extensions, status);
+        }
+        Ok((node, judged?))
     }
 
-    fn judge(&self, extensions: &Extensions, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
-        let node = self.registry.node.as_ref();
-        let node = node.ok_or_else(|| Status::failed_precondition("this registry is not part of a cluster"))?;
-        let shown = extensions
-            .get::<Caller>()
-            .and_then(|caller| caller.shown.as_deref())
-            .ok_or_else(|| Status::unauthenticated("show a certificate of a node of this cluster"))?;
-        let trust = self.registry.authority.trust();
-        let number = trust.node(shown, SystemTime::now()).map_err(|error| {
-            Status::permission_denied(format!(
-                "this is for the nodes of the cluster, and the caller's certificate is none of them: {error}"
-            ))
-        })?;
+    /// This node, and the number of the one that calls, which may be none of the list. Whoever is no node at all is told of in the log.
+    fn certified(&self, extensions: &Extensions) -> Result<(&Node, u8), Status> {
+        let certified = || {
+            let node = self.registry.node.as_ref();
+            let node = node.ok_or_else(|| Status::failed_precondition("this registry is not part of a cluster"))?;
+            let shown = extensions
+                .get::<Caller>()
+                .and_then(|caller| caller.shown.as_deref())
+                .ok_or_else(|| Status::unauthenticated("show a certificate of a node of this cluster"))?;
+            let trust = self.registry.authority.trust();
+            let number = trust.node(shown, SystemTime::now()).map_err(|error| {
+                Status::permission_denied(format!(
+                    "this is for the nodes of the cluster, and the caller's certificate is none of them: {error}"
+                ))
+            })?;
+            Ok((node, number))
+        };
+        certified().inspect_err(|status| self.tell(extensions, status))
+    }
+
+    fn tell(&self, extensions: &Extensions, status: &Status) {
+        let caller = extensions.get::<Caller>();
+        let from = caller.map_or_else(|| "somewhere".to_owned(), |caller| caller.address.to_string());
+        let refused = format_args!("a call to the cluster from {from} was refused: {}", status.message());
+        self.registry.refusals.tell(&refused);
+    }
+
+    fn judge(node: &Node, number: u8, extensions: &Extensions, nodes: &[u32]) -> Result<NodeId, Status> {
         let other = NodeId::new(number.into()).ok().filter(|id| *id != node.own());
         let own: Vec<u32> = node.members().ids().map(|id| id.number().into()).collect();
         if nodes != own {
@@ -99,9 +116,18 @@ impl Calls {
                 node.own()
             )));
         }
-        let member = other.filter(|id| node.members().address(*id).is_some());
-        let member = member.ok_or_else(|| Status::permission_denied(format!("node {number} is none of the others")))?;
-        Ok((node, member))
+        let listed = other.and_then(|id| Some((id, node.members().address(id)?)));
+        let (member, address) =
+            listed.ok_or_else(|| Status::permission_denied(format!("node {number} is none of the others")))?;
+        let key = extensions.get::<Caller>().and_then(|caller| caller.device);
+        if key.is_some_and(|key| node.is_doubled(member, key)) {
+            return Err(Status::failed_precondition(format!(
+                "another process is node {number} already, at {address} as the list of node {} has it; give this one an id of its own, or \
+                end one of the two",
+                node.own()
+            )));
+        }
+        Ok(member)
     }
 
     /// Serves a follower until its stream ends; the status says why it did.
@@ -201,8 +227,12 @@ impl ClusterService for Calls {
         let (end, ended) = mpsc::channel(1);
         let (_, extensions, ups) = request.into_parts();
         let calls = self.clone();
+        // Nothing that a stranger says is read.
+        let is_node = self.certified(&extensions).map(drop);
         tokio::spawn(async move {
-            if let Err(status) = calls.serve_follower(&extensions, ups, out).await {
+            if let Err(status) = is_node {
+                let _ = end.send(status).await;
+            } else if let Err(status) = calls.serve_follower(&extensions, ups, out).await {
                 // Nobody is told where nobody reads any more.
                 let _ = end.send(status).await;
             }

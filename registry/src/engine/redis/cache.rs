@@ -10,28 +10,43 @@ use crate::routes::{Query, Told};
 /// How long an answer may be told again.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 
-/// Answers that are kept at most. Over it all are forgotten and learnt anew.
-const KNOWN_MAX: usize = 10_000;
+/// What is kept at most, counted in answers and the devices and rooms in them: a page of rooms is as much as a thousand users. Over it
+/// all are forgotten and learnt anew.
+const KNOWN_MAX: usize = 20_000;
 
 #[derive(Debug, Default)]
-pub(super) struct Cache(BTreeMap<String, (Told, Instant)>);
+pub(super) struct Cache {
+    answers: BTreeMap<String, (Told, Instant)>,
+    size: usize,
+}
 
 impl Cache {
     pub(super) fn remember(&mut self, query: &Query, told: &Told) {
         let Some(key) = key(query) else { return };
-        if self.0.len() >= KNOWN_MAX {
+        if self.size + size(told) > KNOWN_MAX {
             self.clear();
         }
-        self.0.insert(key, (told.clone(), Instant::now()));
+        self.size += size(told);
+        if let Some((before, _)) = self.answers.insert(key, (told.clone(), Instant::now())) {
+            self.size -= size(&before);
+        }
     }
 
     pub(super) fn recall(&self, query: &Query) -> Option<Told> {
-        let (told, read) = self.0.get(&key(query)?)?;
+        let (told, read) = self.answers.get(&key(query)?)?;
         (read.elapsed() < KNOWN_FOR).then(|| told.clone())
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
+    }
+}
+
+fn size(told: &Told) -> usize {
+    1 + match told {
+        Told::Found(found) => found.peers.len(),
+        Told::Page(page) => page.rooms.len(),
+        Told::Holder(..) | Told::Live(_) => 0,
     }
 }
 
@@ -48,10 +63,10 @@ fn key(query: &Query) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use peerchat_proto::names::UserName;
+    use peerchat_proto::names::{RoomName, UserName};
 
     use super::*;
-    use crate::routes::{Found, LeaseToken};
+    use crate::routes::{Found, LeaseToken, Page};
 
     #[test]
     fn an_answer_is_remembered_for_whoever_asks() {
@@ -70,6 +85,22 @@ mod tests {
         for n in 0..KNOWN_MAX {
             cache.remember(&find(1, &format!("user{n}")), &told);
         }
-        assert!(cache.0.len() <= KNOWN_MAX);
+        assert!(cache.answers.len() <= KNOWN_MAX);
+    }
+
+    #[test]
+    fn pages_count_for_all_that_is_in_them() {
+        let room = |n: usize| RoomName::new(&format!("room{n}")).unwrap();
+        let rooms = (0..1_000).map(|n| (room(n), 1)).collect();
+        let told = Told::Page(Page { rooms, more: true });
+        let mut cache = Cache::default();
+        // Anybody may ask for any page.
+        for n in 0..100 {
+            let (lease, after) = (LeaseToken([1; 16]), Some(room(n % 50)));
+            cache.remember(&Query::ListRooms { lease, after, page: n }, &told);
+        }
+        let kept: usize = cache.answers.values().map(|(told, _)| size(told)).sum();
+        assert!(kept <= KNOWN_MAX, "{kept}");
+        assert_eq!(kept, cache.size);
     }
 }

@@ -6,16 +6,22 @@
 //! **Order.** Each answer says how much the table had told this registry by then, and is given only when that has been passed on. So
 //! whoever watches has heard of all that came before the answer, as from a table in memory.
 //!
-//! **Nothing is missed.** What is told is numbered. Where a number is missing, or the table is another one (it was emptied, or nobody
-//! called for a minute), those who are connected here are told that their leases have ended. They log in again, and so fill it.
+//! **Nothing is missed.** What is told is numbered. Where a number is missing, or the table is another one (it was emptied, nobody
+//! called for a minute, or another server has a copy of it), those who are connected here are told that their leases have ended. They log in again, and so fill it.
 
 mod cache;
+mod entering;
 mod link;
 mod news;
 mod owed;
+mod renewing;
 mod script;
 #[cfg(test)]
+mod script_tests;
+#[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod url;
 mod words;
 
@@ -29,16 +35,17 @@ use std::{
 use peerchat_proto::names::UserName;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::{cache::Cache, link::Link, owed::Owed, script::Script, words::Reply};
 use super::{EngineError, streams::Streams};
 use crate::{
     mailbox::{Closed, Outbox, StreamEnd},
-    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Peer, Query, Refusal, Told},
+    outage::Outage,
+    routes::{Answer, Command, DeviceId, LeaseEnd, LeaseToken, Note, Query, Refusal, Told},
 };
 pub use url::{RoutesUrl, UnknownTable};
 
@@ -55,6 +62,8 @@ pub(crate) struct RedisTable {
     place: watch::Sender<Place>,
     /// There is something to do before the next tick is due.
     hurry: Notify,
+    /// Whether news can be read.
+    reading: Outage,
     on_revoked: OnRevoked,
 }
 
@@ -104,42 +113,11 @@ impl RedisTable {
             state: Mutex::default(),
             place: watch::Sender::new(place),
             hurry: Notify::new(),
+            reading: Outage::of("the queue of news at the table of leases"),
             on_revoked,
         };
         table.tick().await?;
         Ok(table)
-    }
-
-    /// Starts a lease of this name.
-    pub(crate) async fn log_in(&self, peer: Peer, token: LeaseToken) -> Result<(), EngineError> {
-        let beginning = self.begin(&peer, token)?;
-        info!(user = %peer.user, device = %peer.device, address = %peer.address, "logs in");
-        let command = Command::LogIn { peer, token };
-        let reply = self.run(words::command(&command)).await?;
-        let epoch: Arc<str> = reply.epoch.as_str().into();
-        reply.answer(&command).ok_or(EngineError::Muddled)??;
-        beginning.succeeded(epoch);
-        Ok(())
-    }
-
-    /// Lets news wait for a lease before it is there, since its first news may come at once.
-    fn begin(&self, peer: &Peer, token: LeaseToken) -> Result<Beginning<'_>, EngineError> {
-        let mut state = self.lock();
-        if state.streams.is_closed() {
-            return Err(EngineError::ShuttingDown);
-        }
-        state.streams.begin(token);
-        let local = Local {
-            epoch: None,
-            device: peer.device,
-            user: peer.user.clone(),
-        };
-        state.local.insert(token, local);
-        Ok(Beginning {
-            table: self,
-            token,
-            has_succeeded: false,
-        })
     }
 
     /// Opens the stream of a lease: renews it, and watches these users.
@@ -160,9 +138,7 @@ impl RedisTable {
             self.look(Query::Who { lease }).await?;
             return Err(EngineError::StreamUsed);
         }
-        let command = Command::Renew { lease, users };
-        let reply = self.run(words::command(&command)).await?;
-        reply.answer(&command).ok_or(EngineError::Muddled)??;
+        self.renew(lease, users).await?;
         self.lock().streams.open(lease).ok_or(EngineError::StreamUsed)
     }
 
@@ -175,6 +151,12 @@ impl RedisTable {
 
     /// Changes the table. What can be made up for is owed while the table does not answer.
     pub(crate) async fn call(&self, command: Command) -> Result<Answer, EngineError> {
+        if let Command::Renew { lease, users } = command {
+            return match self.renew(lease, users.clone()).await {
+                Err(EngineError::Away) => self.owe(Command::Renew { lease, users }),
+                renewed => renewed.map(|()| Answer::Done),
+            };
+        }
         let reply = match self.run(words::command(&command)).await {
             Err(EngineError::Away) => return self.owe(command),
             reply => reply?,
@@ -226,6 +208,11 @@ impl RedisTable {
             }
             _ => None,
         }
+    }
+
+    /// What registries say to all, from now on.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Note> {
+        self.lock().streams.listen()
     }
 
     /// Ends all streams and takes no more.
@@ -294,31 +281,6 @@ impl RedisTable {
     /// Nothing that is done under the lock can fail half-way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A lease that may come to be. Where it does not, nothing waits for it any more.
-struct Beginning<'a> {
-    table: &'a RedisTable,
-    token: LeaseToken,
-    has_succeeded: bool,
-}
-
-impl Beginning<'_> {
-    fn succeeded(mut self, epoch: Arc<str>) {
-        self.has_succeeded = true;
-        // It may have ended already.
-        if let Some(local) = self.table.lock().local.get_mut(&self.token) {
-            local.epoch = Some(epoch);
-        }
-    }
-}
-
-impl Drop for Beginning<'_> {
-    fn drop(&mut self) {
-        if !self.has_succeeded {
-            self.table.end(self.token, None);
-        }
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Value, aio::MultiplexedConnection};
+use redis::{RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     select,
     sync::watch,
     time::{MissedTickBehavior, interval, sleep},
 };
-use tracing::{debug, error};
+use tracing::error;
 
 use super::{Place, RedisTable, Script, State, is_refused, random_name, words, words::News};
 use crate::{
     engine::{EngineError, TICK},
     mailbox::StreamEnd,
-    routes::{Change, Command, Effect},
+    routes::{Change, Command, Effect, LeaseToken},
 };
 
 /// How long the server waits for news before it answers that there is none: less than an answer may take.
@@ -58,11 +58,12 @@ impl RedisTable {
                 .run_at(&place.node, words::words(["tick", &place.read.to_string()]))
                 .await?;
             if *reply.epoch != *place.epoch {
-                self.end_all_but(Some(&reply.epoch));
+                // In this order: a log-in that was of the former table either finds the new one here, or is found there.
                 self.place.send_modify(|place| {
                     place.epoch = reply.epoch.as_str().into();
                     place.read = 0;
                 });
+                self.end_all_but(Some(&reply.epoch));
             } else if reply.told < place.read {
                 // It was taken for gone, and its queue with it.
                 self.start_anew()?;
@@ -72,12 +73,13 @@ impl RedisTable {
         }
     }
 
-    /// Does what could not be done while the table did not answer.
+    /// Does what could not be done while the table did not answer. Nobody waits for an answer, so none of it waits for news: this is the
+    /// task that would notice that the table is another one.
     async fn pay(&self) {
         loop {
             let next = self.lock().owed.next_revocation();
             let Some(device) = next else { break };
-            if self.run(words::command(&Command::Revoke { device })).await.is_err() {
+            if self.do_now(&Command::Revoke { device }).await.is_err() {
                 self.lock().owed.revocation(device);
                 return;
             }
@@ -86,15 +88,22 @@ impl RedisTable {
             let next = self.lock().owed.next_lost();
             let Some(lease) = next else { break };
             // Where it fails the lease ends a little later.
-            let _ = self.run(words::command(&Command::StreamLost { lease })).await;
+            let _ = self.do_now(&Command::StreamLost { lease }).await;
         }
         loop {
             let next = self.lock().owed.next_renewal();
             let Some((lease, users)) = next else { break };
-            match self.call(Command::Renew { lease, users }).await {
-                Ok(_) => {}
+            match self.renew_now(lease, &users).await {
+                Ok(()) => {}
                 Err(refused) if is_refused(&refused) => self.end(lease, Some(StreamEnd::Failed(refused))),
-                Err(_) => return,
+                Err(_) => {
+                    let mut state = self.lock();
+                    // It may have ended meanwhile.
+                    if state.local.contains_key(&lease) {
+                        state.owed.renewal(lease, users);
+                    }
+                    return;
+                }
             }
         }
     }
@@ -116,15 +125,23 @@ impl RedisTable {
         let mut moved = self.place.subscribe();
         loop {
             match self.link.connect().await {
-                Ok(connection) => self.read_from(connection, &mut moved).await,
-                Err(error) => debug!(%error, "cannot read news of the table"),
+                Ok(connection) => {
+                    if let Err(error) = self.read_from(connection, &mut moved).await {
+                        self.reading.failed(Some(&error));
+                    }
+                }
+                Err(error) => self.reading.failed(Some(&error)),
             }
             sleep(AGAIN).await;
         }
     }
 
     /// Reads until the connection breaks or there is nothing more to be had from it.
-    async fn read_from(&self, mut connection: MultiplexedConnection, moved: &mut watch::Receiver<Place>) {
+    async fn read_from(
+        &self,
+        mut connection: MultiplexedConnection,
+        moved: &mut watch::Receiver<Place>,
+    ) -> Result<(), RedisError> {
         loop {
             let place = moved.borrow_and_update().clone();
             let queue = format!("{}{}:q:{}", Script::PREFIX, place.epoch, place.node);
@@ -139,18 +156,18 @@ impl RedisTable {
             let answer = select! {
                 answer = command.query_async::<Value>(&mut connection) => answer,
                 // What it waits for will never come, and nothing can be called back: another connection reads elsewhere.
-                _ = moved.wait_for(is_elsewhere) => return,
+                _ = moved.wait_for(is_elsewhere) => return Ok(()),
             };
-            let Ok(answer) = answer else { return };
-            let is_whole = match words::news(answer) {
+            let is_whole = match words::news(answer?) {
                 Some(news) => self.pass_on(&place, news),
                 None => {
                     error!("news of the table cannot be read; is it written by another version?");
                     false
                 }
             };
+            self.reading.answered();
             if !is_whole && self.start_anew().is_err() {
-                return;
+                return Ok(());
             }
         }
     }
@@ -191,6 +208,7 @@ impl State {
             }
             News::RoomCreated { room, by } => vec![Effect::RoomCreated { room, by }],
             News::RoomDismissed { room } => vec![Effect::RoomDismissed { room }],
+            News::Said { note } => vec![Effect::Said { note }],
         };
         for lease in self.streams.carry_out(effects) {
             self.local.remove(&lease);
@@ -199,7 +217,7 @@ impl State {
     }
 }
 
-fn tell(to: crate::routes::LeaseToken, change: &Change) -> Effect {
+fn tell(to: LeaseToken, change: &Change) -> Effect {
     let change = change.clone();
     Effect::Tell { to, change }
 }

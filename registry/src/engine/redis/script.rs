@@ -19,8 +19,13 @@ const LONG: u64 = 3 * 3_600_000;
 /// After how long a registry that does not call is gone, in milliseconds: its leases have ended long before.
 const NODE_GONE: u64 = 60_000;
 
-/// Leases that one call ends at most, so that it takes some milliseconds and no more.
-const EXPIRE_MAX: usize = 50;
+/// How many one call looks at and tells at most, of what it need not do at once: some milliseconds, in which nobody else is served.
+/// A room of many is one step, so it may be as many more. And how many of them a lease that ends counts for beside its rooms.
+const WORK_MAX: usize = 4_000;
+const LEASE_WORK: usize = 20;
+
+/// Watchers that are told by one news, so that none is large.
+const TOLD_MAX: usize = 100;
 
 /// What waits for one registry at most. One that lags further behind has lost something and starts anew.
 const QUEUE_MAX: usize = 100_000;
@@ -52,7 +57,9 @@ impl Script {
             ("LEASE_KEY", LEASE_KEY),
             ("LONG", LONG),
             ("NODE_GONE", NODE_GONE),
-            ("EXPIRE_MAX", EXPIRE_MAX as u64),
+            ("WORK_MAX", WORK_MAX as u64),
+            ("LEASE_WORK", LEASE_WORK as u64),
+            ("TOLD_MAX", TOLD_MAX as u64),
             ("QUEUE_MAX", QUEUE_MAX as u64),
         ];
         let head: String = numbers
@@ -64,19 +71,24 @@ impl Script {
         Self { text, name }
     }
 
-    /// A call of the script, which the server has.
-    pub(super) fn by_name(&self, arguments: &[Vec<u8>]) -> Cmd {
-        call("EVALSHA", &self.name, arguments)
+    /// A call of the script, which this server has.
+    pub(super) fn by_name(&self, server: &str, arguments: &[Vec<u8>]) -> Cmd {
+        call("EVALSHA", &self.name, server, arguments)
     }
 
     /// A call that brings the script along.
-    pub(super) fn whole(&self, arguments: &[Vec<u8>]) -> Cmd {
-        call("EVAL", &self.text, arguments)
+    pub(super) fn whole(&self, server: &str, arguments: &[Vec<u8>]) -> Cmd {
+        call("EVAL", &self.text, server, arguments)
     }
 }
 
-fn call(how: &str, script: &str, arguments: &[Vec<u8>]) -> Cmd {
+fn call(how: &str, script: &str, server: &str, arguments: &[Vec<u8>]) -> Cmd {
     let mut command = redis::cmd(how);
-    command.arg(script).arg(1).arg(Script::PREFIX).arg(arguments);
+    command
+        .arg(script)
+        .arg(1)
+        .arg(Script::PREFIX)
+        .arg(server)
+        .arg(arguments);
     command
 }

@@ -1,29 +1,32 @@
 -- The table of leases in Redis: what `routes/` does in memory, as one script, so that each call is one step whoever else calls. The
--- limits stand above this text. KEYS[1] is the prefix, whose braces put all keys into one slot of a cluster. ARGV: the verb, the node
--- that calls, a time (tests) or nothing, a name for a new table, and what the verb needs.
+-- limits stand above this text. KEYS[1] is the prefix, whose braces put all keys into one slot of a cluster. ARGV: which server this is,
+-- the verb, the node that calls, a time (tests) or nothing, a name for a new table, and what the verb needs.
 --
 -- A table is named by an epoch and lives while anybody calls: `meta` ends STILL ms after the last call, and whoever comes then begins
--- another one. All keys have the epoch in their names and end by themselves, so nothing is left of a former table.
+-- another one. It lives at one server: a copy of it, or what was kept over a restart, may lack what was written last, and nobody
+-- would notice; so there another one begins, too. All keys have the epoch in their names and end by themselves, so nothing is left of a former table.
 --   d:DEVICE lease   t:TOKEN its device   r:DEVICE rooms, 1 joined or 0 kept   w:DEVICE watched users
 --   u:USER devices   v:USER watchers   m:ROOM members, each with whom to tell   due, rooms, hidden, off, offn, nodes: as they say
 --   q:NODE what a registry must be told, numbered by c:NODE without a gap
-local call, prefix, verb, node = redis.call, KEYS[1], ARGV[1], ARGV[2]
+local call, prefix, server, verb, node = redis.call, KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local clock = call('TIME')
 local real = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local meta = call('HMGET', prefix .. 'meta', 'epoch', 'real', 'now')
+local meta = call('HMGET', prefix .. 'meta', 'epoch', 'real', 'now', 'server')
 local epoch, now = meta[1], 0
-if epoch then
+if epoch and meta[4] == server then
     -- Time stands still while nobody reaches the table: no lease ends because Redis was away, or because its clock was set.
     now = tonumber(meta[3]) + math.max(0, math.min(real - tonumber(meta[2]), STEP_MAX))
 else
-    epoch = ARGV[4]
+    epoch = ARGV[5]
 end
-if ARGV[3] ~= '' then now = tonumber(ARGV[3]) end
+if ARGV[4] ~= '' then now = tonumber(ARGV[4]) end
 local function number(n) return string.format('%.0f', n) end
-call('HSET', prefix .. 'meta', 'epoch', epoch, 'real', number(real), 'now', number(now))
+call('HSET', prefix .. 'meta', 'epoch', epoch, 'real', number(real), 'now', number(now), 'server', server)
 call('PEXPIRE', prefix .. 'meta', STILL)
 local E = prefix .. epoch .. ':'
 local function keep(key) call('PEXPIRE', key, LONG) end
+-- How many were looked at or told in this call, while which nobody else is served.
+local work = 0
 
 -- What is told. Registries that are gone are told nothing.
 local function queue(to, ...)
@@ -35,32 +38,40 @@ local function queue(to, ...)
         keep(E .. 'q:' .. to)
     end
 end
--- A watcher is its token (32 characters) and its node.
+-- A watcher is its token (32 characters) and its node. News has TOLD_MAX of them at most, so that many of it can be read at once.
 local function tell(watchers, ...)
     local nodes, tokens = {}, {}
     for _, watcher in ipairs(watchers) do
         local at = string.sub(watcher, 33)
-        if not tokens[at] then
-            tokens[at] = {}
-            nodes[#nodes + 1] = at
+        local list = tokens[at]
+        if not list then
+            list = {}
+            tokens[at], nodes[#nodes + 1] = list, at
         end
-        table.insert(tokens[at], string.sub(watcher, 1, 32))
+        list[#list + 1] = string.sub(watcher, 1, 32)
     end
-    for _, at in ipairs(nodes) do queue(at, 'to', table.concat(tokens[at]), ...) end
+    work = work + #watchers
+    for _, at in ipairs(nodes) do
+        local list = tokens[at]
+        for i = 1, #list, TOLD_MAX do
+            queue(at, 'to', table.concat(list, '', i, math.min(i + TOLD_MAX - 1, #list)), ...)
+        end
+    end
 end
 
 local function lease(device)
-    local l = call('HMGET', E .. 'd:' .. device, 't', 'k', 'u', 'a', 'e', 'n', 'p', 'h', 'f')
+    local l = call('HMGET', E .. 'd:' .. device, 't', 'k', 'u', 'a', 'e', 'n', 'p', 'h', 'f', 'y')
     if not l[1] then return nil end
-    -- token, user, as shown, address, end, node, end of what is kept, how many rooms are kept, when its keys were made to last
+    -- token, user, as shown, address, end, node, end of what is kept, how many rooms are kept, when its keys were made to last,
+    -- and why it ends, where that has begun
     return { device = device, token = l[1], user = l[2], shown = l[3], address = l[4], ends = tonumber(l[5]), node = l[6],
-        kept_until = tonumber(l[7]), kept = tonumber(l[8]), fresh = tonumber(l[9]) }
+        kept_until = tonumber(l[7]), kept = tonumber(l[8]), fresh = tonumber(l[9]), why = l[10] ~= '' and l[10] or nil }
 end
 local function watcher(l) return l.token .. l.node end
 local function member(l) return l.user .. '\0' .. l.device end
 local function save(l)
     call('HSET', E .. 'd:' .. l.device, 't', l.token, 'k', l.user, 'u', l.shown, 'a', l.address, 'e', number(l.ends), 'n', l.node,
-        'p', number(l.kept_until), 'h', l.kept, 'f', number(l.fresh))
+        'p', number(l.kept_until), 'h', l.kept, 'f', number(l.fresh), 'y', l.why or '')
     call('PEXPIRE', E .. 'd:' .. l.device, LEASE_KEY)
     call('SET', E .. 't:' .. l.token, l.device, 'PX', LEASE_KEY)
     local due = l.ends
@@ -83,14 +94,16 @@ local function tell_watchers(l, liveness)
 end
 -- Those who joined with their present lease; the answer to their joining tells the others.
 local function tell_room(room, l, liveness)
-    local members, others = call('HGETALL', E .. 'm:' .. room), {}
-    for i = 1, #members, 2 do
-        if members[i + 1] ~= '' and members[i] ~= member(l) then others[#others + 1] = members[i + 1] end
+    local own, others = watcher(l), {}
+    for _, joined in ipairs(call('HVALS', E .. 'm:' .. room)) do
+        if joined ~= '' and joined ~= own then others[#others + 1] = joined end
     end
     tell(others, 'is', 'room', 'r', room, 'u', l.shown, 'd', l.device, 'a', l.address, 'l', liveness)
 end
 local function unwatch_all(device)
-    for _, user in ipairs(call('SMEMBERS', E .. 'w:' .. device)) do call('HDEL', E .. 'v:' .. user, device) end
+    local users = call('SMEMBERS', E .. 'w:' .. device)
+    work = work + #users
+    for _, user in ipairs(users) do call('HDEL', E .. 'v:' .. user, device) end
     call('DEL', E .. 'w:' .. device)
 end
 local function list_of(room) return string.sub(room, 1, 1) == ':' and E .. 'hidden' or E .. 'rooms' end
@@ -105,20 +118,25 @@ local function depart(l, room, liveness)
     tell_room(room, l, liveness)
     return false
 end
-local function finish(l, why)
+-- Ends a lease. Where that is too much for one call the rest of its rooms is left to the next ones, unless it must be done at once.
+local function finish(l, why, at_once)
+    if not l.why then queue(l.node, 'is', 'ended', 'to', l.token, 'u', l.shown, 'd', l.device, 'a', l.address, 'why', why) end
+    l.why, l.ends = l.why or why, math.min(l.ends, now)
+    for _, room in ipairs(sorted(call('HKEYS', E .. 'r:' .. l.device))) do
+        if work >= WORK_MAX and not at_once then return save(l) end
+        call('HDEL', E .. 'r:' .. l.device, room)
+        depart(l, room, 'lost')
+    end
     unwatch_all(l.device)
-    local rooms = sorted(call('HKEYS', E .. 'r:' .. l.device))
-    call('DEL', E .. 'd:' .. l.device, E .. 't:' .. l.token, E .. 'r:' .. l.device)
+    call('DEL', E .. 'd:' .. l.device, E .. 't:' .. l.token)
     call('ZREM', E .. 'due', l.device)
-    queue(l.node, 'is', 'ended', 'to', l.token, 'u', l.shown, 'd', l.device, 'a', l.address, 'why', why)
-    for _, room in ipairs(rooms) do depart(l, room, 'lost') end
     call('SREM', E .. 'u:' .. l.user, l.device)
     if call('EXISTS', E .. 'u:' .. l.user) == 0 then
         call('ZADD', E .. 'off', number(now), l.user)
         call('HSET', E .. 'offn', l.user, l.shown)
         if call('ZCARD', E .. 'off') > OFFLINE_NAMES_MAX then call('HDEL', E .. 'offn', call('ZPOPMIN', E .. 'off')[1]) end
     end
-    tell_watchers(l, why == 'lost' and 'lost' or 'left')
+    tell_watchers(l, l.why == 'lost' and 'lost' or 'left')
 end
 local function drop_kept(l)
     local rooms = call('HGETALL', E .. 'r:' .. l.device)
@@ -126,18 +144,22 @@ local function drop_kept(l)
     for i = 1, #rooms, 2 do
         if rooms[i + 1] == '0' then kept[#kept + 1] = rooms[i] end
     end
-    l.kept = 0
-    save(l)
+    l.kept = #kept
     for _, room in ipairs(sorted(kept)) do
+        if work >= WORK_MAX then break end
+        l.kept = l.kept - 1
         call('HDEL', E .. 'r:' .. l.device, room)
         depart(l, room, 'lost')
     end
+    save(l)
 end
 -- Ends what is over, not too much at once. Answers whether that was all.
 local function expire()
-    for _ = 1, EXPIRE_MAX do
+    while true do
         local first = call('ZRANGE', E .. 'due', 0, 0, 'WITHSCORES')
         if #first == 0 or tonumber(first[2]) > now then return true end
+        if work >= WORK_MAX then return false end
+        work = work + LEASE_WORK
         local l = lease(first[1])
         if not l then
             call('ZREM', E .. 'due', first[1])
@@ -147,7 +169,6 @@ local function expire()
             drop_kept(l)
         end
     end
-    return false
 end
 
 local function begin(l)
@@ -166,7 +187,8 @@ local function replace(l, former)
         call('HSET', E .. 'r:' .. l.device, room, '0')
         call('HSET', E .. 'm:' .. room, member(l), '')
     end
-    l.kept, l.kept_until = #rooms, now + REJOIN
+    -- Its keys are as old as they were.
+    l.kept, l.kept_until, l.fresh = #rooms, now + REJOIN, former.fresh
     save(l)
     queue(former.node, 'is', 'ended', 'to', former.token, 'u', former.shown, 'd', former.device, 'a', former.address, 'why', 'replaced')
     if former.shown ~= l.shown or former.address ~= l.address then
@@ -217,7 +239,7 @@ function verbs.log_in(token, device, user, shown, address)
     if former and former.user == user then
         replace(l, former)
     elseif former then
-        finish(former, 'replaced')
+        finish(former, 'replaced', true)
         begin(l)
     elseif call('ZCARD', E .. 'due') >= LEASES_MAX then
         return 'leases_full'
@@ -303,6 +325,11 @@ function verbs.revoke(device)
     for _, at in ipairs(call('ZRANGE', E .. 'nodes', 0, -1)) do queue(at, 'is', 'revoked', 'd', device) end
     return 'done'
 end
+-- What one registry says to all.
+function verbs.say(note)
+    for _, at in ipairs(call('ZRANGE', E .. 'nodes', 0, -1)) do queue(at, 'is', 'said', 'note', note) end
+    return 'done'
+end
 function verbs.tell_attempt(user, device, from, outcome)
     local others = {}
     for _, live in ipairs(sorted(call('SMEMBERS', E .. 'u:' .. user))) do
@@ -347,7 +374,7 @@ function verbs.tick(read)
     for _, gone in ipairs(call('ZRANGEBYSCORE', E .. 'nodes', '-inf', number(now - NODE_GONE))) do
         if gone ~= node then
             call('ZREM', E .. 'nodes', gone)
-            call('DEL', E .. 'c:' .. gone, E .. 'q:' .. gone)
+            call('UNLINK', E .. 'c:' .. gone, E .. 'q:' .. gone)
         end
     end
     call('ZADD', E .. 'nodes', number(now), node)
@@ -358,5 +385,5 @@ function verbs.tick(read)
     return 'done'
 end
 local all = expire()
-local answer = verbs[verb](unpack(ARGV, 5))
+local answer = verbs[verb](unpack(ARGV, 6))
 return { epoch, call('GET', E .. 'c:' .. node) or '0', all and '1' or '0', answer }

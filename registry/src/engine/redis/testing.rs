@@ -94,6 +94,7 @@ impl<'a> Shared<'a> {
                 News::Ended { lease, peer, end } => effects.push(Effect::Ended { lease, peer, end }),
                 News::RoomCreated { room, by } => effects.push(Effect::RoomCreated { room, by }),
                 News::RoomDismissed { room } => effects.push(Effect::RoomDismissed { room }),
+                News::Said { note } => effects.push(Effect::Said { note }),
             }
         }
         effects

@@ -47,6 +47,10 @@ impl FromStr for RoutesUrl {
             "rediss" | "valkeys" => true,
             _ => return Err(UnknownTable),
         };
+        // Nothing is said there, and what the library would read there could change what it answers.
+        if rest.contains(['?', '#']) {
+            return Err(UnknownTable);
+        }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = authority
             .rsplit_once('@')
@@ -91,20 +95,20 @@ impl RoutesUrl {
         self.has_password
     }
 
-    /// The server that takes what is written now. To be asked again whenever it does not.
-    pub(super) async fn locate(&self, slot_of: &str) -> RedisResult<Client> {
+    /// How many hosts there are to ask.
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// The server that takes what is written now, as the host of this number says, counted round and round. It may be wrong: a Sentinel
+    /// that has lost the others goes on naming a server that is gone.
+    pub(super) async fn locate(&self, slot_of: &str, host: usize) -> RedisResult<Client> {
+        let host = &self.hosts[host % self.hosts.len()];
         if self.form == Form::Single {
-            return self.client(&self.hosts[0]);
+            return self.client(host);
         }
-        let mut last = None;
-        for host in &self.hosts {
-            match self.ask(host, slot_of).await {
-                Ok(Some(found)) => return self.client(&found),
-                Ok(None) => {}
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| (redis::ErrorKind::Client, "nobody knows where the table is").into()))
+        let nobody = || redis::RedisError::from((redis::ErrorKind::Client, "nobody knows where the table is"));
+        self.client(&self.ask(host, slot_of).await?.ok_or_else(nobody)?)
     }
 
     async fn ask(&self, host: &(String, u16), slot_of: &str) -> RedisResult<Option<(String, u16)>> {
@@ -160,11 +164,12 @@ fn owner(slot: i64, slots: &Value, asked: &(String, u16)) -> Option<(String, u16
         let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = &range[..] else {
             return None;
         };
-        let [Value::BulkString(host), Value::Int(port), ..] = &master[..] else {
-            return None;
+        let (host, port) = match &master[..] {
+            [Value::BulkString(host), Value::Int(port), ..] => (String::from_utf8(host.clone()).ok()?, port),
+            [Value::Nil, Value::Int(port), ..] => (String::new(), port),
+            _ => return None,
         };
-        let host = String::from_utf8(host.clone()).ok()?;
-        // Empty where it is the one that was asked.
+        // Empty or none where it is the one that was asked.
         let host = if host.is_empty() { asked.0.clone() } else { host };
         (*first..=*last)
             .contains(&slot)
@@ -217,6 +222,8 @@ mod tests {
             "redis+sentinel://a",
             "redis+cluster://a/3",
             "redis+other://a",
+            "redis://a/0?protocol=resp3",
+            "redis+sentinel://a/main#2",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
@@ -229,10 +236,16 @@ mod tests {
             let master = Value::Array(vec![text(host), Value::Int(port), text("id")]);
             Value::Array(vec![Value::Int(first), Value::Int(last), master])
         };
-        let slots = Value::Array(vec![range(0, 99, "a", 1), range(100, 199, "", 2)]);
+        let unnamed = Value::Array(vec![
+            Value::Int(300),
+            Value::Int(399),
+            Value::Array(vec![Value::Nil, Value::Int(3)]),
+        ]);
+        let slots = Value::Array(vec![range(0, 99, "a", 1), range(100, 199, "", 2), unnamed]);
         let asked = ("asked".to_owned(), 9);
         assert_eq!(owner(99, &slots, &asked), Some(("a".to_owned(), 1)));
         assert_eq!(owner(100, &slots, &asked), Some(("asked".to_owned(), 2)));
+        assert_eq!(owner(300, &slots, &asked), Some(("asked".to_owned(), 3)));
         assert_eq!(owner(200, &slots, &asked), None);
         assert_eq!(owner(0, &Value::Nil, &asked), None);
     }

@@ -10,8 +10,8 @@ use redis::Value;
 use crate::{
     address::Address,
     routes::{
-        Answer, AttemptOutcome, Change, Command, DeviceId, Found, Joined, LeaseEnd, LeaseToken, Liveness, Page, Peer,
-        Query, Refusal, Told, limits,
+        Answer, AttemptOutcome, Change, Command, DeviceId, Found, Joined, LeaseEnd, LeaseToken, Liveness, Note, Page,
+        Peer, Query, Refusal, Told, limits,
     },
 };
 
@@ -47,6 +47,9 @@ pub(super) enum News {
     },
     RoomDismissed {
         room: RoomName,
+    },
+    Said {
+        note: Note,
     },
 }
 
@@ -86,6 +89,7 @@ pub(super) fn command(command: &Command) -> Vec<Vec<u8>> {
             &from.to_string(),
             outcome_word(*outcome),
         ]),
+        Command::Say { note } => words(["say", &hex(note.bytes())]),
         Command::Expire => words(["live"]),
     }
 }
@@ -126,6 +130,12 @@ impl Reply {
             word: text(answer.next()?)?,
             rest: answer.collect(),
         })
+    }
+
+    /// What the script calls its answer.
+    #[cfg(test)]
+    pub(super) fn word(&self) -> &str {
+        &self.word
     }
 
     /// As the answer to a command.
@@ -239,6 +249,10 @@ fn one(fields: &[String]) -> Option<News> {
             return Some(News::RoomCreated { room, by });
         }
         "dismissed" => return Some(News::RoomDismissed { room: room()? }),
+        "said" => {
+            let note = HEXLOWER.decode(get("note")?.as_bytes()).ok()?;
+            return Some(News::Said { note: Note::new(note)? });
+        }
         "ended" => {
             let end = match get("why")? {
                 "logged_out" => LeaseEnd::LoggedOut,
