@@ -68,7 +68,7 @@ impl Double {
             .build()
             .unwrap();
         let authority = Arc::new(Authority::find(&site.registry.folder()).unwrap().unwrap());
-        let (chain, key) = authority.registry_identity(None).unwrap();
+        let (chain, key) = authority.registry_identity().unwrap();
         let config = tls::registry_server(chain, key).unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

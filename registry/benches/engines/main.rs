@@ -3,15 +3,17 @@
 //!
 //! ```sh
 //! cargo bench -p peerchat-registry --bench engines
-//! cargo bench -p peerchat-registry --bench engines -- cluster     # one of alone, cluster, postgres, mariadb
+//! cargo bench -p peerchat-registry --bench engines -- cluster mariadb     # of alone, cluster, postgres, mariadb
 //! ```
 //!
-//! Callers and registries share the machine, so on a small one half of what is measured is callers. A log-in is a new connection with
-//! its handshake, the call, and the certificate; a join is told to all who are in the room. Memory is what the processes of the
-//! registries, and Redis, have taken for each lease with its connection and its stream, scaled to 100,000: so many connections no single
-//! process of callers could hold. What the table alone takes for 100,000 leases measures `--bench leases`.
+//! It takes some minutes, and 5,000 open files (`ulimit -n`). What is not installed is left out.
 //!
-//! Without `--bench`, as in a run of the tests, all of it happens once with small numbers, and what is not installed is left out.
+//! Callers and registries share the machine, so on a small one half of what is measured is callers. A log-in is a new connection with its
+//! handshake, the call, and the certificate; a join is told to all who are in the room. Memory is what the registries' processes and
+//! Redis have taken for each lease with its connection and its stream, scaled to 100,000: a single process of callers could not hold so
+//! many connections. The database is not counted. What the tables alone take for 100,000 leases measures `--bench leases`.
+//!
+//! Without `--bench`, which cargo adds, as in a run of the tests, all of it happens once with numbers that are too small to say anything.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +31,9 @@ mod site;
 use load::{Figures, Load};
 use servers::Kind;
 use site::{Form, Site};
+
+/// What is measured where nothing is named: the other database differs in accounts only.
+const USUAL: [&str; 3] = ["alone", "cluster", "postgres"];
 
 /// How much of everything there is.
 struct Sizes {
@@ -74,7 +79,11 @@ fn main() {
     } else {
         SMALL
     };
-    let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let mut chosen: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    chosen.retain(|argument| !argument.starts_with('-'));
+    if chosen.is_empty() {
+        chosen = USUAL.to_vec();
+    }
     let forms = [
         ("alone", Form::Alone),
         ("cluster", Form::Cluster),
@@ -84,7 +93,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let load = Load::new(sizes.devices);
     for (name, form) in forms {
-        if chosen.is_empty() || chosen.iter().any(|chosen| *chosen == name) {
+        if chosen.contains(&name) {
             runtime.block_on(measure(name, form, &load, &sizes));
         }
     }

@@ -1,6 +1,6 @@
 //! What a watcher must be told when another table takes the place of the one that he knows.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use peerchat_proto::names::{RoomName, UserName};
 
@@ -99,14 +99,17 @@ fn changes<'a>(
     let (mut was, mut is) = (was.peekable(), is.peekable());
     let (mut changes, mut came) = (Vec::new(), Vec::new());
     loop {
-        let order = match (was.peek(), is.peek()) {
+        let (is_before, is_now) = match (was.peek(), is.peek()) {
             (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(before), Some(now)) => (&before.user, before.device).cmp(&(&now.user, now.device)),
+            (before, None) => (before.is_some(), false),
+            (None, Some(_)) => (false, true),
+            (Some(before), Some(now)) => {
+                let (before, now) = ((&before.user, before.device), (&now.user, now.device));
+                (before <= now, now <= before)
+            }
         };
-        let before = was.next_if(|_| order.is_le());
-        let now = is.next_if(|_| order.is_ge());
+        let before = was.next_if(|_| is_before);
+        let now = is.next_if(|_| is_now);
         match (before, now) {
             (Some(before), Some(now)) if before.is_shown_as(now) => {}
             (_, Some(now)) => came.push((now, Liveness::Here)),

@@ -38,7 +38,7 @@ pub(super) async fn ask(
             })
         }
         AccountAsk::Revoke(id) => {
-            let device = named(devices(client, lease).await?.0, &id)?;
+            let device = named(devices(client, lease).await?.0, id)?;
             let request = wire::RevokeDeviceRequest {
                 lease: lease.to_vec().into(),
                 device: device.0.to_vec().into(),

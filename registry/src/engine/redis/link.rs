@@ -80,8 +80,8 @@ impl Link {
                 self.outage.answered();
                 Ok(value)
             }
-            // What the script itself does wrong is wrong on any server.
-            Err(error) if error.code() == Some("ERR") => {
+            // What the script itself does wrong, or finds wrong, is wrong on any server.
+            Err(error) if matches!(error.code(), Some("ERR" | "WRONGTYPE")) => {
                 error!(
                     error = &error as &dyn std::error::Error,
                     "the script of the table fails"
@@ -116,6 +116,14 @@ impl Link {
     fn failed(&self, error: &RedisError) {
         self.outage.failed(Some(error));
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets whoever calls next begin another table.
+    pub(super) async fn give_up(&self) -> Result<(), RedisError> {
+        let mut connection = self.connect().await?;
+        let mut delete = redis::cmd("DEL");
+        delete.arg(format!("{}meta", Script::PREFIX));
+        delete.query_async(&mut connection).await
     }
 
     async fn connect_and_ask(&self) -> Result<Connected, RedisError> {

@@ -6,9 +6,9 @@ use redis::{RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     select,
     sync::watch,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{Place, RedisTable, Script, State, is_refused, random_name, words, words::News};
 use crate::{
@@ -22,6 +22,10 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// News that is read at once.
 const READ_MAX: usize = 512;
+
+/// How long the script fails at every tick before the table is given up. What is in it cannot be read then, so nobody is served, and
+/// nothing that is lost could be used.
+const DAMAGED: Duration = Duration::from_secs(5);
 
 /// How long after a connection for news broke, or could not be made, another one is made.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -37,15 +41,28 @@ impl RedisTable {
 
     async fn tick_for_ever(&self) {
         let mut ticks = interval(TICK);
+        let mut fails_since = None;
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             select! {
                 _ = ticks.tick() => {}
                 () = self.hurry.notified() => {}
             }
-            // The log says so elsewhere, once.
-            if self.tick().await.is_ok() {
-                self.pay().await;
+            match self.tick().await {
+                Ok(()) => {
+                    fails_since = None;
+                    self.pay().await;
+                }
+                Err(EngineError::Muddled) if fails_since.get_or_insert_with(Instant::now).elapsed() > DAMAGED => {
+                    fails_since = None;
+                    warn!("the table of leases seems to be damaged; another one begins, and all log in again");
+                    if let Err(error) = self.link.give_up().await {
+                        warn!(%error, "the damaged table of leases cannot be given up");
+                    }
+                }
+                Err(EngineError::Muddled) => {}
+                // The log says so elsewhere, once.
+                Err(_) => fails_since = None,
             }
         }
     }

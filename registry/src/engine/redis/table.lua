@@ -221,11 +221,11 @@ end
 local function peers(devices)
     local list = {}
     for _, device in ipairs(devices) do
-        local p = lease(device)
-        if p then
-            list[#list + 1] = p.shown
-            list[#list + 1] = p.device
-            list[#list + 1] = p.address
+        local p = call('HMGET', E .. 'd:' .. device, 'u', 'a')
+        if p[1] then
+            list[#list + 1] = p[1]
+            list[#list + 1] = device
+            list[#list + 1] = p[2]
         end
     end
     return list

@@ -146,3 +146,35 @@ async fn news_that_may_not_be_read_is_said_in_the_log() {
     });
     said.await.expect("whoever runs it has to know");
 }
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_given_up_for_another_one() {
+    let Some(server) = Server::start(Kind::Redis).await else {
+        return;
+    };
+    let mut tasks = JoinSet::new();
+    let table = at_work(&server, &mut tasks).await;
+    for (n, meta) in [(1, false), (2, true)] {
+        let (peer, lease) = peer(n);
+        table.log_in(peer.clone(), lease).await.unwrap();
+        let prefix = format!("{}{}:", Script::PREFIX, table.place.borrow().epoch);
+        let device = words::hex(&peer.device.0);
+        let damage: &[&[&str]] = match meta {
+            false => &[
+                &["HSET", &format!("{prefix}d:{device}"), "e", "never"],
+                &["ZADD", &format!("{prefix}due"), "0", &device],
+            ],
+            true => &[&["SET", &format!("{}meta", Script::PREFIX), "nothing"]],
+        };
+        for words in damage {
+            ask(&server, words).await;
+        }
+        assert!(table.log_in(peer.clone(), LeaseToken([9; 16])).await.is_err());
+        let healed = timeout(SOON, async {
+            while table.log_in(peer.clone(), LeaseToken([8; 16])).await.is_err() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        healed.await.expect("whoever is there fills it again");
+    }
+}
