@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTO_FILES: [&str; 5] = [
+const PROTO_FILES: [&str; 6] = [
     "peerchat/v1/entry.proto",
     "peerchat/v1/chat.proto",
     "peerchat/v1/routing.proto",
     "peerchat/v1/account.proto",
     "peerchat/v1/cluster.proto",
+    "peerchat/v1/ledger.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

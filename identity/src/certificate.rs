@@ -29,6 +29,9 @@ pub enum CertificateError {
     /// It names no node of a cluster.
     #[error("it does not name a node of a cluster")]
     NoNode,
+    /// It is not that of whoever holds the authority.
+    #[error("it does not name a registry's operator")]
+    NoOperator,
     /// The authority did not sign it, or it is not for its use or time.
     #[error("the registry's authority does not vouch for it: {0}")]
     NotTrusted(String),
@@ -174,6 +177,18 @@ impl Trust {
         let node = san::node(name).ok_or(CertificateError::NoNode)?;
         self.judge(der, now)?;
         Ok(node)
+    }
+
+    /// Makes sure that a certificate is that of whoever holds this authority.
+    ///
+    /// # Errors
+    /// It is another one, the authority does not vouch for it, or its time has not come or is over.
+    pub fn operator(&self, der: &CertificateDer<'_>, now: SystemTime) -> Result<(), CertificateError> {
+        let certificate = read(der)?;
+        match names_of(&certificate)? {
+            [GeneralName::DNSName(name)] if *name == san::OPERATOR => self.judge(der, now),
+            _ => Err(CertificateError::NoOperator),
+        }
     }
 
     fn judge(&self, certificate: &CertificateDer<'_>, at: SystemTime) -> Result<(), CertificateError> {

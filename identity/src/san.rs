@@ -18,6 +18,9 @@ pub const DEVICES: &str = "device.internal";
 /// What the name of a cluster's node begins with. It is below [`REGISTRY`], where no device's name can be.
 const NODE: &str = "node-";
 
+/// The name of whoever holds a registry's authority, in a certificate that he makes for one call.
+pub const OPERATOR: &str = "operator.registry.internal";
+
 const USER: &str = "peerchat://user/";
 
 /// RFC 3986, section 2.3: what never needs to be encoded.

@@ -280,6 +280,18 @@ impl Authority {
         })
     }
 
+    /// A certificate by which whoever has this authority shows that he has, and its key: a new one for each call.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub fn operator_identity(&self) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
+        let mut params = leaf("Peerchat operator");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = generate()?;
+        let certificate = self.certified(params, [san::OPERATOR.to_owned()], &key)?;
+        Ok((certificate, private(&key)))
+    }
+
     /// A certificate with these names, for a key that was made for it.
     fn certified(
         &self,

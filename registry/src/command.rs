@@ -1,20 +1,22 @@
 //! What the program does instead of running a registry. Each command answers what to print.
 
 mod init;
+mod invite;
 mod status;
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::{
     accounts::{
         WallTime,
-        invite::{Invite, NoRandomness},
-        store::{DatabaseUrl, OpenError, Place, Store, StoreError},
+        invite::NoRandomness,
+        store::{DatabaseUrl, OpenError, Place, StoreError},
     },
     address::{Address, AddressError},
     authority::{Authority, AuthorityError},
+    cluster::InviteError,
     config::{Command, Config, DataFolderError},
 };
 
@@ -45,6 +47,21 @@ pub enum CommandError {
     /// There is no folder for an authority.
     #[error("name the folder of the authority with --ca DIR")]
     NoCa,
+    /// The accounts are those of a cluster.
+    #[error(
+        "these accounts are those of a node of a cluster, where a majority of the nodes must store an invite; \
+        make it with `peerchat-registry invite --ca DIR --registry HOST:PORT`, also from another machine"
+    )]
+    OfCluster,
+    /// The cluster does not take an invite.
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    /// None of the registries takes one.
+    #[error("no invite was made: {0}")]
+    NotInvited(String),
+    /// The authority is not there.
+    #[error("there is no authority in {}; name the folder that all nodes have with --ca DIR", .0.display())]
+    NoAuthority(PathBuf),
     /// There is no authority yet.
     #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
     NoRegistry(PathBuf),
@@ -61,12 +78,16 @@ pub async fn run(
 ) -> Result<Zeroizing<String>, CommandError> {
     let folder = || config.data_folder()?.ok_or(DataFolderError::Nothing);
     match command {
-        Command::Invite { expires } => {
+        Command::Invite { expires, registry } if !registry.is_empty() => {
+            let ca = config.ca.as_deref().ok_or(CommandError::NoCa)?;
+            invite::ask_for(ca, registry, *expires).await
+        }
+        Command::Invite { expires, .. } => {
             let place = match accounts {
                 Some(url) => Place::Url(url),
                 None => Place::Folder(folder()?),
             };
-            invite(&place, *expires, WallTime::now()).await
+            invite::make(&place, *expires, WallTime::now()).await
         }
         Command::Fingerprint => {
             let folder = config.ca.clone().map_or_else(folder, Ok)?;
@@ -91,19 +112,15 @@ fn here(config: &Config) -> Result<Address, AddressError> {
     Address::new(&config.listens_at(), Some(Ipv4Addr::LOCALHOST.into()))
 }
 
-async fn invite(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
-    let store = Store::open(place).await?;
-    let invite = Invite::generate()?;
-    store.add_invite(invite.hash(), now.after(lifetime), now).await?;
-    store.close().await;
-    Ok(invite.reveal())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::accounts::{
+        invite::Invite,
+        store::{Position, Store},
+    };
 
     #[tokio::test]
     async fn commands_work_on_the_folder_of_a_registry_that_runs() {
@@ -129,6 +146,13 @@ mod tests {
             stored[0].expires,
             stored[0].created.after(crate::accounts::invite::LIFETIME)
         );
+        // What is a cluster's it alone changes.
+        running
+            .apply(&[(Position { term: 103, index: 1 }, None)])
+            .await
+            .unwrap();
+        let refused = run_typed("invite").await.unwrap_err();
+        assert!(refused.to_string().contains("--registry HOST:PORT"), "{refused}");
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use crate::{
     address::{Address, AddressError},
     cluster::{
         ClusterSettings,
+        ledger::Limits,
         members::{Members, MembersError},
         term::{NoNodeId, NodeId},
     },
@@ -43,6 +44,8 @@ Examples:
   peerchat-registry --id 2 --cluster 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT --ca DIR
                                                  one of three registries that are one
   peerchat-registry status --registry HOST:PORT  the cluster as one of its nodes knows it
+  peerchat-registry invite --ca DIR --registry HOST:PORT
+                                                 an invite to a cluster
 
 Prints `listening on IP:PORT` to stdout once it is ready. \
 Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
@@ -79,6 +82,11 @@ pub struct Config {
     /// All nodes of the cluster, this one among them: 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT. The same ids at each node
     #[arg(long, value_name = "LIST", requires_all = ["id", "ca"], value_parser = members)]
     pub cluster: Option<Members>,
+
+    /// After a majority of the nodes have lost their disks: this one counts as it is, and accounts that only lost disks had are given up.
+    /// For one start of each node that has lost its own
+    #[arg(long, requires = "cluster")]
+    pub accept_lost_accounts: bool,
 
     /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]
     #[arg(long, global = true, value_name = "DIR")]
@@ -120,6 +128,9 @@ pub enum Command {
         /// How long it can be used, such as 12h or 7d
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span::invite_lifetime)]
         expires: Duration,
+        /// Where the cluster of which the registry is a node can be reached, as HOST:PORT; of several the first that takes it. Needs --ca
+        #[arg(long, value_name = "ADDR", value_delimiter = ',', value_parser = registry_address)]
+        registry: Vec<Address>,
     },
     /// Prints the fingerprint by which peers know this registry, or with --ca all that share that authority
     Fingerprint,
@@ -151,7 +162,13 @@ impl Config {
         if matches!(self.command, Some(Command::Init)) && self.ca.is_none() {
             return Err("init makes an authority in a folder: name it with --ca DIR".to_owned());
         }
-        let Some(ClusterSettings { own, members }) = self.cluster() else {
+        if matches!(&self.command, Some(Command::Invite { registry, .. }) if !registry.is_empty()) && self.ca.is_none()
+        {
+            return Err(
+                "a cluster takes an invite from whoever holds its authority: name its folder with --ca DIR".to_owned(),
+            );
+        }
+        let Some(ClusterSettings { own, members, .. }) = self.cluster() else {
             return Ok(());
         };
         let calls_as_proxy = |node: NodeId| {
@@ -193,6 +210,8 @@ impl Config {
         Some(ClusterSettings {
             own: self.id?,
             members: self.cluster.clone()?,
+            accepts_lost_accounts: self.accept_lost_accounts,
+            limits: Limits::DEFAULT,
         })
     }
 

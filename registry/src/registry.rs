@@ -10,7 +10,7 @@ use crate::{
     accounts::{
         Accounts, Now, Policy, WallTime,
         rules::Registration,
-        store::{DatabaseUrl, OpenError, Place},
+        store::{DatabaseUrl, OpenError, Place, StoreError},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
     cluster::{ClusterSettings, Leadership, Node, NodeError},
@@ -86,6 +86,21 @@ pub enum RegistryError {
     /// Its accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] OpenError),
+    /// Its accounts cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its accounts are not those of its cluster.
+    #[error(
+        "the data folder has accounts of a registry that was part of no cluster, and the other nodes would not know them; \
+        choose another folder with --data, or move accounts.sqlite out of it: its names are free then"
+    )]
+    OwnAccounts,
+    /// Its accounts are those of a cluster.
+    #[error(
+        "the data folder has the accounts of a cluster, of which this registry would be no node; \
+        start it with --id, --cluster and --ca as before, or choose another folder with --data"
+    )]
+    ClusterAccounts,
     /// The table that it shares cannot be used.
     #[error(
         "cannot use the table of leases in {table}; is it running, and is the password right? The lines above say more"
@@ -148,7 +163,15 @@ impl Registry {
             Some(node) => node.shown(),
             None => authority.registry_identity()?,
         };
-        let accounts = Arc::new(Accounts::open(&place, policy).await?);
+        let mut accounts = Accounts::open(&place, policy).await?;
+        let is_of_cluster = accounts.position().await?.index > 0;
+        match &node {
+            Some(_) if !is_of_cluster && !accounts.is_empty().await? => return Err(RegistryError::OwnAccounts),
+            Some(node) => accounts = accounts.decided_by(node.deciding().decider()),
+            None if is_of_cluster => return Err(RegistryError::ClusterAccounts),
+            None => {}
+        }
+        let accounts = Arc::new(accounts);
         let engine = match (&settings.routes, &node) {
             (Some(url), _) => share(url, &accounts).await?,
             (None, Some(node)) => Engine::in_cluster(node.seat()),

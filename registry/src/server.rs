@@ -143,7 +143,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     // Another node takes over while this one says good-bye to its peers.
     let in_cluster = async {
         if let Some(node) = &registry.node {
-            node.run(leave_cluster.clone()).await;
+            node.run(Arc::clone(&registry.accounts), leave_cluster.clone()).await;
         }
     };
     let (served, ()) = tokio::join!(serving, in_cluster);

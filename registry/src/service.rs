@@ -23,8 +23,8 @@ use peerchat_proto::{
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 
+pub(crate) use self::accounts::account_status;
 use self::{
-    accounts::account_status,
     convert::{lease_token, name_status, room_name, user_name, wire_peer},
     watch::{WatchStream, follow},
 };

@@ -1,7 +1,9 @@
 //! Where callers are let in: the store, the passwords, and those who must wait, put together.
 
+mod admitting;
 mod approving;
 mod counting;
+mod deciding;
 mod recalling;
 
 use std::{
@@ -18,19 +20,18 @@ pub use approving::Asked;
 
 use super::{
     DeviceLabel, Now, WallTime,
+    change::{Done, What},
+    decider::{Decider, Undecided},
     invite::{self, Invite, InviteHash, StoredInvite},
     linking::{Links, NoRoom, NotApproved},
     password::{HashError, Hasher, Password},
     recall::Recall,
-    rules::{self, Brought, Decision, DeviceState, PasswordResult, Refusal, Registration},
-    store::{Claim, Device, Found, OpenError, Place, Proof, RevokedDevice, Settled, Store, StoreError},
+    rules::{Refusal, Registration},
+    store::{Device, Found, OpenError, Place, RevokedDevice, Store, StoreError},
     throttle::{Guesses, NEW_NAMES, Origin, TOLD, Throttle, Wait},
     tries::Tried,
 };
-use crate::routes::{DeviceId, Millis};
-
-/// How often a step is begun again because somebody else was faster. Each time somebody got through, so three are plenty.
-const ROUNDS_MAX: usize = 3;
+use crate::routes::DeviceId;
 
 /// What the operator has decided.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,9 @@ pub enum AccountError {
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),
+    /// The cluster decides nothing now.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
 }
 
 impl From<StoreError> for AccountError {
@@ -108,6 +112,8 @@ impl From<StoreError> for AccountError {
 #[derive(Debug)]
 pub struct Accounts {
     store: Store,
+    /// Who decides, if not this registry alone.
+    decider: Option<Decider>,
     policy: Policy,
     hasher: Hasher,
     waiting: Mutex<Waits>,
@@ -136,6 +142,7 @@ impl Accounts {
     pub async fn open(place: &Place, policy: Policy) -> Result<Self, OpenError> {
         Ok(Self {
             store: Store::open(place).await?,
+            decider: None,
             policy,
             hasher: Hasher::default(),
             waiting: Mutex::new(Waits {
@@ -168,98 +175,6 @@ impl Accounts {
         }
     }
 
-    async fn settle(&self, arrival: &Arrival<'_>, now: Now) -> Result<Admission, AccountError> {
-        let from = Origin::new(arrival.from);
-        let mut counted = false;
-        for _ in 0..ROUNDS_MAX {
-            let found = self
-                .store
-                .look_up(arrival.name, arrival.device, arrival.invite, now.wall)
-                .await?;
-            // Should it be revoked now: see `Service::certify`.
-            if let (Decision::Welcome, Some(user)) = (self.expected(&found), &found.shown)
-                && found.is_known(arrival.label, now.wall)
-            {
-                let (user, decision) = (user.clone(), Decision::Welcome);
-                return Ok(self.admitted(Settled { user, decision }, arrival.device));
-            }
-            if let Decision::Create { .. } = self.expected(&found)
-                && !counted
-                && !from.is_loopback()
-            {
-                // On one machine names are taken by its own users, and by tests in hundreds.
-                self.takes_a_name(from, now.running)?;
-                counted = true;
-            }
-            let proof = self.proof(arrival, &found, from, now.running).await?;
-            let was_compared = matches!(proof, Proof::Compared { is_right: true, .. });
-            let claim = Claim {
-                name: arrival.name,
-                device: arrival.device,
-                label: arrival.label,
-                proof,
-                invite: arrival.invite,
-                registration: self.policy.registration,
-            };
-            match self.store.settle(&claim, now.wall).await {
-                Err(StoreError::Raced) => {}
-                settled => {
-                    if was_compared {
-                        self.guessed_right(arrival.name, from);
-                    }
-                    return Ok(self.admitted(settled?, arrival.device));
-                }
-            }
-        }
-        Err(StoreError::Raced.into())
-    }
-
-    /// What would happen without a password.
-    fn expected(&self, found: &Found) -> Decision {
-        let brought = Brought {
-            password: PasswordResult::None,
-            invite: found.invite,
-        };
-        rules::decide(found.stored, found.device, brought, self.policy.registration)
-    }
-
-    /// Looks at the password where it decides something; nothing is hashed for anybody else.
-    async fn proof(
-        &self,
-        arrival: &Arrival<'_>,
-        found: &Found,
-        from: Origin,
-        now: Millis,
-    ) -> Result<Proof, AccountError> {
-        let Some(password) = arrival.password else {
-            return Ok(Proof::None);
-        };
-        match (self.expected(found), &found.password) {
-            (Decision::Create { .. }, _) => Ok(Proof::New(self.hasher.hash(password).await?)),
-            (Decision::Refuse(Refusal::NameTaken { .. }), Some(with)) => {
-                self.guesses(arrival.name, from, now)?;
-                Ok(Proof::Compared {
-                    is_right: self.hasher.is_right(password, with).await?,
-                    with: with.clone(),
-                })
-            }
-            _ => Ok(Proof::None),
-        }
-    }
-
-    fn admitted(&self, settled: Settled, device: DeviceId) -> Admission {
-        let is_new_user = matches!(settled.decision, Decision::Create { .. });
-        let is_new_device = settled.decision != Decision::Welcome;
-        if is_new_device {
-            self.waits_no_longer(device);
-        }
-        Admission {
-            user: settled.user,
-            is_new_user,
-            is_new_device,
-        }
-    }
-
     /// Whether an attempt that brought nothing is to be told to the user's devices and to the log.
     pub fn is_told(&self, name: &UserName, now: Now) -> bool {
         self.lock().told.attempt(&name.key().into(), now.running).is_ok()
@@ -277,9 +192,12 @@ impl Accounts {
         device: DeviceId,
         now: WallTime,
     ) -> Result<bool, AccountError> {
-        let revoked = self.store.revoke(name, by, device, now).await;
+        let name = name.clone();
+        let revoked = self
+            .decide(What::Revoke { name, by, device }, now, Self::deadline())
+            .await;
         self.forget(device);
-        Ok(revoked?)
+        Ok(matches!(revoked?, Done::Revoked { is_new: true }))
     }
 
     /// Gives the user a password, as `by` wishes, which is one of his devices.
@@ -293,12 +211,14 @@ impl Accounts {
         password: &Arc<Password>,
         now: WallTime,
     ) -> Result<(), AccountError> {
-        let found = self.store.look_up(name, by, None, now).await?;
-        if found.device != DeviceState::Live {
+        let until = Self::deadline();
+        let found = self.look_up((name, by, None), now, until, deciding::is_no_device);
+        if deciding::is_no_device(&found.await?).is_some() {
             return Err(Refusal::NotADevice.into());
         }
-        let password = self.hasher.hash(password).await?;
-        Ok(self.store.set_password(name, by, &password, now).await?)
+        let (name, password) = (name.clone(), self.hasher.hash(password).await?);
+        let what = What::SetPassword { name, by, password };
+        self.decide(what, now, until).await.map(drop)
     }
 
     /// All devices that a user ever had.
@@ -332,8 +252,17 @@ impl Accounts {
     /// [`AccountError`].
     pub async fn invite(&self, lifetime: Duration, now: WallTime) -> Result<Invite, AccountError> {
         let invite = Invite::generate().map_err(|invite::NoRandomness| AccountError::NoRandomness)?;
-        self.store.add_invite(invite.hash(), now.after(lifetime), now).await?;
+        self.add_invite(invite.hash(), now.after(lifetime), now).await?;
         Ok(invite)
+    }
+
+    /// Stores an invite that somebody else has made.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn add_invite(&self, invite: InviteHash, expires: WallTime, now: WallTime) -> Result<(), AccountError> {
+        let what = What::AddInvite { invite, expires };
+        self.decide(what, now, Self::deadline()).await.map(drop)
     }
 
     /// All invites.

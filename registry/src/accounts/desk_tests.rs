@@ -3,7 +3,15 @@
 use std::{pin::pin, task::Poll};
 
 use super::*;
-use crate::accounts::{linking::CODE_LIFETIME, throttle::PER_ACCOUNT};
+use crate::{
+    accounts::{
+        change::{Claim, Proof},
+        linking::CODE_LIFETIME,
+        rules,
+        throttle::PER_ACCOUNT,
+    },
+    routes::Millis,
+};
 
 const START: Now = Now {
     wall: WallTime(1_800_000_000),
@@ -233,14 +241,14 @@ async fn an_old_device_lets_a_new_one_in_by_its_code() {
         "there is no such user: {refused:?}"
     );
     let open = Claim {
-        name: &alice,
+        name: alice.clone(),
         device: device(1),
-        label: &DeviceLabel::new("laptop"),
+        label: DeviceLabel::new("laptop"),
         proof: Proof::None,
         invite: None,
         registration: Registration::Open,
     };
-    desk.store.settle(&open, START.wall).await.unwrap();
+    desk.store.settle(open, START.wall).await.unwrap();
 
     let ask = async |now| match desk.ask_to_link(&arrival, now).await.unwrap() {
         Asked::Waits(ticket) => ticket,

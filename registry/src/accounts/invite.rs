@@ -24,7 +24,7 @@ pub struct Invite(Zeroizing<[u8; SECRET_BYTES]>);
 
 /// What is stored of an invite. The secret is random and long, so its plain SHA-256 gives nothing away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct InviteHash(pub(super) [u8; 32]);
+pub struct InviteHash(pub(crate) [u8; 32]);
 
 /// A text that is no invite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,8 +2,12 @@
 //!
 //! From the inside out: [`rules`] decides who gets in; [`throttle`] how often somebody may guess; [`linking`] keeps the new
 //! devices that wait for the approval of an old one; [`tries`] is what all registries of a site count; all four are pure. [`password`] and [`invite`] are secrets and how they
-//! are stored; [`store`] is the database. [`Accounts`] puts them together.
+//! are stored; [`store`] is the database, to which [`change`]s are made. [`Accounts`] puts them together.
 
+pub mod change;
+#[cfg(test)]
+mod decided_tests;
+pub mod decider;
 mod desk;
 pub mod invite;
 pub mod linking;

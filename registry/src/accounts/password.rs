@@ -95,12 +95,12 @@ pub struct PasswordHash(Arc<str>);
 
 impl PasswordHash {
     /// As it was stored.
-    pub(super) fn stored(text: &str) -> Self {
+    pub(crate) fn stored(text: &str) -> Self {
         Self(text.into())
     }
 
     /// To be stored.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

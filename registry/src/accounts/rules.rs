@@ -174,6 +174,13 @@ pub enum Refusal {
     NotADevice,
 }
 
+impl Refusal {
+    /// Whether it stays so whatever is changed later: then who lacks the latest changes may say it too.
+    pub fn is_for_ever(self) -> bool {
+        matches!(self, Self::DeviceRevoked | Self::DeviceOfAnother)
+    }
+}
+
 /// Whether the caller gets in.
 pub fn decide(stored: Stored, device: DeviceState, brought: Brought, registration: Registration) -> Decision {
     use Decision::*;

@@ -146,6 +146,19 @@ impl Ledger {
 
     /// Takes one step.
     pub fn handle(&mut self, input: Input, now: Millis) -> Vec<Output> {
+        self.handle_all([input], now)
+    }
+
+    /// Takes one step with all that has happened since the last one, in its order. What follows from all of it together is said once.
+    pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Millis) -> Vec<Output> {
+        for input in inputs {
+            self.take(input, now);
+        }
+        self.tick(now);
+        std::mem::take(&mut self.outputs)
+    }
+
+    fn take(&mut self, input: Input, now: Millis) {
         match input {
             Input::Tick => {}
             Input::Role(role) => self.role(role, now),
@@ -155,8 +168,6 @@ impl Ledger {
             Input::Snapshot { at, state } => self.snapshots.offer(at, state),
             Input::Force => self.force(now),
         }
-        self.tick(now);
-        std::mem::take(&mut self.outputs)
     }
 
     fn tick(&mut self, now: Millis) {
@@ -232,8 +243,8 @@ impl Ledger {
                 matched,
                 is_member,
                 applied,
-            } if self.own_term() == Some(term) => self.stored(from, matched, is_member, applied, now),
-            Message::Hand { term, proposals } if self.own_term() == Some(term) => self.handed(from, proposals, now),
+            } if self.own_term() == Some(term) => self.stored(from, matched, is_member, applied),
+            Message::Hand { term, proposals } if self.own_term() == Some(term) => self.handed(from, proposals),
             // Of another leadership, or of nobody who may say it.
             _ => {}
         }

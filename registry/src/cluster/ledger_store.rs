@@ -64,8 +64,8 @@ pub enum LedgerStoreError {
         /// Why.
         source: io::Error,
     },
-    /// It has refused before.
-    #[error("{} could not be written before; start this node again", path.display())]
+    /// It has refused before, and was not mended.
+    #[error("{} could not be written before", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
@@ -156,6 +156,16 @@ impl LedgerStore {
         if self.size > REPLACED_FROM.max(self.replaced_size.saturating_mul(GROWS_TO)) {
             self.replace()?;
         }
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// Keeps what has failed to be kept, by writing all there is to another file. When this has succeeded, it goes on as if nothing had failed.
+    ///
+    /// # Errors
+    /// The disk refuses still.
+    pub fn mend(&mut self) -> Result<(), LedgerStoreError> {
+        self.replace()?;
         self.is_broken = false;
         Ok(())
     }

@@ -142,3 +142,26 @@ fn a_large_file_is_replaced() {
     assert!(store.size < REPLACED_FROM);
     assert_eq!(read(&folder).unwrap().promised, term);
 }
+
+#[test]
+fn what_the_disk_refused_is_kept_when_it_takes_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let (mut store, _) = LedgerStore::open(&folder, node(3), [7; SALT]).unwrap();
+    let term = |round: u64| Term::new(round * 100 + 3).unwrap();
+    store.keep(&[Record::Promise(term(1))]).unwrap();
+    // It can be read and not written, and its folder takes no other one.
+    store.file = fs::File::open(&store.path).unwrap();
+    let aside = parent.path().join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    store.keep(&[Record::Promise(term(2))]).unwrap_err();
+    let broken = store.keep(&[Record::Member]).unwrap_err();
+    assert!(matches!(broken, LedgerStoreError::Broken { .. }));
+    store.mend().unwrap_err();
+    fs::rename(&aside, &folder).unwrap();
+    assert_eq!(read(&folder).unwrap().promised, term(1));
+    store.mend().unwrap();
+    store.keep(&[Record::Member]).unwrap();
+    let kept = read(&folder).unwrap();
+    assert_eq!((kept.promised, kept.is_member), (term(2), true));
+}

@@ -89,6 +89,29 @@ fn applied(outputs: &[Output]) -> Vec<u64> {
     outputs.iter().filter_map(index).collect()
 }
 
+/// The operator may have let it count meanwhile, and nothing else would tell.
+#[test]
+fn who_did_not_count_is_asked_again() {
+    let mut ledger = member(3, 3, &[entry(103, 1)]);
+    ledger.lead_under(203);
+    let blank = Message::Promise {
+        term: term(203),
+        is_member: false,
+        life: LIFE,
+        end: Place::default(),
+    };
+    ledger.hear(1, blank);
+    let outputs = ledger.handle(Input::Tick, limits::RETRY);
+    let asked = |to| Output::Send {
+        to: node(to),
+        message: prepare(203, LIFE),
+    };
+    assert_eq!(outputs, [asked(1), asked(2)]);
+    let leads = |ledger: &Ledger| matches!(ledger.standing(), Standing::Leads(_) | Standing::NoMajority(_));
+    ledger.hear(1, promise(203, Place::default()));
+    assert!(leads(&ledger));
+}
+
 /// A later leader could still choose a log without them.
 #[test]
 fn entries_of_earlier_leaderships_count_only_with_one_of_the_leaders_own() {

@@ -1,4 +1,4 @@
-//! The way to one other node. What is said is said soon or not at all: the election tells everything again that still matters.
+//! The way to one other node. What is said is said soon or not at all: the election and the ledger tell everything again that still matters.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    election::Message,
+    election, ledger,
     lives::Lives,
     members::Members,
     term::NodeId,
@@ -23,8 +23,11 @@ use super::{
 };
 use crate::address::Address;
 
-/// How many messages wait to be said. The oldest makes room for the newest.
+/// How many messages of the election wait to be said. The oldest makes room for the newest.
 const QUEUE_MAX: usize = 32;
+
+/// How many of the ledger do, which may have 80 KiB each. The newest is lost where there is no room: without those before it, it would be of no use.
+const LEDGER_QUEUE_MAX: usize = 64;
 
 /// How old a message may be when it is said. An older one would say what is no longer so.
 const STALE: Duration = Duration::from_secs(1);
@@ -46,8 +49,15 @@ pub(super) enum LinkState {
     Down,
 }
 
+/// What is said to a node.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    Election(election::Message),
+    Ledger(ledger::Message),
+}
+
 /// The near end of a link.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Link(Arc<Shared>);
 
 /// What both ends of a link's queue share.
@@ -62,8 +72,21 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<(Instant, Message)>,
+    /// These come first: whoever waits for the end of the ledger's would take this node for dead.
+    election: VecDeque<(Instant, election::Message)>,
+    ledger: VecDeque<(Instant, ledger::Message)>,
     is_ended: bool,
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<(Instant, Said)> {
+        let first = self.election.pop_front();
+        let first = first.map(|(since, message)| (since, Said::Election(message)));
+        first.or_else(|| {
+            let next = self.ledger.pop_front();
+            next.map(|(since, message)| (since, Said::Ledger(message)))
+        })
+    }
 }
 
 impl Shared {
@@ -72,13 +95,13 @@ impl Shared {
     }
 
     /// The next message that is not stale; none when the link has ended and all has been said.
-    async fn next(&self) -> Option<Message> {
+    async fn next(&self) -> Option<Said> {
         loop {
             {
                 let mut queue = self.lock();
-                while let Some((since, message)) = queue.messages.pop_front() {
+                while let Some((since, said)) = queue.pop() {
                     if since.elapsed() <= STALE {
-                        return Some(message);
+                        return Some(said);
                     }
                 }
                 if queue.is_ended {
@@ -117,13 +140,26 @@ impl Link {
         Self(shared)
     }
 
-    /// Says something, soon or not at all.
-    pub(super) fn send(&self, message: Message) {
+    /// Says something of the election, soon or not at all.
+    pub(super) fn send(&self, message: election::Message) {
         let mut queue = self.0.lock();
-        if queue.messages.len() >= QUEUE_MAX {
-            queue.messages.pop_front();
+        if queue.election.len() >= QUEUE_MAX {
+            queue.election.pop_front();
         }
-        queue.messages.push_back((Instant::now(), message));
+        queue.election.push_back((Instant::now(), message));
+        drop(queue);
+        self.0.news.notify_one();
+    }
+
+    /// Says something of the ledger, soon or not at all.
+    pub(super) fn decide(&self, message: ledger::Message) {
+        let mut queue = self.0.lock();
+        while queue.ledger.front().is_some_and(|(since, _)| since.elapsed() > STALE) {
+            queue.ledger.pop_front();
+        }
+        if queue.ledger.len() < LEDGER_QUEUE_MAX {
+            queue.ledger.push_back((Instant::now(), message));
+        }
         drop(queue);
         self.0.news.notify_one();
     }
@@ -184,9 +220,9 @@ impl Carrier {
     /// Says what is to be said until the connection fails; none where nothing more will be.
     async fn carry(&mut self, mut client: NodeClient) -> Option<LinkError> {
         let shared = Arc::clone(&self.shared);
-        while let Some(message) = shared.next().await {
+        while let Some(said) = shared.next().await {
             let begun = Instant::now();
-            let called = timeout(CALL_TIMEOUT, client.call(&self.nodes, message)).await;
+            let called = timeout(CALL_TIMEOUT, client.call(&self.nodes, said)).await;
             if let (Ok(Ok(()) | Err(LinkError::Refused(_))), Some(key)) = (&called, client.key()) {
                 self.lives.answered(self.id, key, begun.into_std());
             }
@@ -247,9 +283,9 @@ impl Carrier {
 mod tests {
     use super::{super::term::Term, *};
 
-    fn heartbeat(round: u64) -> Message {
+    fn heartbeat(round: u64) -> election::Message {
         let term = Term::new(round * 100 + 1).unwrap();
-        Message::Heartbeat { term }
+        election::Message::Heartbeat { term }
     }
 
     #[tokio::test]
@@ -261,7 +297,7 @@ mod tests {
         }
         Link(Arc::clone(&shared)).end();
         for round in more + 1..=QUEUE_MAX as u64 + more {
-            assert_eq!(shared.next().await, Some(heartbeat(round)));
+            assert_eq!(shared.next().await, Some(Said::Election(heartbeat(round))));
         }
         assert_eq!(shared.next().await, None);
     }
@@ -272,8 +308,25 @@ mod tests {
         let Some(long_ago) = Instant::now().checked_sub(2 * STALE) else {
             return;
         };
-        shared.lock().messages.push_back((long_ago, heartbeat(1)));
-        shared.lock().messages.push_back((Instant::now(), heartbeat(2)));
-        assert_eq!(shared.next().await, Some(heartbeat(2)));
+        shared.lock().election.push_back((long_ago, heartbeat(1)));
+        shared.lock().election.push_back((Instant::now(), heartbeat(2)));
+        assert_eq!(shared.next().await, Some(Said::Election(heartbeat(2))));
+    }
+
+    #[tokio::test]
+    async fn the_election_goes_first_and_the_ledger_has_no_holes() {
+        let shared = Arc::new(Shared::default());
+        let link = Link(Arc::clone(&shared));
+        let ask = |nonce| ledger::Message::Ask { nonce };
+        for nonce in 0..LEDGER_QUEUE_MAX as u64 + 5 {
+            link.decide(ask(nonce));
+        }
+        link.send(heartbeat(1));
+        assert_eq!(shared.next().await, Some(Said::Election(heartbeat(1))));
+        link.end();
+        for nonce in 0..LEDGER_QUEUE_MAX as u64 {
+            assert_eq!(shared.next().await, Some(Said::Ledger(ask(nonce))));
+        }
+        assert_eq!(shared.next().await, None);
     }
 }

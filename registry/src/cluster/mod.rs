@@ -1,10 +1,12 @@
 //! Several registries that are one: each serves peers, and one of them leads.
 //!
-//! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom. `node` runs the election
-//! of this process, with its clock, its chance and its disk (`term_file`); a `link` brings what it says to one other node, and `lives` tells whether
+//! From the inside out, [`term`], [`election`] and [`members`] are pure: who leads, under which term, and of whom; and so is [`ledger`]: what a majority
+//! decides. `node` runs the election of this process, with its clock, its chance and its disk (`term_file`), and `deciding` the ledger, with its own
+//! ([`ledger_store`]) and the accounts; a `link` brings what both say to one other node, and `lives` tells whether
 //! two processes have been given the id of one. [`table`] is the table of leases that they share. `wire` is the
 //! edge: only there generated types are known. [`Leadership`] is what the rest of a registry may know of all this.
 
+mod deciding;
 pub mod election;
 pub mod ledger;
 pub mod ledger_store;
@@ -24,9 +26,9 @@ use self::{election::Role, members::Members, term::NodeId};
 use crate::address::Address;
 
 pub use node::NodeError;
-pub use status::{ClusterStatus, MemberStatus, NodeState};
+pub use status::{ClusterStatus, LedgerStatus, MemberStatus, NodeState};
 pub use term_file::TermFileError;
-pub use wire::{AskError, ask_status};
+pub use wire::{AskError, InviteError, add_invite, ask_status};
 
 pub(crate) use self::{
     node::Node,
@@ -41,6 +43,10 @@ pub struct ClusterSettings {
     pub own: NodeId,
     /// All nodes.
     pub members: Members,
+    /// What only lost disks had is given up: this node counts as it is, although its own was lost.
+    pub accepts_lost_accounts: bool,
+    /// How much of what was decided is kept: [`Limits::DEFAULT`](ledger::Limits::DEFAULT), and less where that is to be reached.
+    pub limits: ledger::Limits,
 }
 
 impl ClusterSettings {

@@ -1,8 +1,14 @@
 //! A node whose disk does not answer.
 
-use tokio::sync::Semaphore;
+use std::time::Duration;
+
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::*;
+use crate::{
+    accounts::{Policy, rules::Registration, store::Place},
+    cluster::ledger::Limits,
+};
 
 /// How long the end may take, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(10);
@@ -14,7 +20,14 @@ async fn a_disk_that_hangs_does_not_hold_up_the_end() {
     let settings = ClusterSettings {
         own: NodeId::new(2).unwrap(),
         members: "1=127.0.0.1:1,2=127.0.0.1:2".parse().unwrap(),
+        accepts_lost_accounts: false,
+        limits: Limits::DEFAULT,
     };
+    let policy = Policy {
+        registration: Registration::Open,
+        certificate_lifetime: SOON,
+    };
+    let accounts = Arc::new(Accounts::open(&Place::Memory, policy).await.unwrap());
     let authority = Authority::in_memory().unwrap();
     let node = Node::open(settings, Some(&folder), &authority).unwrap();
     let (hang, hung) = std::sync::mpsc::sync_channel::<()>(1);
@@ -33,7 +46,7 @@ async fn a_disk_that_hangs_does_not_hold_up_the_end() {
         drop(asked);
         shutdown.cancel();
     };
-    let ran = timeout(SOON, async { tokio::join!(node.run(shutdown.clone()), ends) }).await;
+    let ran = timeout(SOON, async { tokio::join!(node.run(accounts, shutdown.clone()), ends) }).await;
     drop(hang);
     assert!(ran.is_ok(), "it waits for the disk");
 }

@@ -29,6 +29,21 @@ pub struct ClusterStatus {
     pub members: Vec<MemberStatus>,
     /// How far its table of leases has come.
     pub table: Option<Position>,
+    /// How far its accounts have come; none where it does not say.
+    pub ledger: Option<LedgerStatus>,
+}
+
+/// How a node is with what the cluster decides about accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerStatus {
+    /// Up to this number changes are decided, as far as it knows.
+    pub committed: u64,
+    /// Up to this number they are made in its accounts.
+    pub applied: u64,
+    /// It leads, or follows a leader and counts.
+    pub is_taking_part: bool,
+    /// How it stands, for people.
+    pub standing: String,
 }
 
 /// A node as another one knows it.
@@ -63,6 +78,7 @@ impl ClusterStatus {
             leader: term.and_then(|term| term.leader()),
             members: node.members().iter().map(member).collect(),
             table,
+            ledger: Some(node.deciding().status()),
         }
     }
 }

@@ -1,15 +1,21 @@
-//! The edge between nodes: messages of the election become calls, and calls become messages. Only here the generated types of
+//! The edge between nodes: messages of the election and of the ledger become calls, and calls become messages. Only here the generated types of
 //! `ClusterService` are known.
 
+pub(super) mod change;
 mod client;
+mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod follow;
 #[cfg(test)]
 mod follow_tests;
+mod inviting;
 mod order;
 mod server;
 
 pub use client::{AskError, ask_status};
 pub(super) use client::{LinkError, NodeClient};
+pub use inviting::{InviteError, add_invite};
 pub(crate) use server::Calls;
 
 /// The most bytes of a message between a follower and its leader: a lease with all rooms and users that it may have.

@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     address::Address,
-    cluster::{AskError, ClusterStatus, NodeState, ask_status},
+    cluster::{AskError, ClusterStatus, LedgerStatus, NodeState, ask_status},
 };
 
 /// How long a registry may take to answer.
@@ -95,6 +95,13 @@ fn lag(words: &[Option<ClusterStatus>], of: &ClusterStatus) -> Option<u64> {
     (newest.term == own.term).then(|| newest.revision.saturating_sub(own.revision))
 }
 
+/// How many changes of accounts that are decided, as far as any node knows, this one has not made yet.
+fn ledger_lag(words: &[Option<ClusterStatus>], of: &LedgerStatus) -> u64 {
+    let ledgers = words.iter().flatten().filter_map(|word| word.ledger.as_ref());
+    let decided = ledgers.map(|ledger| ledger.committed).max().unwrap_or_default();
+    decided.saturating_sub(of.applied)
+}
+
 fn state_name(state: NodeState) -> &'static str {
     match state {
         NodeState::Follower => "follower",
@@ -114,6 +121,7 @@ impl Report {
         let Some(cluster) = &self.cluster else {
             return format!("{asked} ({fingerprint}) is not part of a cluster");
         };
+        let mut notes = String::new();
         let mut rows = vec![
             [
                 "ID",
@@ -124,11 +132,14 @@ impl Report {
                 "TERM",
                 "REVISION",
                 "LAG",
+                "ACCOUNTS",
+                "BEHIND",
             ]
             .map(str::to_owned),
         ];
         for (member, word) in cluster.members.iter().zip(&self.words) {
             let word = word.as_ref();
+            let ledger = word.and_then(|word| word.ledger.as_ref());
             rows.push([
                 member.id.to_string(),
                 member.address.to_string(),
@@ -138,10 +149,16 @@ impl Report {
                 shown(word.and_then(|word| word.term), "?"),
                 shown(word.and_then(|word| word.table).map(|table| table.revision), "?"),
                 shown(word.and_then(|word| lag(&self.words, word)), "?"),
+                shown(ledger.map(|ledger| ledger.applied), "?"),
+                shown(ledger.map(|ledger| ledger_lag(&self.words, ledger)), "?"),
             ]);
+            if let Some(ledger) = ledger.filter(|ledger| !ledger.is_taking_part) {
+                // Writing to a text never fails.
+                let _ = write!(notes, "\n\nNode {} and accounts: {}", member.id, ledger.standing);
+            }
         }
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-        let widths = [0, 1, 2, 3, 4, 5, 6, 7].map(width);
+        let widths = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(width);
         let mut table = format!(
             "Node {} of {} at {asked} ({fingerprint})\n",
             cluster.id,
@@ -153,7 +170,7 @@ impl Report {
             table.push('\n');
             table.push_str(line.trim_end());
         }
-        table
+        table + &notes
     }
 
     /// Addresses and fingerprints have no character that JSON would write otherwise.
@@ -179,7 +196,7 @@ impl Report {
             let state = word.as_ref().map(|word| format!("\"{}\"", state_name(word.state)));
             let _ = write!(
                 json,
-                "{}{{\"id\":{},\"address\":\"{}\",\"reachable\":{},\"state\":{},{},\"revision\":{},\"lag\":{}}}",
+                "{}{{\"id\":{},\"address\":\"{}\",\"reachable\":{},\"state\":{},{},\"revision\":{},\"lag\":{},\"ledger\":{}}}",
                 if place > 0 { "," } else { "" },
                 member.id,
                 member.address,
@@ -191,9 +208,27 @@ impl Report {
                     "null"
                 ),
                 shown(word.as_ref().and_then(|word| lag(&self.words, word)), "null"),
+                shown(
+                    word.as_ref()
+                        .and_then(|word| word.ledger.as_ref())
+                        .map(|ledger| self.ledger_json(ledger)),
+                    "null"
+                ),
             );
         }
         json + "]}"
+    }
+
+    fn ledger_json(&self, ledger: &LedgerStatus) -> String {
+        format!(
+            "{{\"committed\":{},\"applied\":{},\"lag\":{},\"taking_part\":{},\"standing\":\"{}\"}}",
+            ledger.committed,
+            ledger.applied,
+            ledger_lag(&self.words, ledger),
+            ledger.is_taking_part,
+            // It has no control characters.
+            ledger.standing.replace('\\', "\\\\").replace('"', "\\\"")
+        )
     }
 }
 
@@ -223,11 +258,23 @@ mod tests {
                 term: Term::new(302).unwrap(),
                 revision: 41,
             }),
+            ledger: Some(LedgerStatus {
+                committed: 7,
+                applied: 6,
+                is_taking_part: false,
+                standing: "no \"node\" leads".to_owned(),
+            }),
         };
         let leader = ClusterStatus {
             id: node(2),
             state: NodeState::Leader,
             table: status.table.map(Position::next),
+            ledger: Some(LedgerStatus {
+                committed: 8,
+                applied: 8,
+                is_taking_part: true,
+                standing: "leads".to_owned(),
+            }),
             ..status.clone()
         };
         Report {
@@ -245,10 +292,12 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "ID  ADDRESS                   REACHABLE  STATE     LEADER  TERM  REVISION  LAG",
-                "1   registry-1.example:10001  yes        follower  2       302   41        1",
-                "2   registry-2.example:10001  yes        leader    2       302   42        0",
-                "3   registry-3.example:10001  no         ?         ?       ?     ?         ?",
+                "ID  ADDRESS                   REACHABLE  STATE     LEADER  TERM  REVISION  LAG  ACCOUNTS  BEHIND",
+                "1   registry-1.example:10001  yes        follower  2       302   41        1    6         2",
+                "2   registry-2.example:10001  yes        leader    2       302   42        0    8         0",
+                "3   registry-3.example:10001  no         ?         ?       ?     ?         ?    ?         ?",
+                "",
+                "Node 1 and accounts: no \"node\" leads",
             ]
         );
     }
@@ -261,9 +310,11 @@ mod tests {
             "{json}"
         );
         let rest = "\"clustered\":true,\"id\":1,\"leader\":2,\"term\":302,\"members\":[\
-            {\"id\":1,\"address\":\"registry-1.example:10001\",\"reachable\":true,\"state\":\"follower\",\"leader\":2,\"term\":302,\"revision\":41,\"lag\":1},\
-            {\"id\":2,\"address\":\"registry-2.example:10001\",\"reachable\":true,\"state\":\"leader\",\"leader\":2,\"term\":302,\"revision\":42,\"lag\":0},\
-            {\"id\":3,\"address\":\"registry-3.example:10001\",\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null}]}";
+            {\"id\":1,\"address\":\"registry-1.example:10001\",\"reachable\":true,\"state\":\"follower\",\"leader\":2,\"term\":302,\"revision\":41,\"lag\":1,\
+            \"ledger\":{\"committed\":7,\"applied\":6,\"lag\":2,\"taking_part\":false,\"standing\":\"no \\\"node\\\" leads\"}},\
+            {\"id\":2,\"address\":\"registry-2.example:10001\",\"reachable\":true,\"state\":\"leader\",\"leader\":2,\"term\":302,\"revision\":42,\"lag\":0,\
+            \"ledger\":{\"committed\":8,\"applied\":8,\"lag\":0,\"taking_part\":true,\"standing\":\"leads\"}},\
+            {\"id\":3,\"address\":\"registry-3.example:10001\",\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null,\"ledger\":null}]}";
         assert!(json.ends_with(rest), "{json}");
     }
 

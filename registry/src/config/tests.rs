@@ -47,7 +47,7 @@ fn a_command_names_its_registry_before_or_after_it() {
         let config = Config::parse_from(["peerchat-registry"].into_iter().chain(typed.split(' ')));
         assert_eq!(config.data, Some("x".into()));
         let expected = Duration::from_secs(7_200);
-        assert!(matches!(config.command, Some(Command::Invite { expires }) if expires == expected));
+        assert!(matches!(config.command, Some(Command::Invite { expires, .. }) if expires == expected));
     }
     let config = Config::parse_from(["peerchat-registry", "fingerprint", "--listen", "[::]:7"]);
     assert_eq!(config.listens_at(), "[::]:7");
@@ -84,6 +84,8 @@ fn what_does_not_fit_together_is_wrong_usage() {
             "needs no database and no Redis",
         ),
         ("init", "--ca DIR"),
+        ("invite --registry a:1", "--ca DIR"),
+        ("--accept-lost-accounts", "--cluster <LIST>"),
         ("status --registry nowhere", "HOST:PORT"),
     ] {
         let error = typed(arguments).unwrap_err();

@@ -302,7 +302,7 @@ fn milliseconds(time: WallTime) -> i64 {
 }
 
 /// What the caller is told of an account that says no. What broke inside is for the operator alone.
-pub(super) fn account_status(error: AccountError) -> Status {
+pub(crate) fn account_status(error: AccountError) -> Status {
     let code = match &error {
         AccountError::Refused(refusal) => match refusal {
             Refusal::NameTaken { .. } => Code::AlreadyExists,
@@ -321,7 +321,7 @@ pub(super) fn account_status(error: AccountError) -> Status {
             Code::Unavailable
         }
         // Said once in the log, when it begins.
-        AccountError::Store(StoreError::Away) => Code::Unavailable,
+        AccountError::Store(StoreError::Away) | AccountError::Undecided(_) => Code::Unavailable,
         AccountError::Store(error) => {
             error!(error = error as &dyn Error, "the accounts cannot be used");
             return Status::unavailable("the registry cannot use its accounts; its log says why");

@@ -78,7 +78,11 @@ async fn both_sides_of_a_parted_network_are_led_and_the_highest_leads_both_again
 
 #[tokio::test]
 async fn one_of_three_leads_itself_and_serves() {
-    let mut cluster = Cluster::new(&[1, 2, 3]).await;
+    let mut cluster = Cluster::running(&[1, 2, 3]).await;
+    Caller::log_in(cluster.node(1), "alice", 1).await;
+    for id in [3, 2, 1] {
+        cluster.stop(id).await;
+    }
     cluster.start(1);
     cluster.led_by(1, &[1]).await;
     let status = cluster.status(1).await.unwrap();

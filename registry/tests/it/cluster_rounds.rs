@@ -1,4 +1,4 @@
-//! Many rounds of nodes that are killed while peers join and leave: in the end all nodes know the same, and what the peers know.
+//! Many rounds of nodes that are killed while peers register, join and leave: in the end all nodes know the same, and what the peers know.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -81,6 +81,30 @@ impl Peer {
     }
 }
 
+/// The first device that registers; each takes a name of its own. The next one is its rival.
+const NEWCOMERS: u8 = 110;
+
+/// A name is wanted by two devices at two nodes, until each has it or knows that it is the other's. Whose it is.
+async fn register(cluster: &Cluster, name: &str, n: u8, nodes: &[u8]) -> u8 {
+    let killed = Instant::now();
+    let (mut open, mut owner) = (vec![(n, nodes[0]), (n + 1, nodes[1])], None);
+    while let Some((n, node)) = open.pop() {
+        match Caller::try_log_in(cluster.node(node), n, login(name, "127.0.0.1:4444")).await {
+            Ok(_) => assert_eq!(owner.replace(n), None, "{name} was given twice"),
+            Err(status) if status.code() == Code::AlreadyExists => {}
+            Err(status) => {
+                assert!(
+                    killed.elapsed() < SOON,
+                    "{name} is kept waiting: {status}\n{}",
+                    cluster.logs()
+                );
+                open.insert(0, (n, node));
+            }
+        }
+    }
+    owner.expect("somebody has it")
+}
+
 #[tokio::test]
 async fn whatever_is_killed_all_tables_are_equal_at_the_end() {
     let mut chance = fastrand::Rng::with_seed(5);
@@ -93,7 +117,8 @@ async fn whatever_is_killed_all_tables_are_equal_at_the_end() {
     };
     let mut peers: Vec<Peer> = (1..=PEERS).map(peer).collect();
     let mut slowest = Duration::ZERO;
-    for _ in 0..ROUNDS {
+    let mut owners = BTreeMap::new();
+    for newcomer in (NEWCOMERS..).step_by(2).take(ROUNDS) {
         let victim = chance.u8(1..=3);
         let left: Vec<u8> = (1..=3).filter(|node| *node != victim).collect();
         cluster.kill(victim);
@@ -109,6 +134,9 @@ async fn whatever_is_killed_all_tables_are_equal_at_the_end() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        let name = format!("new{newcomer}");
+        let owner = register(&cluster, &name, newcomer, &left).await;
+        owners.insert(name, owner);
         slowest = slowest.max(killed.elapsed());
         cluster.start(victim);
         // In some rounds the next one is killed before the cluster is whole again.
@@ -119,6 +147,13 @@ async fn whatever_is_killed_all_tables_are_equal_at_the_end() {
     println!("the slowest round took {slowest:?}");
 
     cluster.led_by(3, &[1, 2, 3]).await;
+    cluster.accounts_agree(&[1, 2, 3]).await;
+    for (name, owner) in &owners {
+        for node in 1..=3 {
+            let back = Caller::log_in(cluster.node(node), name, *owner).await;
+            assert!(!back.answer.is_new_account, "{name} was lost at node {node}");
+        }
+    }
     let settled = Instant::now();
     loop {
         for peer in &mut peers {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peerchat_registry::cluster::{ClusterStatus, ask_status, table::order::Position};
+use peerchat_registry::cluster::{ClusterStatus, LedgerStatus, ask_status, table::order::Position};
 use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
@@ -55,6 +55,7 @@ impl Cluster {
             cluster.start(*id);
         }
         cluster.led_by(*ids.last().unwrap(), ids).await;
+        cluster.decide(ids).await;
         cluster
     }
 
@@ -78,12 +79,27 @@ impl Cluster {
     }
 
     pub(crate) fn start_as(&mut self, id: u8, list: &str, ca: &Path) {
+        self.start_with(id, list, ca, &[]);
+    }
+
+    /// Starts a node that is told something more.
+    pub(crate) fn start_and(&mut self, id: u8, more: &[&str]) {
+        let (list, ca) = (self.list(id), self.ca());
+        self.start_with(id, &list, &ca, more);
+    }
+
+    fn start_with(&mut self, id: u8, list: &str, ca: &Path, more: &[&str]) {
         let (number, data) = (id.to_string(), self.data(id));
         let arguments = ["--id", &number, "--cluster", list, "--ca", ca.to_str().unwrap()];
         let data = ["--data", data.to_str().unwrap()];
         self.nodes
-            .insert(id, Registry::start_with(&[&arguments[..], &data].concat()));
+            .insert(id, Registry::start_with(&[&arguments[..], &data, more].concat()));
         self.lay_ways();
+    }
+
+    /// Takes the disk of a node that does not run.
+    pub(crate) fn lose_disk(&self, id: u8) {
+        std::fs::remove_dir_all(self.data(id)).unwrap();
     }
 
     pub(crate) fn node(&self, id: u8) -> &Registry {
@@ -181,6 +197,42 @@ impl Cluster {
                 return position;
             }
             assert!(begun.elapsed() < SOON, "they do not agree: {found:?}\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until all of these take part in what is decided about accounts.
+    pub(crate) async fn decide(&self, nodes: &[u8]) {
+        self.until(nodes, |ledgers| ledgers.iter().all(|ledger| ledger.is_taking_part))
+            .await;
+    }
+
+    /// Waits until all of these take part, and have made the same number of changes in their accounts: which.
+    pub(crate) async fn accounts_agree(&self, nodes: &[u8]) -> u64 {
+        let agree = |ledgers: &[LedgerStatus]| {
+            let first = ledgers[0].applied;
+            let is_there = |ledger: &LedgerStatus| ledger.is_taking_part && ledger.applied == first;
+            ledgers.iter().all(is_there) && ledgers.iter().all(|ledger| ledger.committed == first)
+        };
+        self.until(nodes, agree).await[0].applied
+    }
+
+    /// Waits until what these say of their ledgers is as it should be.
+    pub(crate) async fn until(&self, nodes: &[u8], is_good: impl Fn(&[LedgerStatus]) -> bool) -> Vec<LedgerStatus> {
+        let begun = Instant::now();
+        loop {
+            let mut found = Vec::new();
+            for id in nodes {
+                found.extend(self.status(*id).await.and_then(|status| status.ledger));
+            }
+            if found.len() == nodes.len() && is_good(&found) {
+                return found;
+            }
+            assert!(
+                begun.elapsed() < 2 * SOON,
+                "it does not come: {found:?}\n{}",
+                self.logs()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -121,6 +121,7 @@ async fn status_tells_people_and_scripts() {
     let mut cluster = Cluster::running(&[1, 2, 3]).await;
     let (term, _) = cluster.led_by(3, &[1, 2, 3]).await;
     Caller::log_in(cluster.node(1), "alice", 1).await;
+    let decided = cluster.accounts_agree(&[1, 2, 3]).await.to_string();
     let revision = cluster.agree(&[1, 2, 3]).await.revision.to_string();
     let asked = cluster.node(1).address.clone();
     let (code, table, text) = run_whole(&["status", "--registry", &asked]).await;
@@ -133,10 +134,10 @@ async fn status_tells_people_and_scripts() {
     let rows: Vec<_> = table.lines().skip(2).map(words).collect();
     let term = term.to_string();
     let expected = [
-        ["STATE", "LEADER", "TERM", "REVISION", "LAG"],
-        ["follower", "3", &term, &revision, "0"],
-        ["follower", "3", &term, &revision, "0"],
-        ["leader", "3", &term, &revision, "0"],
+        ["STATE", "LEADER", "TERM", "REVISION", "LAG", "ACCOUNTS", "BEHIND"],
+        ["follower", "3", &term, &revision, "0", &decided, "0"],
+        ["follower", "3", &term, &revision, "0", &decided, "0"],
+        ["leader", "3", &term, &revision, "0", &decided, "0"],
     ];
     assert_eq!(rows, expected, "{table}");
 
@@ -150,7 +151,7 @@ async fn status_tells_people_and_scripts() {
     assert!(json.contains(&head), "{json}");
     assert!(
         json.contains(
-            "\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null}]}"
+            "\"reachable\":false,\"state\":null,\"leader\":null,\"term\":null,\"revision\":null,\"lag\":null,\"ledger\":null}]}"
         ),
         "{json}"
     );

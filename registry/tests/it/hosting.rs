@@ -4,7 +4,7 @@ use peerchat_registry::{
     BindError, Registry, Settings,
     authority::Authority,
     bind,
-    cluster::{ClusterSettings, Leadership, election::Role, term::NodeId},
+    cluster::{ClusterSettings, Leadership, election::Role, ledger::Limits, term::NodeId},
     serve,
 };
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,8 @@ async fn who_leads_can_be_watched() {
             cluster: Some(ClusterSettings {
                 own,
                 members: list.parse().unwrap(),
+                accepts_lost_accounts: false,
+                limits: Limits::DEFAULT,
             }),
             ..Settings::in_memory()
         };

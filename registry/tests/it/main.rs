@@ -14,6 +14,8 @@ mod balancing;
 mod caller;
 mod certificates;
 mod cluster;
+mod cluster_accounts;
+mod cluster_disks;
 mod cluster_hostile;
 mod cluster_leases;
 mod cluster_rounds;

@@ -5,12 +5,14 @@ use std::pin::pin;
 use peerchat_proto::names::UserName;
 use ring::rand::SecureRandom as _;
 
-use super::{AccountError, Accounts, Arrival};
+use super::{AccountError, Accounts, Arrival, deciding::is_no_device};
 use crate::{
     accounts::{
         Now,
+        change::What,
         linking::{Code, NotApproved, Ticket, Waiting},
         rules::{self, DeviceState, Refusal, Stored},
+        store::Found,
         throttle::Origin,
     },
     routes::DeviceId,
@@ -32,11 +34,16 @@ impl Accounts {
     /// # Errors
     /// The device could not be approved, or too many wait.
     pub async fn ask_to_link(&self, arrival: &Arrival<'_>, now: Now) -> Result<Asked, AccountError> {
-        let found = self.store.look_up(arrival.name, arrival.device, None, now.wall).await?;
-        match (found.stored, found.device) {
-            (_, DeviceState::Live) => return Ok(Asked::IsIn),
-            (Stored::Nothing, DeviceState::Unknown) => return Err(Refusal::NoSuchUser.into()),
-            (stored, device) => rules::may_approve(stored, DeviceState::Live, device)?,
+        let judge = |found: &Found| match (found.stored, found.device) {
+            (Stored::Nothing, DeviceState::Unknown) => Err(Refusal::NoSuchUser),
+            (stored, device) => rules::may_approve(stored, DeviceState::Live, device),
+        };
+        let who = (arrival.name, arrival.device, None);
+        let found = self.look_up(who, now.wall, Self::deadline(), |found| judge(found).err());
+        let found = found.await?;
+        judge(&found)?;
+        if found.device == DeviceState::Live {
+            return Ok(Asked::IsIn);
         }
         let mut random = [0; 5];
         self.random.fill(&mut random).map_err(|_| AccountError::NoRandomness)?;
@@ -68,8 +75,9 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`]; the device goes on waiting then.
     pub async fn approve(&self, name: &UserName, by: DeviceId, code: Code, now: Now) -> Result<Waiting, AccountError> {
-        let found = self.store.look_up(name, by, None, now.wall).await?;
-        if found.device != DeviceState::Live {
+        let until = Self::deadline();
+        let found = self.look_up((name, by, None), now.wall, until, is_no_device);
+        if is_no_device(&found.await?).is_some() {
             return Err(Refusal::NotADevice.into());
         }
         let waiting = {
@@ -104,11 +112,13 @@ impl Accounts {
     }
 
     async fn let_in(&self, name: &UserName, by: DeviceId, waiting: Waiting, now: Now) -> Result<Waiting, AccountError> {
-        let approved = self
-            .store
-            .approve(name, by, waiting.device, &waiting.label, now.wall)
-            .await;
-        approved?;
+        let what = What::Approve {
+            name: name.clone(),
+            by,
+            device: waiting.device,
+            label: waiting.label.clone(),
+        };
+        self.decide(what, now.wall, Self::deadline()).await?;
         self.waits_no_longer(waiting.device);
         Ok(waiting)
     }

@@ -4,7 +4,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use peerchat_proto::names::UserName;
 
-use super::{AccountError, Accounts, Admission, Arrival};
+use super::{AccountError, Accounts, Admission, Arrival, deciding::is_no_device};
 use crate::{
     accounts::{WallTime, recall::Recall, rules::DeviceState, store::StoreError},
     routes::DeviceId,
@@ -32,9 +32,15 @@ impl Accounts {
     /// What a device is to a name.
     ///
     /// # Errors
-    /// The database fails.
+    /// The database fails, or it is not known here and it cannot be found out whether it was let in elsewhere.
     pub async fn state(&self, name: &UserName, device: DeviceId, now: WallTime) -> Result<DeviceState, AccountError> {
-        let found = self.store.look_up(name, device, None, now).await;
+        let found = match self
+            .look_up((name, device, None), now, Self::deadline(), is_no_device)
+            .await
+        {
+            Err(AccountError::Store(error)) => Err(error),
+            found => Ok(found?),
+        };
         self.or_recalled(
             found.map(|found| found.device),
             |recall, state| match state {

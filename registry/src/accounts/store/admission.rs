@@ -1,4 +1,4 @@
-//! Who comes in: accounts in the database, and the transaction in which a caller becomes one of them.
+//! Who comes in: accounts in the database, and how a caller becomes one of them.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use super::{AddedBy, Store, StoreError, Value, WallTime, Work, count, maybe_time
 use crate::{
     accounts::{
         DeviceLabel,
+        change::{Claim, Proof, Settled},
         invite::InviteHash,
         password::PasswordHash,
-        rules::{self, Brought, Decision, DeviceState, InviteState, PasswordResult, Registration, Stored},
+        rules::{self, Brought, Decision, DeviceState, InviteState, PasswordResult, Stored},
     },
     routes::DeviceId,
 };
@@ -47,48 +48,6 @@ impl Found {
     }
 }
 
-/// What is known of the caller's password before the transaction, which is too short to hash in.
-#[derive(Debug, Clone)]
-pub enum Proof {
-    /// Nothing.
-    None,
-    /// It was compared with this hash.
-    Compared {
-        /// With which.
-        with: PasswordHash,
-        /// It fits.
-        is_right: bool,
-    },
-    /// The name was free: this is to be its password.
-    New(PasswordHash),
-}
-
-/// Somebody who wants to get in.
-#[derive(Debug)]
-pub struct Claim<'a> {
-    /// As whom.
-    pub name: &'a UserName,
-    /// With which device, proved by TLS.
-    pub device: DeviceId,
-    /// What it calls itself.
-    pub label: &'a DeviceLabel,
-    /// The password.
-    pub proof: Proof,
-    /// The invite.
-    pub invite: Option<InviteHash>,
-    /// Whether new names are given away.
-    pub registration: Registration,
-}
-
-/// He is in.
-#[derive(Debug, Clone)]
-pub struct Settled {
-    /// The user's name as its owner writes it.
-    pub user: UserName,
-    /// [`Decision::Create`], [`Decision::Welcome`] or [`Decision::AddDevice`].
-    pub decision: Decision,
-}
-
 impl Store {
     /// What is stored about a name, a device and an invite.
     ///
@@ -104,15 +63,35 @@ impl Store {
         self.read().await?.find(name.key(), device, invite, now).await
     }
 
-    /// Lets somebody in, if the rules do.
+    /// Takes note that a known device is back.
     ///
     /// # Errors
-    /// [`StoreError::Refused`]; [`StoreError::Raced`] where something has changed since it was looked up.
-    pub async fn settle(&self, claim: &Claim<'_>, now: WallTime) -> Result<Settled, StoreError> {
-        let key = claim.name.key();
+    /// [`StoreError::Raced`] where it is no longer known.
+    pub async fn welcome(
+        &self,
+        name: &UserName,
+        device: DeviceId,
+        label: &DeviceLabel,
+        now: WallTime,
+    ) -> Result<Settled, StoreError> {
         let mut work = self.write().await?;
-        work.hold(key, now).await?;
-        let found = work.find(key, claim.device, claim.invite, now).await?;
+        work.hold(name.key(), now).await?;
+        let found = work.find(name.key(), device, None, now).await?;
+        let user = found.shown.filter(|_| found.device == DeviceState::Live);
+        let user = user.ok_or(StoreError::Raced)?;
+        work.welcome(device, label, now).await?;
+        work.commit().await?;
+        let decision = Decision::Welcome;
+        Ok(Settled { user, decision })
+    }
+}
+
+impl Work {
+    /// Lets somebody in, if the rules do.
+    pub(super) async fn settle(&mut self, claim: &Claim, now: WallTime) -> Result<Settled, StoreError> {
+        let key = claim.name.key();
+        self.hold(key, now).await?;
+        let found = self.find(key, claim.device, claim.invite, now).await?;
         let password = match (&claim.proof, &found.password) {
             (Proof::Compared { with, is_right }, Some(stored)) if with == stored => match is_right {
                 true => PasswordResult::Right,
@@ -128,43 +107,39 @@ impl Store {
         match decision {
             Decision::Create { uses_invite } => {
                 if let Some(invite) = claim.invite.filter(|_| uses_invite) {
-                    work.use_invite(invite, key, now).await?;
+                    self.use_invite(invite, key, now).await?;
                 }
-                work.create(claim, now).await?;
+                self.create(claim, now).await?;
             }
-            Decision::AddDevice => work.add(key, claim.device, claim.label, AddedBy::Password, now).await?,
-            Decision::Welcome => work.welcome(claim.device, claim.label, now).await?,
+            Decision::AddDevice => {
+                self.add(key, claim.device, &claim.label, AddedBy::Password, now)
+                    .await?;
+            }
+            Decision::Welcome => self.welcome(claim.device, &claim.label, now).await?,
             Decision::Refuse(refusal) => return Err(refusal.into()),
         }
-        work.commit().await?;
         let user = found.shown.unwrap_or_else(|| claim.name.clone());
         Ok(Settled { user, decision })
     }
 
     /// Gives an account a password, or another one, at the wish of one of its devices.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`].
-    pub async fn set_password(
-        &self,
+    pub(super) async fn set_password(
+        &mut self,
         name: &UserName,
         by: DeviceId,
         password: &PasswordHash,
         now: WallTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.write().await?;
-        work.hold(name.key(), now).await?;
-        if work.state_of(by, name.key()).await? != DeviceState::Live {
+        self.hold(name.key(), now).await?;
+        if self.state_of(by, name.key()).await? != DeviceState::Live {
             return Err(rules::Refusal::NotADevice.into());
         }
         let sql = "UPDATE accounts SET password = ? WHERE name = ?";
-        work.run(sql, &[Value::Text(password.as_str()), Value::Text(name.key())])
-            .await?;
-        work.commit().await
+        self.run(sql, &[Value::Text(password.as_str()), Value::Text(name.key())])
+            .await
+            .map(drop)
     }
-}
 
-impl Work {
     /// Keeps others away from an account until the transaction ends. Must come first.
     pub(super) async fn hold(&mut self, key: &str, now: WallTime) -> Result<(), StoreError> {
         let sql = "UPDATE accounts SET changed = ? WHERE name = ?";
@@ -229,7 +204,7 @@ impl Work {
         Ok((DeviceState::Live, Some((DeviceLabel::new(&label), time(&row, 3)?))))
     }
 
-    async fn create(&mut self, claim: &Claim<'_>, now: WallTime) -> Result<(), StoreError> {
+    async fn create(&mut self, claim: &Claim, now: WallTime) -> Result<(), StoreError> {
         let key = claim.name.key();
         let password = match &claim.proof {
             Proof::New(password) => Some(password.as_str()),
@@ -244,7 +219,7 @@ impl Work {
             Value::Time(now),
         ];
         self.run(sql, &values).await?;
-        self.add(key, claim.device, claim.label, AddedBy::Registration, now)
+        self.add(key, claim.device, &claim.label, AddedBy::Registration, now)
             .await
     }
 

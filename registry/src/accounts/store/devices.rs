@@ -42,6 +42,12 @@ impl AddedBy {
             .find(|(way, _)| *way == self)
             .map_or("", |(_, word)| word)
     }
+
+    /// The way with this word; none where there is none.
+    pub fn named(word: &str) -> Option<Self> {
+        let found = Self::ALL.into_iter().find(|(_, of)| *of == word);
+        found.map(|(way, _)| way)
+    }
 }
 
 /// A device of an account.
@@ -71,57 +77,6 @@ pub struct RevokedDevice {
 }
 
 impl Store {
-    /// Makes a device one of the account of another one, which approves it.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`].
-    pub async fn approve(
-        &self,
-        name: &UserName,
-        by: DeviceId,
-        device: DeviceId,
-        label: &DeviceLabel,
-        now: WallTime,
-    ) -> Result<(), StoreError> {
-        let mut work = self.write().await?;
-        work.hold(name.key(), now).await?;
-        let by = work.find(name.key(), by, None, now).await?;
-        let state = work.state_of(device, name.key()).await?;
-        rules::may_approve(by.stored, by.device, state)?;
-        if state == DeviceState::Unknown {
-            work.add(name.key(), device, label, AddedBy::Approval, now).await?;
-        }
-        work.commit().await
-    }
-
-    /// Ends a device for ever, and answers whether it was not ended before: one that is revoked already stays so since it was.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`].
-    pub async fn revoke(
-        &self,
-        name: &UserName,
-        by: DeviceId,
-        device: DeviceId,
-        now: WallTime,
-    ) -> Result<bool, StoreError> {
-        let mut work = self.write().await?;
-        work.hold(name.key(), now).await?;
-        let by = work.find(name.key(), by, None, now).await?;
-        let state = work.state_of(device, name.key()).await?;
-        // A revoked device of another account is none of this one's business.
-        let is_own = work.is_of(device, name.key()).await?;
-        rules::may_revoke(
-            by.stored,
-            by.device,
-            if is_own { state } else { DeviceState::OfAnother },
-        )?;
-        let sql = "UPDATE devices SET revoked = ? WHERE device = ? AND revoked IS NULL";
-        let ended = work.run(sql, &[Value::Time(now), Value::Hash(&device.0)]).await?;
-        work.commit().await?;
-        Ok(ended > 0)
-    }
-
     /// All devices that a name ever had, the oldest first.
     ///
     /// # Errors
@@ -131,11 +86,10 @@ impl Store {
         let rows = self.read().await?.all(sql, &[Value::Text(name.key())]).await?;
         let device = |row: &sqlx::any::AnyRow| {
             let added_by: String = row.try_get(2)?;
-            let way = AddedBy::ALL.into_iter().find(|(_, word)| *word == added_by);
             Ok(Device {
                 device: DeviceId(hash(row, 0)?),
                 label: DeviceLabel::new(&row.try_get::<String, _>(1)?),
-                added_by: way.ok_or(StoreError::Damaged)?.0,
+                added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
                 added: time(row, 3)?,
                 seen: time(row, 4)?,
                 revoked: maybe_time(row, 5)?,
@@ -165,6 +119,48 @@ impl Store {
 }
 
 impl Work {
+    /// Makes a device one of the account of another one, which approves it.
+    pub(super) async fn approve(
+        &mut self,
+        name: &UserName,
+        by: DeviceId,
+        device: DeviceId,
+        label: &DeviceLabel,
+        now: WallTime,
+    ) -> Result<(), StoreError> {
+        self.hold(name.key(), now).await?;
+        let by = self.find(name.key(), by, None, now).await?;
+        let state = self.state_of(device, name.key()).await?;
+        rules::may_approve(by.stored, by.device, state)?;
+        if state == DeviceState::Unknown {
+            self.add(name.key(), device, label, AddedBy::Approval, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a device for ever, and answers whether it was not ended before: one that is revoked already stays so since it was.
+    pub(super) async fn revoke(
+        &mut self,
+        name: &UserName,
+        by: DeviceId,
+        device: DeviceId,
+        now: WallTime,
+    ) -> Result<bool, StoreError> {
+        self.hold(name.key(), now).await?;
+        let by = self.find(name.key(), by, None, now).await?;
+        let state = self.state_of(device, name.key()).await?;
+        // A revoked device of another account is none of this one's business.
+        let is_own = self.is_of(device, name.key()).await?;
+        rules::may_revoke(
+            by.stored,
+            by.device,
+            if is_own { state } else { DeviceState::OfAnother },
+        )?;
+        let sql = "UPDATE devices SET revoked = ? WHERE device = ? AND revoked IS NULL";
+        let ended = self.run(sql, &[Value::Time(now), Value::Hash(&device.0)]).await?;
+        Ok(ended > 0)
+    }
+
     async fn is_of(&mut self, device: DeviceId, key: &str) -> Result<bool, StoreError> {
         let sql = "SELECT added FROM devices WHERE device = ? AND account = ?";
         let row = self.one(sql, &[Value::Hash(&device.0), Value::Text(key)]).await?;

@@ -9,25 +9,6 @@ use crate::accounts::{
 };
 
 impl Store {
-    /// Stores a new invite. Those that have expired unused are forgotten.
-    ///
-    /// # Errors
-    /// [`StoreError::TooManyInvites`], or the database fails.
-    pub async fn add_invite(&self, invite: InviteHash, expires: WallTime, now: WallTime) -> Result<(), StoreError> {
-        let mut work = self.write().await?;
-        let sql = "DELETE FROM invites WHERE used IS NULL AND expires <= ?";
-        work.run(sql, &[Value::Time(now)]).await?;
-        let sql = "SELECT COUNT(*) FROM invites WHERE used IS NULL";
-        let open = work.one(sql, &[]).await?.ok_or(StoreError::Damaged)?;
-        if count(&open, 0)? >= OPEN_MAX {
-            return Err(StoreError::TooManyInvites(OPEN_MAX));
-        }
-        let sql = "INSERT INTO invites (hash, created, expires) VALUES (?, ?, ?)";
-        work.run(sql, &[Value::Hash(&invite.0), Value::Time(now), Value::Time(expires)])
-            .await?;
-        work.commit().await
-    }
-
     /// All invites, the oldest first: those that can be used, that were used, and that expired lately.
     ///
     /// # Errors
@@ -48,6 +29,28 @@ impl Store {
 }
 
 impl Work {
+    /// Stores a new invite; one that is there already stays as it is. Those that have expired unused are forgotten.
+    pub(super) async fn add_invite(
+        &mut self,
+        invite: InviteHash,
+        expires: WallTime,
+        now: WallTime,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM invites WHERE used IS NULL AND expires <= ?";
+        self.run(sql, &[Value::Time(now)]).await?;
+        if self.invite_state(Some(invite), now).await? != InviteState::Unknown {
+            return Ok(());
+        }
+        let sql = "SELECT COUNT(*) FROM invites WHERE used IS NULL";
+        let open = self.one(sql, &[]).await?.ok_or(StoreError::Damaged)?;
+        if count(&open, 0)? >= OPEN_MAX {
+            return Err(StoreError::TooManyInvites(OPEN_MAX));
+        }
+        let sql = "INSERT INTO invites (hash, created, expires) VALUES (?, ?, ?)";
+        let values = [Value::Hash(&invite.0), Value::Time(now), Value::Time(expires)];
+        self.run(sql, &values).await.map(drop)
+    }
+
     pub(super) async fn invite_state(
         &mut self,
         invite: Option<InviteHash>,

@@ -6,6 +6,9 @@
 //! looks again.
 
 mod admission;
+mod changing;
+#[cfg(test)]
+mod changing_tests;
 mod devices;
 mod dialect;
 mod failure;
@@ -17,20 +20,25 @@ mod schema;
 #[cfg(test)]
 mod server_tests;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 pub(super) mod tests;
+mod whole;
 
 use std::{error::Error, io, path::PathBuf, sync::Arc};
 
 use peerchat_identity::secret_file::SecretFileError;
 use sqlx::{Any, AnyPool, Row as _, Transaction, any::AnyRow};
 
-pub use admission::{Claim, Found, Proof, Settled};
+pub use admission::Found;
+pub use changing::{Outcome, Position};
 pub use devices::{AddedBy, Device, RevokedDevice};
 use dialect::Dialect;
 pub use dialect::{DatabaseUrl, UnknownDatabase};
 use failure::{Failure, failure};
 use tokio::time::timeout;
 use tracing::warn;
+pub use whole::{StoredAccount, StoredDevice, Whole, WholeInvite};
 
 use super::{WallTime, rules::Refusal};
 use crate::outage::Outage;
@@ -158,7 +166,9 @@ enum Value<'a> {
     MaybeText(Option<&'a str>),
     Hash(&'a [u8; 32]),
     Time(WallTime),
+    MaybeTime(Option<WallTime>),
     Number(usize),
+    Large(u64),
 }
 
 impl Store {
@@ -272,11 +282,18 @@ fn bound(
             Value::Text(text) => query.bind((*text).to_owned()),
             Value::MaybeText(text) => query.bind(text.map(str::to_owned)),
             Value::Hash(hash) => query.bind(hash.to_vec()),
-            Value::Time(time) => query.bind(i64::try_from(time.0).unwrap_or(i64::MAX)),
+            Value::Time(time) => query.bind(stored(time.0)),
+            Value::MaybeTime(time) => query.bind(time.map(|time| stored(time.0))),
+            Value::Large(number) => query.bind(stored(*number)),
             Value::Number(number) => query.bind(i64::try_from(*number).unwrap_or(i64::MAX)),
         };
     }
     query
+}
+
+/// A number as databases have them.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn time(row: &AnyRow, column: usize) -> Result<WallTime, StoreError> {

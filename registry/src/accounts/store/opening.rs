@@ -39,14 +39,15 @@ impl Store {
             }
         }
         first.close().await?;
+        let is_memory = url.is_memory();
         let pool = AnyPoolOptions::new()
-            .max_connections(dialect.connections(url.is_memory()))
+            .max_connections(dialect.connections(is_memory))
             .acquire_timeout(dialect.acquire_timeout())
             // A database in memory ends with its connection.
             .idle_timeout(None)
             .max_lifetime(dialect.lifetime())
             .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
-            .after_release(move |connection, _| Box::pin(answers(connection, dialect)))
+            .after_release(move |connection, _| Box::pin(is_usable(connection, dialect, is_memory)))
             .connect_lazy_with(options);
         let store = Self {
             pool,
@@ -90,14 +91,17 @@ async fn greet(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), s
 }
 
 /// Whether a connection that was used can be used again. The pool would wait for one that is dead for as long as the system takes to
-/// notice, which may be a quarter of an hour; and it has only so many.
-async fn answers(connection: &mut AnyConnection, dialect: Dialect) -> Result<bool, sqlx::Error> {
-    let Some(limit) = dialect.answer_timeout() else {
-        return Ok(true);
-    };
+/// notice, which may be a quarter of an hour; and it has only so many. SQLite gives up a transaction by itself where its disk is full, and then sqlx
+/// believes for ever that it is still open: what is committed later would not be stored.
+async fn is_usable(connection: &mut AnyConnection, dialect: Dialect, is_memory: bool) -> Result<bool, sqlx::Error> {
     let late = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
-    timeout(limit, connection.ping()).await.map_err(late)??;
-    Ok(true)
+    match dialect.answer_timeout() {
+        Some(limit) => timeout(limit, connection.ping()).await.map_err(late)??,
+        // Behind what ends the last transaction.
+        None => connection.ping().await?,
+    }
+    // One in memory ends with its connection, and has no disk.
+    Ok(is_memory || !connection.is_in_transaction())
 }
 
 /// The path of the SQLite file, which is there and is its owner's alone. SQLite gives the files beside it the same mode.

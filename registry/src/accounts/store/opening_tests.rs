@@ -5,9 +5,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use peerchat_identity::secret_file;
 
 use super::{
-    tests::{folder, settle},
+    testing::{folder, settle},
     *,
 };
+use crate::accounts::change::Proof;
 
 fn path(place: &Place) -> &Path {
     match place {

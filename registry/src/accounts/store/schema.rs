@@ -6,33 +6,40 @@ use super::{StoreError, dialect::Dialect};
 
 /// The steps from nothing to the newest tables. A step that has been released never changes; another one is added. Each statement
 /// can be repeated: MariaDB commits at each of them, so a crash may come between two.
-const STEPS: [&[&str]; 1] = [&[
-    "CREATE TABLE IF NOT EXISTS accounts (
-        name {name} NOT NULL PRIMARY KEY,
-        shown {name} NOT NULL,
-        password {text},
-        created {number} NOT NULL,
-        changed {number} NOT NULL
-    ) {table}",
-    "CREATE TABLE IF NOT EXISTS devices (
-        device {hash} NOT NULL PRIMARY KEY,
-        account {name} NOT NULL REFERENCES accounts (name),
-        label {text} NOT NULL,
-        added_by {text} NOT NULL,
-        added {number} NOT NULL,
-        seen {number} NOT NULL,
-        revoked {number}
-    ) {table}",
-    "CREATE INDEX IF NOT EXISTS devices_of_account ON devices (account)",
-    "CREATE INDEX IF NOT EXISTS devices_revoked ON devices (revoked)",
-    "CREATE TABLE IF NOT EXISTS invites (
-        hash {hash} NOT NULL PRIMARY KEY,
-        created {number} NOT NULL,
-        expires {number} NOT NULL,
-        used {number},
-        used_by {name}
-    ) {table}",
-]];
+const STEPS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE IF NOT EXISTS accounts (
+            name {name} NOT NULL PRIMARY KEY,
+            shown {name} NOT NULL,
+            password {text},
+            created {number} NOT NULL,
+            changed {number} NOT NULL
+        ) {table}",
+        "CREATE TABLE IF NOT EXISTS devices (
+            device {hash} NOT NULL PRIMARY KEY,
+            account {name} NOT NULL REFERENCES accounts (name),
+            label {text} NOT NULL,
+            added_by {text} NOT NULL,
+            added {number} NOT NULL,
+            seen {number} NOT NULL,
+            revoked {number}
+        ) {table}",
+        "CREATE INDEX IF NOT EXISTS devices_of_account ON devices (account)",
+        "CREATE INDEX IF NOT EXISTS devices_revoked ON devices (revoked)",
+        "CREATE TABLE IF NOT EXISTS invites (
+            hash {hash} NOT NULL PRIMARY KEY,
+            created {number} NOT NULL,
+            expires {number} NOT NULL,
+            used {number},
+            used_by {name}
+        ) {table}",
+    ],
+    // How far a node of a cluster has come; one row.
+    &["CREATE TABLE IF NOT EXISTS ledger_position (
+        term {number} NOT NULL,
+        place {number} NOT NULL PRIMARY KEY
+    ) {table}"],
+];
 
 /// Brings the tables up to date. The transaction keeps out whoever else would do it.
 pub(super) async fn bring_up_to_date(work: &mut Transaction<'_, Any>, dialect: Dialect) -> Result<(), StoreError> {

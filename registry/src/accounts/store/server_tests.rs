@@ -14,12 +14,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{
-    tests::{fresh, settle},
-    *,
-};
+use super::{testing::settle, tests::fresh, *};
 use crate::{
-    accounts::DeviceLabel,
+    accounts::{DeviceLabel, change::Proof},
     routes::DeviceId,
     servers::{Kind, Server},
 };

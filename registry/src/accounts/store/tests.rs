@@ -2,47 +2,18 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{testing::*, *};
 use crate::{
     accounts::{
         DeviceLabel,
+        change::{Claim, Proof},
         invite::Invite,
         password::PasswordHash,
         rules::{DEVICES_MAX, Decision, DeviceState, InviteState, Registration, Stored},
     },
-    routes::DeviceId,
     servers::{Kind, Server},
 };
-use peerchat_proto::names::UserName;
 use tokio::task::JoinSet;
-
-const NOW: WallTime = WallTime(1_800_000_000);
-
-fn name(text: &str) -> UserName {
-    UserName::new(text).unwrap()
-}
-
-fn device(n: u8) -> DeviceId {
-    DeviceId([n; 32])
-}
-
-pub(super) async fn settle(store: &Store, user: &str, n: u8, proof: Proof) -> Result<Settled, StoreError> {
-    let claim = Claim {
-        name: &name(user),
-        device: device(n),
-        label: &DeviceLabel::new("laptop"),
-        proof,
-        invite: None,
-        registration: Registration::Open,
-    };
-    store.settle(&claim, NOW).await
-}
-
-pub(super) fn folder() -> (tempfile::TempDir, Place) {
-    let parent = tempfile::tempdir().unwrap();
-    let place = Place::Folder(parent.path().join("data of % ? # it"));
-    (parent, place)
-}
 
 /// Each case with SQLite as a test of its own, and all of them with each of the servers, each in a database of its own.
 macro_rules! cases {
@@ -307,15 +278,12 @@ async fn an_invite_is_used_once_and_not_too_late(place: Place) {
         let (store, invite) = (registry.clone(), invite.hash());
         tasks.spawn(async move {
             let claim = Claim {
-                name: &name(&format!("user{n}")),
-                device: device(n),
-                label: &DeviceLabel::new(""),
-                proof: Proof::None,
                 invite: Some(invite),
                 registration: Registration::Invite,
+                ..claim(&format!("user{n}"), n, Proof::None)
             };
-            let settled = match store.settle(&claim, now).await {
-                Err(StoreError::Raced) => store.settle(&claim, now).await,
+            let settled = match store.settle(claim.clone(), now).await {
+                Err(StoreError::Raced) => store.settle(claim, now).await,
                 settled => settled,
             };
             settled.err().map(|error| error.to_string())

@@ -111,7 +111,7 @@ impl Ledger {
         self.keep(Record::Append(vec![Entry { place, proposal }]));
     }
 
-    pub(super) fn stored(&mut self, from: NodeId, matched: u64, is_member: bool, applied: u64, now: Millis) {
+    pub(super) fn stored(&mut self, from: NodeId, matched: u64, is_member: bool, applied: u64) {
         let end = self.kept.log.end().index;
         self.heard(from);
         let State::Leading(leading) = &mut self.state else {
@@ -125,7 +125,6 @@ impl Ledger {
         peer.is_member = is_member;
         peer.applied = peer.applied.max(applied);
         self.try_commit();
-        self.replicate(now);
     }
 
     /// A node does not have what comes before what it was sent.

@@ -115,7 +115,10 @@ impl Ledger {
         };
         if now >= preparing.ask_at {
             preparing.ask_at = now + RETRY;
-            let silent = self.others.iter().filter(|node| !preparing.answers.contains_key(node));
+            // A member's word is for ever, and another's may get better: the operator may let it count.
+            let answers = &preparing.answers;
+            let is_open = |node: &&NodeId| !answers.get(node).is_some_and(|answer| answer.is_member);
+            let silent = self.others.iter().filter(is_open);
             for to in silent.copied().collect::<Vec<_>>() {
                 self.send(to, Message::Prepare { term, life });
             }

@@ -151,7 +151,7 @@ impl Ledger {
     }
 
     /// A leader takes what others hand to it. What it has no room for is handed to it again.
-    pub(super) fn handed(&mut self, from: NodeId, proposals: Vec<(u64, Proposal)>, now: Millis) {
+    pub(super) fn handed(&mut self, from: NodeId, proposals: Vec<(u64, Proposal)>) {
         for (slot, proposal) in proposals {
             let has_room = self.room() > 0;
             let State::Leading(leading) = &mut self.state else {
@@ -171,7 +171,6 @@ impl Ledger {
             peer.taken = slot.saturating_add(1);
             self.put(Some(proposal));
         }
-        self.replicate(now);
     }
 
     pub(super) fn expire_proposals(&mut self, now: Millis) {

@@ -45,7 +45,7 @@ impl fmt::Display for Standing {
             Self::Lost(blank) => write!(
                 f,
                 "the disks of {} are empty, and without them it is not known what was decided: bring them back, \
-                 or force these nodes to count, which gives up what only they had",
+                 or start these nodes once with --accept-lost-accounts, which gives up what only they had",
                 list(blank)
             ),
         }

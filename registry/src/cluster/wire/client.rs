@@ -14,18 +14,23 @@ use tonic::{
 
 use super::{
     TABLE_BYTES_MAX,
+    decide::to_request,
     follow::{from_down, from_position, to_up},
 };
 use crate::{
     address::Address,
     cluster::{
-        ClusterStatus, MemberStatus, NodeState,
+        ClusterStatus, LedgerStatus, MemberStatus, NodeState,
         election::Message,
+        link::Said,
         members::MEMBERS_MAX,
         table::message::{Down, Up},
         term::{NodeId, Term},
     },
 };
+
+/// The most characters of what a node says of how it stands.
+const STANDING_CHARS_MAX: usize = 400;
 
 /// Why a node cannot be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -104,9 +109,16 @@ impl NodeClient {
     }
 
     /// Says something to the node.
-    pub(in crate::cluster) async fn call(&mut self, nodes: &[u32], message: Message) -> Result<(), LinkError> {
+    pub(in crate::cluster) async fn call(&mut self, nodes: &[u32], said: Said) -> Result<(), LinkError> {
         let Self { client, .. } = self;
         let nodes = nodes.to_vec();
+        let message = match said {
+            Said::Election(message) => message,
+            Said::Ledger(message) => {
+                let called = client.decide(to_request(nodes, &message)).await;
+                return called.map(drop).map_err(link_error);
+            }
+        };
         let called = match message {
             Message::Election { seen } => {
                 let seen = seen.number();
@@ -254,6 +266,18 @@ fn status(answer: v1::GetStatusResponse) -> Option<ClusterStatus> {
         term: Some(Term::new(answer.term)?.number()).filter(|term| *term > 0),
         leader: node(answer.leader),
         table: from_position(answer.table).filter(|table| table.term > Term::NONE),
+        ledger: answer.ledger.map(|ledger| LedgerStatus {
+            committed: ledger.committed,
+            applied: ledger.applied,
+            is_taking_part: ledger.is_taking_part,
+            standing: shown(&ledger.standing),
+        }),
         members: members.collect::<Option<_>>()?,
     })
+}
+
+/// What another one says for people, as one line that a terminal can show.
+fn shown(text: &str) -> String {
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(STANDING_CHARS_MAX).collect()
 }

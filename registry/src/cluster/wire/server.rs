@@ -17,10 +17,12 @@ use tonic::{Code, Extensions, Request, Response, Status, Streaming};
 
 use super::{
     TABLE_BYTES_MAX,
+    decide::from_said,
     follow::{from_up, to_down, to_position},
 };
 
 use crate::{
+    accounts::invite::InviteHash,
     cluster::{
         ClusterStatus, Node, NodeState,
         election::Message,
@@ -32,6 +34,7 @@ use crate::{
         term::{NodeId, Term},
     },
     registry::Registry,
+    service::account_status,
 };
 
 /// How long a follower may take to say who it is.
@@ -202,6 +205,20 @@ impl ClusterService for Calls {
         Ok(Response::new(v1::ResignResponse {}))
     }
 
+    async fn decide(&self, request: Request<v1::DecideRequest>) -> Answer<v1::DecideResponse> {
+        let (_, extensions, request) = request.into_parts();
+        let (node, from) = self.caller(&extensions, &request.nodes)?;
+        let message = request.message.and_then(from_said);
+        let message = message.ok_or_else(|| Status::invalid_argument("this says nothing that the ledger knows"))?;
+        node.deciding().hear(from, message);
+        Ok(Response::new(v1::DecideResponse {}))
+    }
+
+    async fn add_invite(&self, request: Request<v1::AddInviteRequest>) -> Answer<v1::AddInviteResponse> {
+        self.invite(request.extensions(), request.get_ref()).await?;
+        Ok(Response::new(v1::AddInviteResponse {}))
+    }
+
     type FollowStream = Pin<Box<dyn Stream<Item = Result<v1::FollowResponse, Status>> + Send>>;
 
     async fn follow(&self, request: Request<Streaming<v1::FollowRequest>>) -> Answer<Self::FollowStream> {
@@ -232,6 +249,29 @@ impl ClusterService for Calls {
     }
 }
 
+impl Calls {
+    /// Stores an invite for whoever holds the authority.
+    async fn invite(&self, extensions: &Extensions, request: &v1::AddInviteRequest) -> Result<(), Status> {
+        let trust = self.registry.authority.trust();
+        let shown = extensions.get::<Caller>().and_then(|caller| caller.shown.as_deref());
+        let shown = shown.ok_or_else(|| Status::unauthenticated("show a certificate of the registry's operator"))?;
+        trust.operator(shown, SystemTime::now()).map_err(|error| {
+            let from = extensions.get::<Caller>().map(|caller| caller.address.to_string());
+            let from = from.unwrap_or_default();
+            self.registry
+                .refusals
+                .tell(&format_args!("an invite from {from} was refused: {error}"));
+            Status::permission_denied(format!("invites are made by whoever holds the authority: {error}"))
+        })?;
+        let hash = request.hash.as_ref().try_into();
+        let hash = hash.map_err(|_| Status::invalid_argument("`hash`: the hash of an invite has 32 bytes"))?;
+        let now = self.registry.now().wall;
+        let expires = now.after(Duration::from_secs(request.lifetime_s));
+        let added = self.registry.accounts.add_invite(InviteHash(hash), expires, now).await;
+        added.map_err(account_status)
+    }
+}
+
 fn wire_status(status: ClusterStatus) -> v1::GetStatusResponse {
     let role = match status.state {
         NodeState::Follower => v1::NodeRole::Follower,
@@ -250,5 +290,11 @@ fn wire_status(status: ClusterStatus) -> v1::GetStatusResponse {
         leader: status.leader.map_or(0, |id| id.number().into()),
         members: members.collect(),
         table: status.table.map(to_position),
+        ledger: status.ledger.map(|ledger| v1::LedgerStatus {
+            committed: ledger.committed,
+            applied: ledger.applied,
+            is_taking_part: ledger.is_taking_part,
+            standing: ledger.standing,
+        }),
     }
 }

@@ -1,0 +1,170 @@
+//! All accounts at once, as one registry gives them to another one that has to have the same.
+
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{AddedBy, Store, StoreError, Value, WallTime, changing::Position, hash, maybe_time, time};
+use crate::{
+    accounts::{
+        DeviceLabel,
+        invite::{InviteHash, StoredInvite},
+        password::PasswordHash,
+    },
+    routes::DeviceId,
+};
+use peerchat_proto::names::UserName;
+
+/// All that is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// By name.
+    pub accounts: Vec<StoredAccount>,
+    /// By key, those that were revoked among them.
+    pub devices: Vec<StoredDevice>,
+    /// By hash, those that were used among them.
+    pub invites: Vec<WholeInvite>,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAccount {
+    /// Its name.
+    pub name: UserName,
+    /// What is stored of its password.
+    pub password: Option<PasswordHash>,
+    /// When the name was taken.
+    pub created: WallTime,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDevice {
+    /// Which.
+    pub device: DeviceId,
+    /// The key of its account's name.
+    pub account: String,
+    /// What it calls itself.
+    pub label: DeviceLabel,
+    /// How it came in.
+    pub added_by: AddedBy,
+    /// When it came in.
+    pub added: WallTime,
+    /// When it last logged in, as far as this registry knows.
+    pub seen: WallTime,
+    /// Since when it never can again.
+    pub revoked: Option<WallTime>,
+}
+
+/// An invite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeInvite {
+    /// What is stored of any.
+    pub stored: StoredInvite,
+    /// When it was used.
+    pub used: Option<WallTime>,
+}
+
+impl Store {
+    /// All that is stored, and the position of the last change in it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn whole(&self) -> Result<(Position, Whole), StoreError> {
+        // One transaction sees one state.
+        let mut work = self.read().await?;
+        let position = work.position().await?;
+        let sql = "SELECT shown, password, created FROM accounts ORDER BY name";
+        let accounts = work.all(sql, &[]).await?;
+        let sql = "SELECT device, account, label, added_by, added, seen, revoked FROM devices ORDER BY device";
+        let devices = work.all(sql, &[]).await?;
+        let sql = "SELECT hash, created, expires, used_by, used FROM invites ORDER BY hash";
+        let invites = work.all(sql, &[]).await?;
+        let whole = Whole {
+            accounts: accounts.iter().map(account).collect::<Result<_, _>>()?,
+            devices: devices.iter().map(device).collect::<Result<_, _>>()?,
+            invites: invites.iter().map(invite).collect::<Result<_, _>>()?,
+        };
+        Ok((position, whole))
+    }
+
+    /// Puts this in place of all that is stored, in one transaction with its position.
+    ///
+    /// # Errors
+    /// The database fails, or this does not fit together; then what was stored is there still.
+    pub async fn install(&self, position: Position, whole: &Whole) -> Result<(), StoreError> {
+        let mut work = self.write().await?;
+        for sql in ["DELETE FROM devices", "DELETE FROM accounts", "DELETE FROM invites"] {
+            work.run(sql, &[]).await?;
+        }
+        for account in &whole.accounts {
+            let sql = "INSERT INTO accounts (name, shown, password, created, changed) VALUES (?, ?, ?, ?, ?)";
+            let values = [
+                Value::Text(account.name.key()),
+                Value::Text(account.name.shown()),
+                Value::MaybeText(account.password.as_ref().map(PasswordHash::as_str)),
+                Value::Time(account.created),
+                Value::Time(account.created),
+            ];
+            work.run(sql, &values).await?;
+        }
+        for device in &whole.devices {
+            let sql = "INSERT INTO devices (device, account, label, added_by, added, seen, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            let values = [
+                Value::Hash(&device.device.0),
+                Value::Text(&device.account),
+                Value::Text(device.label.as_str()),
+                Value::Text(device.added_by.as_str()),
+                Value::Time(device.added),
+                Value::Time(device.seen),
+                Value::MaybeTime(device.revoked),
+            ];
+            work.run(sql, &values).await?;
+        }
+        for invite in &whole.invites {
+            let sql = "INSERT INTO invites (hash, created, expires, used, used_by) VALUES (?, ?, ?, ?, ?)";
+            let values = [
+                Value::Hash(&invite.stored.hash.0),
+                Value::Time(invite.stored.created),
+                Value::Time(invite.stored.expires),
+                Value::MaybeTime(invite.used),
+                Value::MaybeText(invite.stored.used_by.as_deref()),
+            ];
+            work.run(sql, &values).await?;
+        }
+        work.set_position(position).await?;
+        work.commit().await
+    }
+}
+
+fn account(row: &AnyRow) -> Result<StoredAccount, StoreError> {
+    let password: Option<String> = row.try_get(1)?;
+    Ok(StoredAccount {
+        name: UserName::new(&row.try_get::<String, _>(0)?).map_err(|_| StoreError::Damaged)?,
+        password: password.as_deref().map(PasswordHash::stored),
+        created: time(row, 2)?,
+    })
+}
+
+fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
+    let added_by: String = row.try_get(3)?;
+    Ok(StoredDevice {
+        device: DeviceId(hash(row, 0)?),
+        account: row.try_get(1)?,
+        label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
+        added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
+        added: time(row, 4)?,
+        seen: time(row, 5)?,
+        revoked: maybe_time(row, 6)?,
+    })
+}
+
+fn invite(row: &AnyRow) -> Result<WholeInvite, StoreError> {
+    Ok(WholeInvite {
+        stored: StoredInvite {
+            hash: InviteHash(hash(row, 0)?),
+            created: time(row, 1)?,
+            expires: time(row, 2)?,
+            used_by: row.try_get(3)?,
+        },
+        used: maybe_time(row, 4)?,
+    })
+}
