@@ -91,13 +91,20 @@ async fn greet(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), s
 
 /// Whether a connection that was used can be used again. The pool would wait for one that is dead for as long as the system takes to
 /// notice, which may be a quarter of an hour; and it has only so many.
+///
+/// Where the disk is full, SQLite may end a transaction by itself, and then cannot end it once more. Taken for one that is still open, the
+/// next reads would begin inside of it one that nobody ends: whatever was read over that connection from then on would be as it was
+/// then, for ever.
 async fn answers(connection: &mut AnyConnection, dialect: Dialect) -> Result<bool, sqlx::Error> {
-    let Some(limit) = dialect.answer_timeout() else {
-        return Ok(true);
-    };
-    let late = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
-    timeout(limit, connection.ping()).await.map_err(late)??;
-    Ok(true)
+    match dialect.answer_timeout() {
+        Some(limit) => {
+            let late = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+            timeout(limit, connection.ping()).await.map_err(late)??;
+        }
+        None => connection.ping().await?,
+    }
+    // What was begun and dropped has been ended by now.
+    Ok(!connection.is_in_transaction())
 }
 
 /// The path of the SQLite file, which is there and is its owner's alone. SQLite gives the files beside it the same mode.
