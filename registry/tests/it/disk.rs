@@ -99,6 +99,10 @@ async fn a_registry_whose_disk_is_full_refuses_new_names_and_keeps_what_it_has_g
 
     disk.make_room();
     in_the_end(async || Caller::try_log_in(&registry, 2, login("bob", "127.0.0.1:4445")).await).await;
+    // None of its connections to its database remembers anything of that.
+    for n in 3..13 {
+        Caller::log_in(&registry, &format!("late{n}"), n).await;
+    }
     registry.stop().await;
     // All that was granted is there after a restart, and nobody else can have it.
     let registry = Registry::start_in(&data);

@@ -3,12 +3,16 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use peerchat_identity::secret_file;
+use peerchat_proto::names::UserName;
 
 use super::{
     testing::{folder, settle},
     *,
 };
-use crate::accounts::change::Proof;
+use crate::{
+    accounts::{change::Proof, rules::DeviceState},
+    routes::DeviceId,
+};
 
 fn path(place: &Place) -> &Path {
     match place {
@@ -92,4 +96,36 @@ async fn tables_with_a_hole_are_found_damaged() {
         ),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_on_which_there_was_no_room_is_given_up() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    // None of the connections that there are may make the file any longer, as on a full disk. Those that take their places may.
+    let mut connections = Vec::new();
+    for _ in 0..store.pool.options().get_max_connections() {
+        let mut connection = store.pool.acquire().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        connections.push(connection);
+    }
+    let limited = connections.len();
+    drop(connections);
+    let mut refused = 0;
+    for n in 1..=u8::MAX {
+        let user = format!("user{n}");
+        while let Err(error) = settle(&store, &user, n, Proof::None).await {
+            assert!(matches!(error, StoreError::Database(_)), "{error:?}");
+            refused += 1;
+            assert!(refused <= limited, "a connection is used again: {error:?}");
+        }
+        let name = UserName::new(&user).unwrap();
+        let found = store.look_up(&name, DeviceId([n; 32]), None, WallTime(1));
+        assert_eq!(found.await.unwrap().device, DeviceState::Live, "{user}");
+    }
+    assert!(refused > 0, "there was room");
+    store.close().await;
 }
