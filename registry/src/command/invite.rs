@@ -15,7 +15,7 @@ use crate::{
     },
     address::Address,
     authority::Authority,
-    cluster::add_invite,
+    cluster::Operator,
 };
 
 /// How long a registry may take to have it stored.
@@ -48,7 +48,10 @@ pub(super) async fn ask_for(
     let mut failures = Vec::new();
     for address in registries {
         let invite = Invite::generate()?;
-        let asked = add_invite(&authority, address.as_str(), invite.hash(), lifetime);
+        let asked = async {
+            let mut operator = Operator::connect(&authority, address.as_str()).await?;
+            operator.add_invite(invite.hash(), lifetime).await
+        };
         match timeout(ANSWER_WAIT, asked).await {
             Ok(Ok(())) => return Ok(invite.reveal()),
             Ok(Err(failure)) if failure.is_worth_another() => failures.push(failure.to_string()),

@@ -12,8 +12,8 @@ use super::Config;
 /// The folder of all registries of a user, in the XDG data folder.
 const OF_ALL: &str = "peerchat-registry";
 
-/// What is kept in `--data`.
-const IN_DATA: &str = "registry";
+/// The folder in `--data` in which all is kept.
+pub(crate) const IN_DATA: &str = "registry";
 
 /// A data folder that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -116,6 +116,7 @@ impl Work {
                 self.add_invite(*invite, *expires, now).await?;
                 Done::Plainly
             }
+            What::Import(part) => Done::Imported(self.import(part, now).await?),
         })
     }
 

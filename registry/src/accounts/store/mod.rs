@@ -12,6 +12,9 @@ mod changing_tests;
 mod devices;
 mod dialect;
 mod failure;
+mod importing;
+#[cfg(test)]
+mod importing_tests;
 mod invites;
 mod opening;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{AddedBy, Store, StoreError, Value, WallTime, changing::Position, hash, maybe_time, time};
+use super::{AddedBy, Device, Store, StoreError, Value, WallTime, changing::Position, hash, maybe_time, time};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -38,20 +38,10 @@ pub struct StoredAccount {
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDevice {
-    /// Which.
-    pub device: DeviceId,
     /// The key of its account's name.
     pub account: String,
-    /// What it calls itself.
-    pub label: DeviceLabel,
-    /// How it came in.
-    pub added_by: AddedBy,
-    /// When it came in.
-    pub added: WallTime,
-    /// When it last logged in, as far as this registry knows.
-    pub seen: WallTime,
-    /// Since when it never can again.
-    pub revoked: Option<WallTime>,
+    /// What is known of it.
+    pub device: Device,
 }
 
 /// An invite.
@@ -96,28 +86,11 @@ impl Store {
             work.run(sql, &[]).await?;
         }
         for account in &whole.accounts {
-            let sql = "INSERT INTO accounts (name, shown, password, created, changed) VALUES (?, ?, ?, ?, ?)";
-            let values = [
-                Value::Text(account.name.key()),
-                Value::Text(account.name.shown()),
-                Value::MaybeText(account.password.as_ref().map(PasswordHash::as_str)),
-                Value::Time(account.created),
-                Value::Time(account.created),
-            ];
-            work.run(sql, &values).await?;
+            work.insert_account(&account.name, account.password.as_ref(), account.created)
+                .await?;
         }
-        for device in &whole.devices {
-            let sql = "INSERT INTO devices (device, account, label, added_by, added, seen, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)";
-            let values = [
-                Value::Hash(&device.device.0),
-                Value::Text(&device.account),
-                Value::Text(device.label.as_str()),
-                Value::Text(device.added_by.as_str()),
-                Value::Time(device.added),
-                Value::Time(device.seen),
-                Value::MaybeTime(device.revoked),
-            ];
-            work.run(sql, &values).await?;
+        for StoredDevice { account, device } in &whole.devices {
+            work.insert_device(account, device).await?;
         }
         for invite in &whole.invites {
             let sql = "INSERT INTO invites (hash, created, expires, used, used_by) VALUES (?, ?, ?, ?, ?)";
@@ -147,13 +120,15 @@ fn account(row: &AnyRow) -> Result<StoredAccount, StoreError> {
 fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
     let added_by: String = row.try_get(3)?;
     Ok(StoredDevice {
-        device: DeviceId(hash(row, 0)?),
         account: row.try_get(1)?,
-        label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
-        added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
-        added: time(row, 4)?,
-        seen: time(row, 5)?,
-        revoked: maybe_time(row, 6)?,
+        device: Device {
+            device: DeviceId(hash(row, 0)?),
+            label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
+            added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
+            added: time(row, 4)?,
+            seen: time(row, 5)?,
+            revoked: maybe_time(row, 6)?,
+        },
     })
 }
 
