@@ -92,7 +92,8 @@ pub enum RegistryError {
     /// Its accounts are not those of its cluster.
     #[error(
         "the data folder has accounts of a registry that was part of no cluster, and the other nodes would not know them; \
-        choose another folder with --data, or move accounts.sqlite out of it: its names are free then"
+        choose another folder with --data, and bring these accounts to the cluster when it runs: \
+        peerchat-registry import --from DIR --ca DIR --registry HOST:PORT"
     )]
     OwnAccounts,
     /// Its accounts are those of a cluster.

@@ -17,6 +17,7 @@ mod cluster;
 mod cluster_accounts;
 mod cluster_disks;
 mod cluster_hostile;
+mod cluster_import;
 mod cluster_leases;
 mod cluster_rounds;
 mod cluster_site;
