@@ -183,7 +183,7 @@ impl Config {
         }
         if let Some(Command::Import { registry, .. }) = &self.command {
             let has_database = self.accounts.is_some() || self.accounts_file.is_some();
-            if has_database == !registry.is_empty() || (!registry.is_empty() && self.ca.is_none()) {
+            if has_database != registry.is_empty() || (!registry.is_empty() && self.ca.is_none()) {
                 return Err(
                     "say where to: either a cluster, with --ca DIR and --registry HOST:PORT, or a database, with --accounts-file FILE"
                         .to_owned(),

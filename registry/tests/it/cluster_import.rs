@@ -1,10 +1,6 @@
 //! Accounts of a registry that ran alone, for a cluster and for a database: its users come back as if nothing had been.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
 use tonic::Code;
@@ -79,7 +75,7 @@ async fn cluster_of(alone: &Alone) -> Cluster {
     cluster
 }
 
-async fn import(from: &str, ca: &PathBuf, at: &str) -> (Option<i32>, String, String) {
+async fn import(from: &str, ca: &Path, at: &str) -> (Option<i32>, String, String) {
     run_whole(&["import", "--from", from, "--ca", ca.to_str().unwrap(), "--registry", at]).await
 }
 

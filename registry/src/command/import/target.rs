@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where accounts are brought to.
 pub(in crate::command) enum Target {
     /// To the registries that run with an authority.
-    Registries(Registries),
+    Registries(Box<Registries>),
     /// Into a database.
     Database(Store),
 }
@@ -46,11 +46,11 @@ impl Target {
     /// The registries at these addresses, at least one, whose authority is in `ca`.
     pub(in crate::command) fn registries(ca: &Path, addresses: &[Address]) -> Result<Self, CommandError> {
         let authority = Authority::find(ca)?.ok_or_else(|| CommandError::NoAuthority(ca.to_owned()))?;
-        Ok(Self::Registries(Registries {
+        Ok(Self::Registries(Box::new(Registries {
             authority,
             addresses: addresses.to_vec(),
             connected: None,
-        }))
+        })))
     }
 
     /// A database, which no node of a cluster has for its own.
