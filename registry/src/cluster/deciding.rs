@@ -13,6 +13,7 @@ use std::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
     sync::{mpsc, watch},
+    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use self::{disk::Disk, phase::Phase, waiting::Waiting};
 use super::{
     Leadership, LedgerStatus,
     election::Role,
-    ledger::{Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
+    ledger::{Change, Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
     ledger_store::LedgerStore,
     link::Link,
     node::NodeError,
@@ -183,6 +184,7 @@ impl Deciding {
             deciding: self,
             ledger,
             disk,
+            snapshots: JoinSet::new(),
             applied,
             waiting: Waiting::default(),
             links: around.links,
@@ -201,6 +203,8 @@ struct Driver<'d> {
     deciding: &'d Deciding,
     ledger: Ledger,
     disk: Disk<'d>,
+    /// What reads all accounts for another node, while another one needs them. Never two.
+    snapshots: JoinSet<Option<(Place, Change)>>,
     /// The last change that was made in the accounts.
     applied: Place,
     waiting: Waiting,
@@ -235,6 +239,10 @@ impl Driver<'_> {
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 _ = self.inbox.recv_many(&mut heard, TURN_MAX) => {}
                 _ = self.wishes.recv_many(&mut wished, TURN_MAX) => {}
+                Some(read) = self.snapshots.join_next() => {
+                    let read = read.ok().flatten();
+                    inputs.extend(read.map(|(at, state)| Input::Snapshot { at, state }));
+                }
                 () = sleep(wake_in) => inputs.push(Input::Tick),
             }
             let is = self.leadership.borrow_and_update().role;
@@ -268,7 +276,6 @@ impl Driver<'_> {
                     more.extend(self.waiting.applied(ticket, outcome));
                 }
             }
-            let mut is_state_wanted = false;
             for output in phase.others {
                 match output {
                     Output::Send { to, message } => {
@@ -281,20 +288,18 @@ impl Driver<'_> {
                         let is_later = |seen: &mut Term| std::mem::replace(seen, term.max(*seen)) < term;
                         self.deciding.seen.send_if_modified(is_later);
                     }
-                    Output::TakeSnapshot => is_state_wanted = true,
+                    Output::TakeSnapshot if self.snapshots.is_empty() => {
+                        self.snapshots.spawn(self.disk.snapshot());
+                    }
+                    Output::TakeSnapshot => {}
                     Output::Persist(_) | Output::Apply { .. } | Output::Install { .. } => {}
                 }
-            }
-            let now = self.now();
-            if is_state_wanted {
-                let (at, state) = self.disk.snapshot().await?;
-                outputs.extend(self.ledger.handle(Input::Snapshot { at, state }, now));
             }
             // Nothing where there is nothing: time passes in the loop, which hears what comes in.
             if !more.is_empty() {
                 let more = more.into_iter();
                 let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
-                outputs.extend(self.ledger.handle_all(more, now));
+                outputs.extend(self.ledger.handle_all(more, self.now()));
             }
         }
         Some(())

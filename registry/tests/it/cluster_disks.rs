@@ -235,7 +235,10 @@ async fn a_node_that_cannot_store_accounts_takes_no_part_until_it_can() {
     cluster.led_by(2, &[1, 2]).await;
     cluster.decide(&[1, 2]).await;
     let status = cluster.status(3).await.unwrap().ledger.unwrap();
-    assert!(!status.is_taking_part && status.standing.contains("busy"), "{status:?}");
+    assert!(
+        !status.is_taking_part && status.standing.contains("cannot store"),
+        "{status:?}"
+    );
     assert!(Caller::log_in(cluster.node(2), "carol", 3).await.answer.is_new_account);
 
     sqlx::query("ROLLBACK").execute(&mut held).await.unwrap();
