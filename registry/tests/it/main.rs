@@ -18,6 +18,7 @@ mod cluster_accounts;
 mod cluster_disks;
 mod cluster_hostile;
 mod cluster_leases;
+mod cluster_revoking;
 mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
