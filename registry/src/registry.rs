@@ -13,7 +13,7 @@ use crate::{
         store::{DatabaseUrl, OpenError, Place, StoreError},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
-    cluster::{ClusterSettings, Leadership, Node, NodeError},
+    cluster::{ClusterSettings, Leadership, Node, NodeError, ledger_store::LedgerStore},
     engine::{Engine, EngineError, RoutesUrl},
     refusals::Refusals,
     service::sharing::Notes,
@@ -164,11 +164,13 @@ impl Registry {
             None => authority.registry_identity()?,
         };
         let mut accounts = Accounts::open(&place, policy).await?;
+        // Also where its cluster has decided nothing yet.
+        let is_nodes = matches!(&place, Place::Folder(folder) if LedgerStore::is_in(folder));
         let is_of_cluster = accounts.position().await?.index > 0;
         match &node {
             Some(_) if !is_of_cluster && !accounts.is_empty().await? => return Err(RegistryError::OwnAccounts),
             Some(node) => accounts = accounts.decided_by(node.deciding().decider()),
-            None if is_of_cluster => return Err(RegistryError::ClusterAccounts),
+            None if is_of_cluster || is_nodes => return Err(RegistryError::ClusterAccounts),
             None => {}
         }
         let accounts = Arc::new(accounts);

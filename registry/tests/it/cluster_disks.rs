@@ -249,6 +249,23 @@ async fn a_node_that_cannot_store_accounts_takes_no_part_until_it_can() {
 }
 
 #[tokio::test]
+async fn before_its_cluster_has_begun_a_nodes_folder_is_used_for_nothing_else() {
+    let mut cluster = Cluster::new(&[1, 2, 3]).await;
+    cluster.start(1);
+    let listening = cluster.status(1).await;
+    assert!(listening.is_some());
+    let data = cluster.data(1);
+    let data = data.to_str().unwrap();
+    let (code, text) = run(&["invite", "--data", data]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("--registry HOST:PORT"), "{text}");
+    cluster.stop(1).await;
+    let (code, text) = run(&["--listen", "127.0.0.1:0", "--data", data]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("has the accounts of a cluster"), "{text}");
+}
+
+#[tokio::test]
 async fn accounts_of_a_registry_alone_and_of_a_cluster_are_not_mixed() {
     let mut cluster = Cluster::running(&[1, 2, 3]).await;
     Caller::log_in(cluster.node(1), "alice", 1).await;
