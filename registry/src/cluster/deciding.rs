@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use self::{disk::Disk, phase::Phase, waiting::Waiting};
 use super::{
@@ -329,8 +329,10 @@ impl Driver<'_> {
     fn tell(&self) {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
         self.deciding.tell(|told| {
-            if told.standing != standing {
-                info!(%standing, "accounts of the cluster");
+            match &standing {
+                same if *same == told.standing => {}
+                Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
+                _ => info!(%standing, "accounts of the cluster"),
             }
             told.committed = committed;
             told.applied = applied;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use peerchat_registry::{
     cluster::{
         election::{self, Election},
-        ledger::{self, Kept, Ledger, Limits, Place, Record, Refusal, Ticket},
+        ledger::{self, Kept, Ledger, Limits, Place, Record, Refusal, Standing, Ticket},
         term::{NodeId, Term},
     },
     routes::Millis,
@@ -208,6 +208,8 @@ impl World {
                 }
                 Some(In::Ledger(input)) => {
                     let outputs = process.ledger.handle(input, now);
+                    let standing = process.ledger.standing();
+                    assert!(!matches!(standing, Standing::Contradicted(_)), "{standing}");
                     process.held.extend(outputs.into_iter().map(Out::Ledger));
                 }
                 None => break,
