@@ -14,10 +14,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::{disk::Disk, phase::Phase, waiting::Waiting};
 use super::{
@@ -222,6 +222,9 @@ impl Driver<'_> {
         let mut role = Role::Election;
         let mut inputs = vec![Input::Tick];
         if is_forced {
+            warn!(
+                "--accept-lost-accounts is for one start; left in, it would make this node count after the next lost disk as well"
+            );
             inputs.push(Input::Force);
         }
         let (mut heard, mut wished) = (Vec::new(), Vec::new());
@@ -233,7 +236,8 @@ impl Driver<'_> {
             }
             self.tell();
             let wake_in = self.ledger.wake_at().0.saturating_sub(self.now().0);
-            let wake_in = Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let wake_at = Instant::now() + Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let wake_at = self.waiting.wake_at().map_or(wake_at, |at| at.min(wake_at));
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 changed = self.leadership.changed() => if changed.is_err() { return },
@@ -243,7 +247,7 @@ impl Driver<'_> {
                     let read = read.ok().flatten();
                     inputs.extend(read.map(|(at, state)| Input::Snapshot { at, state }));
                 }
-                () = sleep(wake_in) => inputs.push(Input::Tick),
+                () = sleep_until(wake_at) => inputs.push(Input::Tick),
             }
             let is = self.leadership.borrow_and_update().role;
             if is != role {
@@ -252,9 +256,13 @@ impl Driver<'_> {
             }
             inputs.extend(heard.drain(..).map(|(from, message)| Input::Message { from, message }));
             for wish in wished.drain(..) {
-                let proposal = self.waiting.take(wish, |change| change_to_bytes(Some(change)));
+                let proposal = self
+                    .waiting
+                    .take(wish, Instant::now(), |change| change_to_bytes(Some(change)));
                 inputs.extend(proposal.map(|(ticket, change)| Input::Propose { ticket, change }));
             }
+            let due = self.waiting.look(Instant::now());
+            inputs.extend(due.map(|(ticket, change)| Input::Propose { ticket, change }));
         }
     }
 
@@ -273,7 +281,7 @@ impl Driver<'_> {
             if let Some((at, ..)) = phase.changes.last() {
                 self.applied = *at;
                 for (ticket, outcome) in self.disk.apply(phase.changes).await? {
-                    more.extend(self.waiting.applied(ticket, outcome));
+                    more.extend(self.waiting.applied(ticket, outcome, Instant::now()));
                 }
             }
             for output in phase.others {
