@@ -11,7 +11,10 @@ use peerchat_proto::v1::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
 
 /// Who is in a room together.
 const ROOM_MEMBERS: usize = 20;
@@ -54,7 +57,7 @@ pub struct Load {
 
 /// A device with a lease.
 #[derive(Clone)]
-struct Caller {
+pub struct Caller {
     client: RoutingServiceClient<Channel>,
     lease: Vec<u8>,
 }
@@ -81,6 +84,11 @@ impl Load {
     }
 
     async fn log_in(&self, address: &str, n: usize) -> Caller {
+        self.try_log_in(address, n).await.unwrap()
+    }
+
+    /// Logs a user in; the connection ends with what is returned.
+    pub async fn try_log_in(&self, address: &str, n: usize) -> Result<Caller, Status> {
         let tls = tls::registry_client(&self.keys[n]).unwrap();
         let stream = connect::connect(address, tls::registry_name(), tls).await.unwrap();
         let channel = connect::grpc(stream, Endpoint::from_static("https://registry"))
@@ -92,8 +100,8 @@ impl Load {
             address: format!("127.0.0.1:{}", 10_000 + n % 50_000),
             ..Default::default()
         };
-        let lease = client.log_in(request).await.unwrap().into_inner().lease.to_vec();
-        Caller { client, lease }
+        let lease = client.log_in(request).await?.into_inner().lease.to_vec();
+        Ok(Caller { client, lease })
     }
 
     /// Lets the first `count` users log in and stay, each with its stream and in a room of twenty. They are there for as long as what

@@ -92,6 +92,9 @@ impl Site {
 
     /// Registers users until there are so many. Nothing may run.
     pub async fn fill(&mut self, registered: usize, load: &Load) {
+        if self.form == Form::Cluster && self.filled == 0 {
+            self.begin(load).await;
+        }
         let databases: Vec<(Place, String)> = match &self.shared {
             Some((_, _, url)) => vec![(Place::Url(url.parse::<DatabaseUrl>().unwrap()), url.clone())],
             None => (0..self.registries())
@@ -119,6 +122,21 @@ impl Site {
             connection.close().await.unwrap();
         }
         self.filled = registered;
+    }
+
+    /// Registers the first user as a user does. The nodes of a cluster decide on that together, and only then have accounts to which others
+    /// can be added: all nodes are given the same.
+    async fn begin(&mut self, load: &Load) {
+        self.start().await;
+        let begun = Instant::now();
+        for address in &self.addresses {
+            while let Err(status) = load.try_log_in(address, 0).await {
+                assert!(begun.elapsed() < READY_WITHIN, "nobody can register: {status}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        self.stop();
+        self.filled = 1;
     }
 
     /// Starts all registries, and waits until they are as they should be.
