@@ -288,6 +288,10 @@ async fn accounts_of_a_registry_alone_and_of_a_cluster_are_not_mixed() {
         text.contains("was part of no cluster") && text.contains("--data"),
         "{text}"
     );
+    // And goes on as it was.
+    let alone = Registry::start_in(&data);
+    assert!(!Caller::log_in(&alone, "mallory", 9).await.answer.is_new_account);
+    alone.stop().await;
     tokio::time::timeout(Duration::from_secs(30), cluster.decide(&[2, 3]))
         .await
         .unwrap();

@@ -177,7 +177,7 @@ impl<'d> Disk<'d> {
     }
 
     fn stands_aside(&self, failure: &str) {
-        if self.deciding.is_able.send_replace(false) {
+        if self.becomes_able(false) {
             error!(%failure, "cannot store what the cluster decides about accounts; this node takes no part until it can");
         }
         let trouble = format!("takes no part, since it cannot store what is decided: {failure}");
@@ -200,17 +200,23 @@ impl<'d> Disk<'d> {
     }
 
     fn goes_on(&self) {
-        if !self.deciding.is_able.send_replace(true) {
+        if self.becomes_able(true) {
             info!("stores what the cluster decides about accounts again");
             self.deciding.tell(|told| told.trouble = None);
         }
+    }
+
+    /// Whether it was otherwise before. The election hears of nothing else.
+    fn becomes_able(&self, is_able: bool) -> bool {
+        let was_other = |was: &mut bool| std::mem::replace(was, is_able) != is_able;
+        self.deciding.is_able.send_if_modified(was_other)
     }
 
     /// Says that the node takes no part any more in this life, and waits for its end.
     async fn give_up<E: Error, T>(&self, failure: &E) -> Option<T> {
         let failure = whole_text(failure);
         error!(%failure, "this node takes no part in its cluster any more");
-        self.deciding.is_able.send_replace(false);
+        self.becomes_able(false);
         let trouble = format!("takes no part any more: {failure}");
         self.deciding.tell(|told| told.trouble = Some(trouble));
         self.shutdown.cancelled().await;
