@@ -19,6 +19,7 @@ mod cluster_disks;
 mod cluster_hostile;
 mod cluster_import;
 mod cluster_leases;
+mod cluster_revoking;
 mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
