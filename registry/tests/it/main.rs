@@ -21,6 +21,7 @@ mod cluster_leases;
 mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
+mod cluster_telling;
 mod cluster_usage;
 mod disk;
 mod harness;
