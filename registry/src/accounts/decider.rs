@@ -52,8 +52,16 @@ pub enum Undecided {
         /// How many would do.
         needed: usize,
     },
+    /// This registry has nothing on its disk, and these nodes are missing.
+    #[error(
+        "this registry has no accounts yet: a cluster begins, and a node whose disk is new counts, only when all nodes can be reached: \
+        start {0}; then try again"
+    )]
+    NotBegun(String),
     /// Something else keeps them from it.
-    #[error("the registries of this cluster can decide nothing about accounts at the moment: {0}; try again")]
+    #[error(
+        "the registries of this cluster can decide nothing about accounts at the moment: {0}; try again when that has changed"
+    )]
     Standing(String),
     /// Too many wait.
     #[error("too much waits to be decided by the registries of this cluster; try again in a moment")]

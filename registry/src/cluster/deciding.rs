@@ -2,6 +2,7 @@
 
 mod disk;
 mod phase;
+mod telling;
 mod waiting;
 
 use std::{
@@ -19,7 +20,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::{disk::Disk, phase::Phase, waiting::Waiting};
+use self::{
+    disk::Disk,
+    phase::Phase,
+    telling::{News, Situation},
+    waiting::Waiting,
+};
 use super::{
     Leadership, LedgerStatus,
     election::Role,
@@ -182,6 +188,7 @@ impl Deciding {
         );
         let driver = Driver {
             deciding: self,
+            own: around.own,
             ledger,
             disk,
             snapshots: JoinSet::new(),
@@ -189,7 +196,8 @@ impl Deciding {
             waiting: Waiting::default(),
             links: around.links,
             leadership: around.leadership,
-            nodes: around.nodes.len(),
+            nodes: around.nodes,
+            news: News::default(),
             inbox: engine.inbox,
             wishes: engine.wishes,
             started: Instant::now(),
@@ -201,6 +209,7 @@ impl Deciding {
 
 struct Driver<'d> {
     deciding: &'d Deciding,
+    own: NodeId,
     ledger: Ledger,
     disk: Disk<'d>,
     /// What reads all accounts for another node, while another one needs them. Never two.
@@ -210,7 +219,8 @@ struct Driver<'d> {
     waiting: Waiting,
     links: BTreeMap<NodeId, Link>,
     leadership: watch::Receiver<Leadership>,
-    nodes: usize,
+    nodes: Vec<NodeId>,
+    news: News,
     inbox: mpsc::Receiver<(NodeId, Message)>,
     wishes: mpsc::Receiver<Wish>,
     started: Instant,
@@ -235,8 +245,10 @@ impl Driver<'_> {
                 return;
             }
             self.tell();
-            let wake_in = self.ledger.wake_at().0.saturating_sub(self.now().0);
-            let wake_at = Instant::now() + Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let now = self.now();
+            let wake_at = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
+            let wake_in = Duration::from_millis(wake_at.0.saturating_sub(now.0)).min(SLEEP_MAX);
+            let wake_at = Instant::now() + wake_in;
             let wake_at = self.waiting.wake_at().map_or(wake_at, |at| at.min(wake_at));
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -323,25 +335,26 @@ impl Driver<'_> {
         if why == Refusal::Busy {
             return Undecided::Busy;
         }
-        let (reached, needed) = (self.leadership.borrow().reachable.len() + 1, self.nodes / 2 + 1);
-        if reached < needed {
-            let nodes = self.nodes;
-            return Undecided::TooFew { reached, nodes, needed };
-        }
-        match self.ledger.standing() {
-            Standing::Leads(_) | Standing::Follows(_) => Undecided::Standing("it takes too long".to_owned()),
-            standing => Undecided::Standing(standing.to_string()),
-        }
+        let leadership = self.leadership.borrow();
+        let is_silent = |node: &NodeId| *node != self.own && !leadership.reachable.contains(node);
+        let situation = Situation {
+            role: leadership.role,
+            standing: self.ledger.standing(),
+            is_blank: self.ledger.is_blank(),
+            silent: self.nodes.iter().copied().filter(is_silent).collect(),
+            nodes: self.nodes.len(),
+        };
+        situation.reason()
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
+        match &standing {
+            same if !self.news.take(same, self.now()) => {}
+            Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
+            _ => info!(%standing, "accounts of the cluster"),
+        }
         self.deciding.tell(|told| {
-            match &standing {
-                same if *same == told.standing => {}
-                Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
-                _ => info!(%standing, "accounts of the cluster"),
-            }
             told.committed = committed;
             told.applied = applied;
             told.standing = standing;

@@ -23,6 +23,7 @@ mod cluster_revoking;
 mod cluster_rounds;
 mod cluster_site;
 mod cluster_strangers;
+mod cluster_telling;
 mod cluster_usage;
 mod disk;
 mod harness;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{Ledger, NodeId, Role, State, Term};
+use crate::cluster::term::list;
 
 /// Whether this node decides or follows, and if not, why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,6 @@ pub enum Standing {
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |nodes: &BTreeSet<NodeId>| nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>().join(", ");
         match self {
             Self::Leads(term) => write!(f, "leads under term {term}"),
             Self::Follows(term) => write!(f, "follows the leader of term {term}"),
@@ -43,8 +43,14 @@ impl fmt::Display for Standing {
                 term.leader().map_or(0, |node| node.number())
             ),
             Self::NoLeader => f.write_str("no node leads that is up to date"),
+            Self::NoMajority(silent) if silent.is_empty() => {
+                f.write_str("too few nodes are up to date, though all can be reached")
+            }
             Self::NoMajority(silent) => {
                 write!(f, "too few nodes can be reached: start {}", list(silent))
+            }
+            Self::NotBegun(silent) if silent.is_empty() => {
+                f.write_str("no node has any accounts yet, and all have been reached: the cluster begins")
             }
             Self::NotBegun(silent) => write!(
                 f,
@@ -103,6 +109,11 @@ impl Ledger {
         }
     }
 
+    /// Whether there is nothing on its disk: the cluster has not begun, or the disk is new.
+    pub fn is_blank(&self) -> bool {
+        !self.kept.is_member && self.kept.log.end().index == 0
+    }
+
     /// Up to here it is committed, as far as this node knows, and applied.
     pub fn committed(&self) -> u64 {
         self.commit
@@ -111,5 +122,20 @@ impl Ledger {
     /// What is on disk, when all was persisted.
     pub fn kept(&self) -> &super::Kept {
         &self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_start_an_empty_list_of_nodes() {
+        let some: BTreeSet<_> = [1, 3].map(|id| NodeId::new(id).unwrap()).into();
+        for standing in [Standing::NoMajority, Standing::NotBegun] {
+            assert!(standing(some.clone()).to_string().ends_with("start 1, 3"));
+            let none = standing(BTreeSet::new()).to_string();
+            assert!(!none.contains("start"), "{none}");
+        }
     }
 }
