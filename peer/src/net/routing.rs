@@ -5,6 +5,7 @@ mod account;
 mod between;
 mod calls;
 mod client;
+mod hosting;
 mod login;
 mod recognise;
 mod session;
