@@ -90,7 +90,8 @@ pub(super) async fn log_in(
     };
     let refused = |status: Status| match status.code() {
         Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
-        Code::InvalidArgument | Code::PermissionDenied => LoginError::Refused(status.message().to_owned()),
+        Code::PermissionDenied => LoginError::Barred(status.message().to_owned()),
+        Code::InvalidArgument => LoginError::Refused(status.message().to_owned()),
         _ => unavailable(status.message().to_owned()),
     };
     let login = timeout(CALL_DEADLINE, client.log_in(request))
