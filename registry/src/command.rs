@@ -13,7 +13,7 @@ use crate::{
     accounts::{
         WallTime,
         invite::NoRandomness,
-        store::{DatabaseUrl, OpenError, Place, StoreError},
+        store::{self, DatabaseUrl, OpenError, Place, StoreError},
     },
     address::{Address, AddressError},
     authority::{Authority, AuthorityError},
@@ -86,6 +86,13 @@ pub enum CommandError {
     /// The authority is not there.
     #[error("there is no authority in {}; name the folder that all nodes have with --ca DIR", .0.display())]
     NoAuthority(PathBuf),
+    /// Nobody would ask for what is stored there.
+    #[error(
+        "no registry has run with the folder {} yet, so an invite in it would be good nowhere; start the registry first, or \
+        give the --listen or --data that it has; for a cluster, use `peerchat-registry invite --ca DIR --registry HOST:PORT`",
+        .0.display()
+    )]
+    GoodNowhere(PathBuf),
     /// There is no authority yet.
     #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
     NoRegistry(PathBuf),
@@ -109,7 +116,14 @@ pub async fn run(
         Command::Invite { expires, .. } => {
             let place = match accounts {
                 Some(url) => Place::Url(url),
-                None => Place::Folder(folder()?),
+                None => {
+                    let folder = folder()?;
+                    // One that was named may be prepared before the first start.
+                    if config.data.is_none() && !folder.join(store::FILE).exists() {
+                        return Err(CommandError::GoodNowhere(folder));
+                    }
+                    Place::Folder(folder)
+                }
             };
             invite::make(&place, *expires, WallTime::now()).await
         }

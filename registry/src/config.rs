@@ -64,8 +64,8 @@ pub struct Config {
     #[arg(long, global = true, value_name = "ADDR", value_parser = listen_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Folder for what must survive a restart: accounts and keys. Created if it is not there, and its owner's alone [default:
-    /// peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
+    /// Folder in which DIR/registry is made, its owner's alone, for what must survive a restart: accounts and keys. A backup of it goes back
+    /// to DIR/registry [default: not in DIR but in peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
 

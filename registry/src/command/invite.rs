@@ -15,7 +15,7 @@ use crate::{
     },
     address::Address,
     authority::Authority,
-    cluster::Operator,
+    cluster::{Operator, ledger_store::LedgerStore},
 };
 
 /// How long a registry may take to have it stored.
@@ -23,6 +23,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(6);
 
 /// Makes an invite in a database, which no node of a cluster has for its own.
 pub(super) async fn make(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    // Before the cluster's first decision nothing in the database shows whose it is.
+    if matches!(place, Place::Folder(folder) if LedgerStore::is_in(folder)) {
+        return Err(CommandError::OfCluster);
+    }
     let store = Store::open(place).await?;
     if store.position().await?.index > 0 {
         return Err(CommandError::OfCluster);

@@ -1,8 +1,12 @@
 //! All accounts at once, as one registry gives them to another one that has to have the same.
 
 use sqlx::{Row as _, any::AnyRow};
+use tokio_stream::StreamExt as _;
 
-use super::{AddedBy, Device, Store, StoreError, Value, WallTime, changing::Position, hash, maybe_time, time};
+use super::{
+    AddedBy, Device, Store, StoreError, Value, WallTime, Work, answered, bound, changing::Position, hash, maybe_time,
+    time,
+};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -63,15 +67,15 @@ impl Store {
         let mut work = self.read().await?;
         let position = work.position().await?;
         let sql = "SELECT shown, password, created FROM accounts ORDER BY name";
-        let accounts = work.all(sql, &[]).await?;
+        let accounts = work.each(sql, account).await?;
         let sql = "SELECT device, account, label, added_by, added, seen, revoked FROM devices ORDER BY device";
-        let devices = work.all(sql, &[]).await?;
+        let devices = work.each(sql, device).await?;
         let sql = "SELECT hash, created, expires, used_by, used FROM invites ORDER BY hash";
-        let invites = work.all(sql, &[]).await?;
+        let invites = work.each(sql, invite).await?;
         let whole = Whole {
-            accounts: accounts.iter().map(account).collect::<Result<_, _>>()?,
-            devices: devices.iter().map(device).collect::<Result<_, _>>()?,
-            invites: invites.iter().map(invite).collect::<Result<_, _>>()?,
+            accounts,
+            devices,
+            invites,
         };
         Ok((position, whole))
     }
@@ -81,7 +85,7 @@ impl Store {
     /// # Errors
     /// The database fails, or this does not fit together; then what was stored is there still.
     pub async fn install(&self, position: Position, whole: &Whole) -> Result<(), StoreError> {
-        let mut work = self.write().await?;
+        let mut work = self.write_decided().await?;
         for sql in ["DELETE FROM devices", "DELETE FROM accounts", "DELETE FROM invites"] {
             work.run(sql, &[]).await?;
         }
@@ -105,6 +109,22 @@ impl Store {
         }
         work.set_position(position).await?;
         work.commit().await
+    }
+}
+
+impl Work {
+    /// All that a statement without values finds. Rows take several times the memory of what is read from them, so there are never many.
+    async fn each<T>(
+        &mut self,
+        sql: &'static str,
+        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = bound(self.dialect, sql, &[]).fetch(&mut *self.transaction);
+        let mut found = Vec::new();
+        while let Some(row) = answered(self.dialect, async { rows.next().await.transpose() }).await? {
+            found.push(read(&row)?);
+        }
+        Ok(found)
     }
 }
 
