@@ -94,11 +94,6 @@ impl Cluster {
 
     /// Starts a node, and waits until it listens.
     pub fn start_node(&mut self, id: u8) {
-        self.start_node_with(id, &[]);
-    }
-
-    /// The same, with more arguments.
-    pub fn start_node_with(&mut self, id: u8, args: &[&str]) {
         let (_, spot) = &self.seats[&id];
         let members: Vec<String> = self
             .seats
@@ -111,8 +106,7 @@ impl Cluster {
             .arg("--ca")
             .arg(self.ca())
             .arg("--data")
-            .arg(self.folder.path().join(format!("node-{id}")))
-            .args(args);
+            .arg(self.folder.path().join(format!("node-{id}")));
         let log = File::options()
             .create(true)
             .append(true)
