@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use self::{
-    cluster::Cluster,
+    cluster::{Cluster, registry_program},
     networks::Networks,
     order::{assert_causal, assert_unnoticed},
     peer::Peer,

@@ -17,6 +17,7 @@ mod causes;
 mod certificates;
 mod cluster;
 mod cluster_clocks;
+mod cluster_import;
 mod cluster_parted;
 mod cluster_rounds;
 mod damage;

@@ -79,6 +79,19 @@ impl Cluster {
         addresses.join(",")
     }
 
+    /// Goes on with the authority of a registry that had this folder, as docs/cluster.md says.
+    pub fn adopt(&self, folder: &Path) {
+        for file in ["ca.key", "ca.der"] {
+            // The mode goes with it.
+            fs::copy(folder.join(file), self.ca().join(file)).unwrap();
+        }
+    }
+
+    /// Where the authority is.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca")
+    }
+
     /// Starts a node, and waits until it listens.
     pub fn start_node(&mut self, id: u8) {
         let (_, spot) = &self.seats[&id];
@@ -91,7 +104,7 @@ impl Cluster {
         command
             .args(["--id", &id.to_string(), "--cluster", &members.join(",")])
             .arg("--ca")
-            .arg(self.folder.path().join("ca"))
+            .arg(self.ca())
             .arg("--data")
             .arg(self.folder.path().join(format!("node-{id}")));
         let log = File::options()

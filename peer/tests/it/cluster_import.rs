@@ -1,0 +1,55 @@
+//! One registry becomes a cluster, and nobody who chats is asked anything.
+
+use std::process::{Command, Output};
+
+use crate::harness::{Cluster, Peer, Site, Spot, lasting_address, registry_program};
+
+fn import(site: &Site, cluster: &Cluster) -> Output {
+    let mut command = Command::new(registry_program());
+    command.arg("import").arg("--from").arg(site.registry.folder());
+    command.arg("--ca").arg(cluster.ca());
+    command.args(["--registry", &cluster.list(&[1, 2, 3])]);
+    command.output().unwrap()
+}
+
+/// Waits until a peer is at a registry again, after it was at none.
+fn wait_back(peer: &mut Peer) {
+    for state in ["lost", "connected"] {
+        peer.wait(state, |event| event["event"] == "registry" && event["state"] == state);
+    }
+}
+
+#[test]
+fn a_registry_becomes_a_cluster_while_its_users_chat() {
+    let mut site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob"]);
+    site.registry.kill();
+    let old = (1, (site.registry.address, Spot::default()));
+    let new = [2, 3].map(|id| (id, (lasting_address(), Spot::default())));
+    let mut cluster = Cluster::at([old].into_iter().chain(new));
+    cluster.adopt(&site.registry.folder());
+    cluster.start_all();
+    let imported = import(&site, &cluster);
+    let told = String::from_utf8_lossy(&imported.stderr);
+    assert!(imported.status.success(), "{told}");
+
+    for peer in &mut peers {
+        wait_back(peer);
+    }
+    peers[0].say("we are a cluster now");
+    peers[1].hear("we are a cluster now");
+    // Who comes again is in with his key, also where he has met nobody yet.
+    let bob = peers.pop().unwrap();
+    bob.quit();
+    let mut bob = Peer::spawn(site.data.path(), &cluster.list(&[2, 1]), "bob", &[]);
+    let ready = bob.wait("ready", |event| event["event"] == "ready");
+    assert_eq!(ready["registry"], cluster.address(2));
+    peers[0].say("welcome back");
+    bob.hear("welcome back");
+    bob.quit();
+    for peer in peers {
+        let asked = peer.events().into_iter().find(|event| event["event"] == "error");
+        assert!(asked.is_none(), "{}: {}", peer.name, asked.unwrap());
+        peer.quit();
+    }
+}
