@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::{
     cluster::Calls,
     registry::Registry,
-    service::{CALL_DEADLINE, Service, sharing},
+    service::{CALL_DEADLINE, Service, ending, sharing},
 };
 
 /// What connections are bound by: more than the files that most systems let a process open.
@@ -139,6 +139,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
             () = too_long => Ok(()),
             () = registry.engine.run() => Ok(()),
             () = sharing::run(Arc::clone(&registry)) => Ok(()),
+            () = ending::run(Arc::clone(&registry)) => Ok(()),
         };
         leave_cluster.cancel();
         served

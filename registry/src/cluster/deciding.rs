@@ -14,10 +14,11 @@ use std::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    task::JoinSet,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info, warn};
 
 use self::{
     disk::Disk,
@@ -28,7 +29,7 @@ use self::{
 use super::{
     Leadership, LedgerStatus,
     election::Role,
-    ledger::{Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
+    ledger::{Change, Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
     ledger_store::LedgerStore,
     link::Link,
     node::NodeError,
@@ -190,6 +191,7 @@ impl Deciding {
             own: around.own,
             ledger,
             disk,
+            snapshots: JoinSet::new(),
             applied,
             waiting: Waiting::default(),
             links: around.links,
@@ -210,6 +212,8 @@ struct Driver<'d> {
     own: NodeId,
     ledger: Ledger,
     disk: Disk<'d>,
+    /// What reads all accounts for another node, while another one needs them. Never two.
+    snapshots: JoinSet<Option<(Place, Change)>>,
     /// The last change that was made in the accounts.
     applied: Place,
     waiting: Waiting,
@@ -228,6 +232,9 @@ impl Driver<'_> {
         let mut role = Role::Election;
         let mut inputs = vec![Input::Tick];
         if is_forced {
+            warn!(
+                "--accept-lost-accounts is for one start; left in, it would make this node count after the next lost disk as well"
+            );
             inputs.push(Input::Force);
         }
         let (mut heard, mut wished) = (Vec::new(), Vec::new());
@@ -239,15 +246,20 @@ impl Driver<'_> {
             }
             self.tell();
             let now = self.now();
-            let wake_at = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
-            let wake_in = wake_at.0.saturating_sub(now.0);
-            let wake_in = Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let due = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
+            let wake_in = due.0.saturating_sub(now.0);
+            let wake_at = Instant::now() + Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let wake_at = self.waiting.wake_at().map_or(wake_at, |at| at.min(wake_at));
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 _ = self.inbox.recv_many(&mut heard, TURN_MAX) => {}
                 _ = self.wishes.recv_many(&mut wished, TURN_MAX) => {}
-                () = sleep(wake_in) => inputs.push(Input::Tick),
+                Some(read) = self.snapshots.join_next() => {
+                    let read = read.ok().flatten();
+                    inputs.extend(read.map(|(at, state)| Input::Snapshot { at, state }));
+                }
+                () = sleep_until(wake_at) => inputs.push(Input::Tick),
             }
             let is = self.leadership.borrow_and_update().role;
             if is != role {
@@ -256,9 +268,13 @@ impl Driver<'_> {
             }
             inputs.extend(heard.drain(..).map(|(from, message)| Input::Message { from, message }));
             for wish in wished.drain(..) {
-                let proposal = self.waiting.take(wish, |change| change_to_bytes(Some(change)));
+                let proposal = self
+                    .waiting
+                    .take(wish, Instant::now(), |change| change_to_bytes(Some(change)));
                 inputs.extend(proposal.map(|(ticket, change)| Input::Propose { ticket, change }));
             }
+            let due = self.waiting.look(Instant::now());
+            inputs.extend(due.map(|(ticket, change)| Input::Propose { ticket, change }));
         }
     }
 
@@ -277,10 +293,9 @@ impl Driver<'_> {
             if let Some((at, ..)) = phase.changes.last() {
                 self.applied = *at;
                 for (ticket, outcome) in self.disk.apply(phase.changes).await? {
-                    more.extend(self.waiting.applied(ticket, outcome));
+                    more.extend(self.waiting.applied(ticket, outcome, Instant::now()));
                 }
             }
-            let mut is_state_wanted = false;
             for output in phase.others {
                 match output {
                     Output::Send { to, message } => {
@@ -293,20 +308,18 @@ impl Driver<'_> {
                         let is_later = |seen: &mut Term| std::mem::replace(seen, term.max(*seen)) < term;
                         self.deciding.seen.send_if_modified(is_later);
                     }
-                    Output::TakeSnapshot => is_state_wanted = true,
+                    Output::TakeSnapshot if self.snapshots.is_empty() => {
+                        self.snapshots.spawn(self.disk.snapshot());
+                    }
+                    Output::TakeSnapshot => {}
                     Output::Persist(_) | Output::Apply { .. } | Output::Install { .. } => {}
                 }
-            }
-            let now = self.now();
-            if is_state_wanted {
-                let (at, state) = self.disk.snapshot().await?;
-                outputs.extend(self.ledger.handle(Input::Snapshot { at, state }, now));
             }
             // Nothing where there is nothing: time passes in the loop, which hears what comes in.
             if !more.is_empty() {
                 let more = more.into_iter();
                 let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
-                outputs.extend(self.ledger.handle_all(more, now));
+                outputs.extend(self.ledger.handle_all(more, self.now()));
             }
         }
         Some(())
@@ -336,8 +349,11 @@ impl Driver<'_> {
 
     fn tell(&mut self) {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
-        if self.news.take(&standing, self.now()) {
-            info!(%standing, "accounts of the cluster");
+        let is_news = self.news.take(&standing, self.now());
+        match &standing {
+            _ if !is_news => {}
+            Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
+            _ => info!(%standing, "accounts of the cluster"),
         }
         self.deciding.tell(|told| {
             told.committed = committed;

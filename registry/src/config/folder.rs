@@ -13,8 +13,8 @@ use crate::{accounts::store, authority::KEY_FILE};
 /// The folder of all registries of a user, in the XDG data folder.
 const OF_ALL: &str = "peerchat-registry";
 
-/// What is kept in `--data`.
-const IN_DATA: &str = "registry";
+/// The folder in `--data` in which all is kept.
+pub(crate) const IN_DATA: &str = "registry";
 
 /// What shows that a registry was kept in a folder: its key, its accounts.
 const KEPT: [&str; 2] = [KEY_FILE, store::FILE];

@@ -16,6 +16,8 @@ pub enum Standing {
     CatchesUp(Term),
     /// Nobody leads whom it could follow.
     NoLeader,
+    /// It cannot follow the leader, which has committed something else.
+    Contradicted(Term),
     /// It is to lead, and these have not answered.
     NoMajority(BTreeSet<NodeId>),
     /// It is to lead, and no node that has answered has anything. The cluster begins when these have answered too.
@@ -32,6 +34,13 @@ impl fmt::Display for Standing {
             Self::CatchesUp(term) => write!(
                 f,
                 "its disk is new: it catches up with the leader of term {term}, and counts when all other nodes have been reached"
+            ),
+            Self::Contradicted(term) => write!(
+                f,
+                "node {} leads, and its accounts have another history than those here: one of the two folders is of another cluster, or gave up \
+                 accounts that the other one has; stop the node that is wrong, move its folder away and start it anew, so that it gets \
+                 the accounts of the others",
+                term.leader().map_or(0, |node| node.number())
             ),
             Self::NoLeader => f.write_str("no node leads that is up to date"),
             Self::NoMajority(silent) if silent.is_empty() => {
@@ -63,6 +72,9 @@ impl Ledger {
     pub fn standing(&self) -> Standing {
         match &self.state {
             State::Following(following) if self.role != Role::Follower(following.term) => Standing::NoLeader,
+            State::Following(following) if self.contradicted == Some(following.term) => {
+                Standing::Contradicted(following.term)
+            }
             State::Following(following) if self.kept.is_member => Standing::Follows(following.term),
             State::Following(following) => Standing::CatchesUp(following.term),
             State::Idle => Standing::NoLeader,
