@@ -120,7 +120,7 @@ impl ChatError {
                 Code::RegistryUntrusted
             }
             LoginError::Unavailable { .. } | LoginError::NoneAnswers(_) => Code::RegistryUnavailable,
-            LoginError::Refused(_) => Code::Refused,
+            LoginError::Barred(_) | LoginError::Refused(_) => Code::Refused,
         }
     }
 
@@ -220,6 +220,9 @@ where
             return Err(refused);
         }
     };
+
+    // From now on nobody asks the user what a registry refuses: it is told.
+    drop(attempts);
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);

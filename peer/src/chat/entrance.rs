@@ -14,6 +14,8 @@ use crate::{
 
 /// How long the start of a session waits for the registry before it goes on without one.
 const REGISTRY_WAIT: Duration = Duration::from_secs(10);
+/// How often a password may be typed: fewer times than the registry hears before it makes everybody wait.
+const PASSWORDS_MAX: u32 = 3;
 
 /// Waits until the registry has let the user in, or does not answer: without a registry the peer starts all the same, for those whom
 /// it knows. Answers the address of the registry.
@@ -26,6 +28,8 @@ pub(super) async fn pass(
     net: &Net,
     config: &RegistryConfig,
 ) -> Result<Option<String>, ChatError> {
+    // So many were typed here.
+    let mut passwords = 0;
     loop {
         let refused = match timeout(REGISTRY_WAIT, attempts.outcome()).await {
             Ok(Some(Err(refused))) => refused,
@@ -36,7 +40,11 @@ pub(super) async fn pass(
             LoginError::Unavailable { .. } | LoginError::NoneAnswers(_) => return Ok(None),
             LoginError::Unknown { .. } => Obstacle::UnknownRegistry,
             LoginError::NameInUse(_) => Obstacle::NameTaken,
-            LoginError::Changed { .. } | LoginError::Foreign { .. } | LoginError::Refused(_) => Obstacle::Other,
+            LoginError::Barred(_) if passwords > 0 && passwords < PASSWORDS_MAX => Obstacle::NameTaken,
+            LoginError::Changed { .. }
+            | LoginError::Foreign { .. }
+            | LoginError::Barred(_)
+            | LoginError::Refused(_) => Obstacle::Other,
         };
         let code = ChatError::login_code(&refused);
         let answer = entrance.ask(obstacle, code, &refused.to_string()).await?;
@@ -49,7 +57,10 @@ pub(super) async fn pass(
                 config.known.keep(address, &known)?;
                 None
             }
-            (Answer::Password(password), _) => Some(Zeroizing::new(password.reveal().to_owned())),
+            (Answer::Password(password), _) => {
+                passwords += 1;
+                Some(Zeroizing::new(password.reveal().to_owned()))
+            }
             (Answer::Link, _) => {
                 link(entrance, net, config).await?;
                 None

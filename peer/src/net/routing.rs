@@ -5,6 +5,7 @@ mod account;
 mod between;
 mod calls;
 mod client;
+mod hosting;
 mod login;
 mod recognise;
 mod session;
@@ -105,7 +106,10 @@ pub enum LoginError {
         /// What the others show.
         meant: Fingerprint,
     },
-    /// It refuses for another reason.
+    /// It lets this device in under no circumstances, or only with something else than was shown: the same try again would be of no use.
+    #[error("the registry refuses: {0}")]
+    Barred(String),
+    /// It cannot be used for another reason.
     #[error("the registry refuses: {0}")]
     Refused(String),
     /// It does not answer.

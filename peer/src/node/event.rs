@@ -299,4 +299,9 @@ pub enum RegistryState {
         /// What happened.
         reason: String,
     },
+    /// This device is let in no more, and does not try again. For scripts it is the same as a lost one.
+    Barred {
+        /// Why, and what can be done.
+        reason: String,
+    },
 }

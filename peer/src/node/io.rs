@@ -67,6 +67,8 @@ pub enum Input {
     },
     /// The registry does not answer, for this reason.
     RegistryDown(String),
+    /// The registries let this device in no more, for this reason, and are asked no more.
+    RegistryBarred(String),
     /// The registry has put this device into a room with these members.
     RoomJoined {
         /// The room.

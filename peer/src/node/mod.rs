@@ -290,6 +290,7 @@ impl Node {
             Input::RegistryUp { hosting, address } => self.registry_up(hosting, address),
             Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
+            Input::RegistryBarred(reason) => self.registry_barred(reason),
             Input::RoomJoined { room, created, members } => self.room_joined(room, created, members, now),
             Input::RoomRefused { room, refused } => self.room_refused(room, refused, now),
             Input::Found(user, peers) => self.found(&user, peers, now),

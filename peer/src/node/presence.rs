@@ -34,6 +34,16 @@ impl Node {
         if self.registry_up != Some(false) {
             self.tell(Event::Registry(RegistryState::Lost { reason }));
         }
+        self.without_registry();
+    }
+
+    /// It may have been away before: that it will not come back is news all the same.
+    pub(super) fn registry_barred(&mut self, reason: String) {
+        self.tell(Event::Registry(RegistryState::Barred { reason }));
+        self.without_registry();
+    }
+
+    fn without_registry(&mut self) {
         self.registry_up = Some(false);
         self.relisting.stop();
         // Nobody tells any longer who is gone: from now on a link decides.

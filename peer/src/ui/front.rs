@@ -167,9 +167,9 @@ impl<Z: TimeZone> TextFront<Z> {
     }
 
     fn registry(&mut self, state: &RegistryState) {
-        let lost = matches!(state, RegistryState::Lost { .. });
+        let lost = matches!(state, RegistryState::Lost { .. } | RegistryState::Barred { .. });
         // The first connection goes without saying; a lost one is told once.
-        if matches!(state, RegistryState::Hosting { .. }) || lost != self.registry_lost {
+        if matches!(state, RegistryState::Hosting { .. } | RegistryState::Barred { .. }) || lost != self.registry_lost {
             self.out += &self.render.registry(state);
         }
         self.registry_lost = lost;

@@ -189,6 +189,7 @@ impl<Z: TimeZone> Renderer<Z> {
                 let text = format!("no registry for now: {reason}; those whom you know can still be talked to");
                 return self.hanging(&self.paint.dim("·"), "· ", &text);
             }
+            RegistryState::Barred { reason } => return self.hanging(&self.paint.error("!"), "! ", reason),
         };
         self.quiet(&[text])
     }

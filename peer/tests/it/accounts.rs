@@ -114,9 +114,52 @@ fn a_device_is_linked_by_a_code_and_ended_for_good() {
     alice.wait("the end", |event| event["event"] == "revoked" && event["device"] == *id);
     // Its link is cut, and nobody takes it back.
     wait_for("the cut", || (devices_of(&mut bob, "alice") == 1).then_some(()));
+    // It is told why, once, and tries no more.
+    let lost = second.wait("the reason", |event| {
+        event["event"] == "registry" && event["state"] == "lost"
+    });
+    let reason = lost["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("was revoked") && reason.contains("No other try"),
+        "{reason}"
+    );
+    second.type_line("/passwd another good password");
+    assert!(second.error("refused").contains("was revoked"));
     second.kill();
     assert_refused(spawn(&site, &elsewhere, "alice", &[]), "refused", "revoked");
     bob.say("undisturbed");
+}
+
+#[test]
+fn a_device_that_began_without_a_registry_is_told_that_its_name_is_taken() {
+    let mut site = Site::new();
+    let elsewhere = TempDir::new().unwrap();
+    let mut alice = site.peer("alice");
+    site.registry.kill();
+    let mut second = spawn(&site, &elsewhere, "alice", &[]);
+    device(&mut second);
+    site.registry.restart();
+    let refused = second.wait("the reason", |event| {
+        event["event"] == "registry"
+            && event["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.contains("No other try"))
+    });
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("name is taken") && reason.contains("start it again"),
+        "{reason}"
+    );
+    // Whatever is asked is answered with that.
+    second.type_line("/join lobby");
+    let answer = second.error("refused");
+    assert!(
+        answer.contains("cannot join #lobby") && answer.contains("start it again"),
+        "{answer}"
+    );
+    alice.wait_registry("connected");
+    second.quit();
+    alice.quit();
 }
 
 #[test]

@@ -149,3 +149,30 @@ fn when_the_host_of_the_registry_is_killed_another_takes_over() {
         host.kill();
     });
 }
+
+#[test]
+fn nobody_hosts_where_another_registry_was_met() {
+    let mut site = Site::new();
+    let registry = site.registry.address.to_string();
+    let start = |name: &str| {
+        let mut peer = Peer::spawn_hosting(site.data.path(), &registry, name, &[]);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    };
+    let mut gus = start("gus");
+    gus.wait_registry("connected");
+    site.registry.kill();
+    gus.wait_registry("lost");
+    // One that finds it away from the start says why it does not take its place.
+    let mut hal = Peer::spawn_hosting(site.data.path(), &registry, "hal", &[]);
+    let lost = hal.wait("the reason", |event| event["event"] == "registry");
+    assert_eq!(lost["state"], "lost", "{lost}");
+    let reason = lost["reason"].as_str().unwrap();
+    assert!(reason.contains("another registry was met at this address"), "{reason}");
+    site.registry.restart();
+    for peer in [&mut gus, &mut hal] {
+        peer.wait_registry("connected");
+    }
+    gus.quit();
+    hal.quit();
+}

@@ -246,9 +246,9 @@ impl Driver<'_> {
             }
             self.tell();
             let now = self.now();
-            let due = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
-            let wake_in = due.0.saturating_sub(now.0);
-            let wake_at = Instant::now() + Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let wake_at = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
+            let wake_in = Duration::from_millis(wake_at.0.saturating_sub(now.0)).min(SLEEP_MAX);
+            let wake_at = Instant::now() + wake_in;
             let wake_at = self.waiting.wake_at().map_or(wake_at, |at| at.min(wake_at));
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -349,9 +349,8 @@ impl Driver<'_> {
 
     fn tell(&mut self) {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
-        let is_news = self.news.take(&standing, self.now());
         match &standing {
-            _ if !is_news => {}
+            same if !self.news.take(same, self.now()) => {}
             Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
             _ => info!(%standing, "accounts of the cluster"),
         }

@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     Question,
-    calls::{failed, is_unwilling, unanswered},
+    calls::{fail, failed, is_unwilling, unanswered},
 };
 use crate::{
     net::Net,
@@ -123,6 +123,15 @@ impl Between {
             queued.answer(&self.net).await;
         }
         self.net.tell(Input::RegistryDown(why)).await;
+    }
+
+    /// There will be none any more: whoever waits is told, and the user.
+    pub(super) async fn bar(&mut self, why: &str) {
+        self.failing_over = None;
+        for queued in std::mem::take(&mut self.questions) {
+            fail(&self.net, queued.question, &Status::permission_denied(why)).await;
+        }
+        self.net.tell(Input::RegistryBarred(why.to_owned())).await;
     }
 
     /// There is one: these are to be asked there.

@@ -122,16 +122,25 @@ pub(super) fn is_unwilling(status: &Status) -> bool {
     status.code() == Code::Unavailable && std::error::Error::source(status).is_none()
 }
 
+/// Answers that nobody answers.
 pub(super) async fn unanswered(net: &Net, question: Question) {
+    let text = match question {
+        Question::Account(..) => "the registry does not answer; try again when it is back",
+        _ => "the registry does not answer",
+    };
+    fail(net, question, &Status::unavailable(text)).await;
+}
+
+/// Answers a question with what went wrong.
+pub(super) async fn fail(net: &Net, question: Question, status: &Status) {
     match question {
         Question::Ask(ask) => {
-            if let Some(input) = failed(ask, &Status::unavailable("the registry does not answer")) {
+            if let Some(input) = failed(ask, status) {
                 net.tell(input).await;
             }
         }
-        Question::Account(_, reply) => {
-            let _gone = reply.send(Err("the registry does not answer; try again when it is back".to_owned()));
-        }
+        // Nobody waits where the peer ends.
+        Question::Account(_, reply) => drop(reply.send(Err(status.message().to_owned()))),
         Question::ListRooms(reply) => {
             let _gone = reply.send(None);
         }

@@ -6,12 +6,13 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
+use tonic::Status;
 use zeroize::Zeroizing;
 
 use super::{
     LoginError, Question, RegistryConfig, States,
     between::Between,
-    calls::unanswered,
+    calls::{fail, unanswered},
     login::{Session, log_in},
     session::End,
 };
@@ -141,6 +142,9 @@ impl Client {
     async fn find(&mut self) -> Option<Session> {
         // What was last wrong with each of them.
         let mut errors: Vec<(usize, LoginError)> = self.broke.take().into_iter().collect();
+        if let Some((place, error @ LoginError::Barred(_))) = errors.first().cloned() {
+            return self.barred(place, error).await;
+        }
         loop {
             match self.registries.next(self.now()) {
                 Next::Try(place) => {
@@ -154,9 +158,12 @@ impl Client {
                         Err(error) => error,
                     };
                     tracing::debug!(%error, "no registry");
+                    if self.is_final(&error) {
+                        return self.barred(place, error).await;
+                    }
                     if self.is_for_the_user(&error) {
                         self.registries.gives_up(place, self.now());
-                        self.settle(error).await?;
+                        self.settle(error).await;
                         continue;
                     }
                     self.refuse(place, &error).await;
@@ -167,8 +174,8 @@ impl Client {
                     // One that failed some time ago may be back: as long as one was not tried, it is too early to say that there is none.
                     let all_tried = errors.len() >= self.registries.count();
                     if let Some(error) = summed(&errors).filter(|_| all_tried) {
-                        if !error.is_away() && self.first.is_some() {
-                            self.settle(error).await?;
+                        if !error.is_away() && self.may_ask() {
+                            self.settle(error).await;
                             errors.clear();
                             continue;
                         }
@@ -185,16 +192,56 @@ impl Client {
     /// except about itself.
     fn is_for_the_user(&self, error: &LoginError) -> bool {
         let is_everywhere = !self.is_list() || !error.is_not_the_one();
-        self.first.is_some() && !error.is_away() && is_everywhere
+        self.may_ask() && !error.is_away() && is_everywhere
+    }
+
+    /// Whether the chat has not begun, so that the user can be asked what is to be done.
+    fn may_ask(&self) -> bool {
+        self.first.as_ref().is_some_and(|first| !first.is_closed())
+    }
+
+    /// Whether nothing is gained by trying again while this peer runs, and the user cannot be asked. A name may only for now be another's
+    /// for who was let in before: a registry may have the wrong accounts.
+    fn is_final(&self, error: &LoginError) -> bool {
+        let is_refused = match error {
+            LoginError::Barred(_) => true,
+            LoginError::NameInUse(_) => self.first.is_some(),
+            _ => false,
+        };
+        is_refused && !self.may_ask()
+    }
+
+    /// No registry is tried any more: each try would be told to the devices of the account. The user is told, and whoever asks anything. None
+    /// when the peer ends.
+    async fn barred(&mut self, place: usize, error: LoginError) -> Option<Session> {
+        self.registries
+            .fails(place, error.to_string(), self.now(), &mut self.rng);
+        self.publish();
+        let then = match (&self.first, &error) {
+            (Some(_), LoginError::NameInUse(_)) => {
+                "end Peerchat with /quit and start it again: it asks for the password then, or shows a code to approve on a device of \
+                 yours"
+            }
+            (Some(_), _) => "end Peerchat with /quit, and start it again with what is asked for",
+            (None, _) => "what you write now reaches nobody; /quit ends Peerchat",
+        };
+        let why = format!("{error}. No other try is made: {then}");
+        self.between.bar(&why).await;
+        let status = Status::permission_denied(why);
+        loop {
+            let question = self.asked.recv().await?;
+            fail(&self.net, question, &status).await;
+        }
     }
 
     /// Tells what was refused and waits for what the user does about it: trying again without anything new would only be another
-    /// attempt to be told of. None where the peer ends.
-    async fn settle(&mut self, error: LoginError) -> Option<()> {
+    /// attempt to be told of.
+    async fn settle(&mut self, error: LoginError) {
         self.tell_attempt(Err(error));
-        let password = self.retry.recv().await?;
-        self.config.password = password.or(self.config.password.take());
-        Some(())
+        // Where the chat has begun meanwhile nobody answers, and the next try settles it without him.
+        if let Some(password) = self.retry.recv().await {
+            self.config.password = password.or(self.config.password.take());
+        }
     }
 
     /// A registry has let this peer in.
@@ -208,7 +255,7 @@ impl Client {
         (self.config.password, self.config.invitation) = (None, None);
     }
 
-    /// A registry cannot be used. Of one of several that is not the right one the user is told, once.
+    /// A registry cannot be used. Of one that is not the right one the user is told, once, where nothing else tells him.
     pub(super) async fn refuse(&mut self, place: usize, error: &LoginError) {
         let now = self.now();
         let reason = match error {
@@ -217,7 +264,9 @@ impl Client {
         };
         self.registries.fails(place, reason, now, &mut self.rng);
         self.publish();
-        if self.is_list() && error.is_not_the_one() && self.told.insert(place) {
+        let is_unsettled = self.first.is_some() && matches!(error, LoginError::Unknown { .. });
+        let is_untold = self.is_list() || self.first.is_some();
+        if (is_unsettled || error.is_not_the_one()) && is_untold && self.told.insert(place) {
             let notice = Notice {
                 code: Code::RegistryUntrusted,
                 message: error.to_string(),

@@ -21,6 +21,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 use super::{
     LoginError, RegistryConfig,
     calls::Clients,
+    hosting::{Hosting, hosting_folder},
     recognise::{recognise, remember},
     survey,
 };
@@ -89,7 +90,8 @@ pub(super) async fn log_in(
     };
     let refused = |status: Status| match status.code() {
         Code::AlreadyExists => LoginError::NameInUse(status.message().to_owned()),
-        Code::InvalidArgument | Code::PermissionDenied => LoginError::Refused(status.message().to_owned()),
+        Code::PermissionDenied => LoginError::Barred(status.message().to_owned()),
+        Code::InvalidArgument => LoginError::Refused(status.message().to_owned()),
         _ => unavailable(status.message().to_owned()),
     };
     let login = timeout(CALL_DEADLINE, client.log_in(request))
@@ -179,13 +181,15 @@ async fn begin_linking<'c>(net: &Net, config: &'c RegistryConfig) -> Result<(&'c
 }
 
 async fn begin_linking_at(net: &Net, config: &RegistryConfig, at: &str) -> Result<LinkingSteps, LoginError> {
-    let stream = reach(net, config, at, &mut None).await?;
+    let unavailable = |reason: String| LoginError::Unavailable {
+        address: at.to_owned(),
+        reason,
+    };
+    // None is hosted for it: nobody could approve there.
+    let stream = dial(net, at).await.map_err(unavailable)?;
     recognise(config, at, registry_fingerprint(&stream), false)?;
     let channel = channel::over(stream, at).await;
-    let channel = channel.map_err(|error| LoginError::Unavailable {
-        address: at.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let channel = channel.map_err(|error| unavailable(error.to_string()))?;
     let request = wire::LinkDeviceRequest {
         user: net.me.user.shown().to_owned(),
         label: label(),
@@ -223,9 +227,11 @@ async fn reach(
     let Some(here) = host::loopback(at).filter(|_| may_host) else {
         return Err(unavailable(error));
     };
-    *hosted = host::HostedRegistry::start(here, folder(config, at))
-        .await
-        .map_err(unavailable)?;
+    let folder = match hosting_folder(config, at, here)? {
+        Hosting::In(folder) => folder,
+        Hosting::NotHere(why) => return Err(unavailable(format!("{error}; {why}"))),
+    };
+    *hosted = host::HostedRegistry::start(here, folder).await.map_err(unavailable)?;
     dial(net, at).await.map_err(unavailable)
 }
 
@@ -237,14 +243,6 @@ pub(super) async fn dial(net: &Net, address: &str) -> Result<TlsStream<TcpStream
         ConnectError::Io { source, .. } => source.to_string(),
         error => error.to_string(),
     })
-}
-
-/// The folder of a registry in this process: that of the host before, so that accounts and authority stay, or one of its own.
-fn folder(config: &RegistryConfig, at: &str) -> std::path::PathBuf {
-    let before = config.known.find(at).ok().flatten();
-    let before = before.and_then(|known| known.folder).filter(|folder| folder.is_dir());
-    // No user has a name with @ in it, so it is no user's folder.
-    before.unwrap_or_else(|| config.data.join(format!("registry@{at}")))
 }
 
 fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Result<(), String> {

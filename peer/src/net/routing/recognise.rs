@@ -75,7 +75,11 @@ pub(super) fn common(found: impl Iterator<Item = Fingerprint> + Clone) -> Option
     best.map(|(_, found)| found)
 }
 
-fn find(config: &RegistryConfig, address: &str) -> Result<Option<KnownRegistry>, LoginError> {
+/// What is known of the registry at `address`.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn find(config: &RegistryConfig, address: &str) -> Result<Option<KnownRegistry>, LoginError> {
     let known = config.known.find(address);
     known.map_err(|error| LoginError::Refused(format!("cannot read {}: {error}", config.known.path().display())))
 }

@@ -151,6 +151,9 @@ impl Client {
                     }
                     Ok(None) => Some("it has ended".to_owned()),
                     Err(status) if status.code() == Code::Unavailable => Some(status.message().to_owned()),
+                    Err(status) if status.code() == Code::PermissionDenied => {
+                        break Err(LoginError::Barred(status.message().to_owned()));
+                    }
                     // What broke inside the connection means nothing to a user.
                     Err(status) => {
                         tracing::debug!(%status, "the registry's stream broke");
@@ -176,7 +179,8 @@ impl Client {
             if !beside.is_moving
                 && let Some((reason, _)) = beside.broken.take()
             {
-                break Err(reason);
+                let address = session.address.clone();
+                break Err(LoginError::Unavailable { address, reason });
             }
         };
         drop(calls);
@@ -195,22 +199,25 @@ impl Client {
             }
         };
         left.append(&mut beside.late);
-        self.ended(session.address, end, left).await
+        self.ended(end, left).await
     }
 
     /// Another session follows, or must be found.
-    async fn ended(&mut self, address: String, end: Result<Box<Session>, String>, left: Vec<Queued>) -> End {
+    async fn ended(&mut self, end: Result<Box<Session>, LoginError>, left: Vec<Queued>) -> End {
         match end {
             Ok(next) => {
                 self.between.begin(String::new(), left).await;
                 self.let_in(0);
                 End::Moved(next)
             }
-            Err(reason) => {
+            Err(error) => {
                 let (now, used) = (self.now(), self.registries.used());
-                self.registries.breaks(reason.clone(), now, &mut self.rng);
+                let reason = match &error {
+                    LoginError::Unavailable { reason, .. } => reason.clone(),
+                    error => error.to_string(),
+                };
+                self.registries.breaks(reason, now, &mut self.rng);
                 self.publish();
-                let error = LoginError::Unavailable { address, reason };
                 self.between.begin(error.to_string(), left).await;
                 self.broke = used.map(|place| (place, error));
                 End::Broke

@@ -217,7 +217,8 @@ pub static COMMANDS: [Spec; 21] = [
             spec.alone(rest, Command::Nothing)?;
             Err(notice(
                 Code::Refused,
-                "this device is logged in, so it needs no linking; /link is for a device that is refused".to_owned(),
+                "/link is for a device that is refused at its start: there it is offered, before the chat begins"
+                    .to_owned(),
             ))
         },
     },

@@ -286,6 +286,10 @@ fn the_row_above_the_prompt_tells_what_changes() {
         "· no registry for now: gone; those whom you know can still be talked to\n"
     );
     assert_eq!(row(&f, 24), "── #lobby · bob · offl…");
+    f.event(Event::Registry(RegistryState::Barred {
+        reason: "revoked".into(),
+    }));
+    assert_eq!(f.take_text(), "! revoked\n");
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(super) fn registry(state: &RegistryState) -> Object<'_> {
     let (state, reason, address) = match state {
         RegistryState::Hosting { address } => ("hosting", None, Some(address.as_str())),
         RegistryState::Connected { address } => ("connected", None, Some(address.as_str())),
-        RegistryState::Lost { reason } => ("lost", Some(reason.as_str()), None),
+        RegistryState::Lost { reason } | RegistryState::Barred { reason } => ("lost", Some(reason.as_str()), None),
     };
     Object::Registry { state, reason, address }
 }

@@ -212,6 +212,10 @@ fn every_other_event() {
             r#"{"event":"registry","state":"lost","reason":"gone","address":null}"#,
         ),
         (
+            Event::Registry(RegistryState::Barred { reason: "no".into() }),
+            r#"{"event":"registry","state":"lost","reason":"no","address":null}"#,
+        ),
+        (
             Event::Registry(RegistryState::Connected { address: "h:1".into() }),
             r#"{"event":"registry","state":"connected","reason":null,"address":"h:1"}"#,
         ),

@@ -60,14 +60,15 @@ pub(super) struct News {
 }
 
 impl News {
-    /// Whether the log is to have how the ledger stands now: what keeps all from deciding only when it has
-    /// lasted.
+    /// Whether the log is to have how the ledger stands now: at once what is well, and what is not when it has lasted.
     pub(super) fn take(&mut self, standing: &Standing, now: Millis) -> bool {
         match standing {
-            Standing::Leads(_) | Standing::Follows(_) | Standing::CatchesUp(_) | Standing::Contradicted(_) => {
-                self.troubled_since = None;
-            }
-            Standing::NoLeader | Standing::NoMajority(_) | Standing::NotBegun(_) | Standing::Lost(_) => {
+            Standing::Leads(_) | Standing::Follows(_) | Standing::CatchesUp(_) => self.troubled_since = None,
+            Standing::NoLeader
+            | Standing::NoMajority(_)
+            | Standing::NotBegun(_)
+            | Standing::Lost(_)
+            | Standing::Contradicted(_) => {
                 let since = *self.troubled_since.get_or_insert(now);
                 if now.0 < since.0.saturating_add(SETTLED.0) {
                     return false;
