@@ -117,7 +117,7 @@ pub struct Chat {
     /// A file with the password of your account: its first one when the account is made, and what lets a further device in
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// A file with the invitation that a registry may ask of new users
+    /// A file with the invite that a registry may ask of new users, as its operator has made it
     #[arg(long, value_name = "FILE")]
     pub invitation_file: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! Connections that were refused before anything was asked, and calls to the cluster by others than its nodes, in the log: a part of
-//! them, so that nobody fills a disk by dialling.
+//! Connections that were refused before anything was asked, calls to the cluster by others than its nodes, and new users who may not take a
+//! name, in the log: a part of them, so that nobody fills a disk by dialling.
 
 use std::{
     fmt,

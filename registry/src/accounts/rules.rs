@@ -149,7 +149,10 @@ pub enum Refusal {
     #[error("this registry takes no new users")]
     RegistrationClosed,
     /// A new name needs an invite.
-    #[error("this registry takes new users only with an invite")]
+    #[error(
+        "this registry takes new users only with an invite; ask whoever runs it for one, write it into a file of your own (chmod 600), \
+        and start with --invitation-file FILE"
+    )]
     InviteNeeded,
     /// It was never made here.
     #[error("this registry knows no such invite")]
@@ -175,6 +178,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether somebody wanted a free name who may not take one.
+    pub fn is_of_a_new_user(self) -> bool {
+        use Refusal::*;
+        matches!(
+            self,
+            RegistrationClosed | InviteNeeded | InviteUnknown | InviteUsed | InviteExpired
+        )
+    }
+
     /// Whether it stays so whatever is changed later: then who lacks the latest changes may say it too.
     pub fn is_for_ever(self) -> bool {
         matches!(self, Self::DeviceRevoked | Self::DeviceOfAnother)

@@ -26,9 +26,11 @@ struct Report {
     cluster: Option<ClusterStatus>,
     /// What the members say of themselves, in their order; none where one does not answer.
     words: Vec<Option<ClusterStatus>>,
+    /// Those that were asked before, and are in no cluster.
+    alone: Vec<String>,
 }
 
-/// Asks the first registry that answers, and then its members.
+/// Asks the first registry that answers, or where that is part of no cluster the first that is, and then its members.
 pub(super) async fn run(registries: &[Address], is_json: bool) -> Result<String, NoAnswer> {
     let report = ask(registries).await?;
     Ok(if is_json { report.json() } else { report.table() })
@@ -36,24 +38,32 @@ pub(super) async fn run(registries: &[Address], is_json: bool) -> Result<String,
 
 async fn ask(registries: &[Address]) -> Result<Report, NoAnswer> {
     let mut failures = Vec::new();
+    let mut alone: Vec<(String, Fingerprint)> = Vec::new();
     for asked in registries {
         match ask_in_time(asked.as_str()).await {
-            Ok((fingerprint, cluster)) => {
-                let words = match &cluster {
-                    Some(cluster) => ask_members(cluster, fingerprint).await,
-                    None => Vec::new(),
-                };
+            Ok((fingerprint, Some(cluster))) => {
                 return Ok(Report {
                     asked: asked.to_string(),
                     fingerprint,
-                    cluster,
-                    words,
+                    words: ask_members(&cluster, fingerprint).await,
+                    cluster: Some(cluster),
+                    alone: alone.into_iter().map(|(address, _)| address).collect(),
                 });
             }
+            Ok((fingerprint, None)) => alone.push((asked.to_string(), fingerprint)),
             Err(failure) => failures.push(failure),
         }
     }
-    Err(NoAnswer(failures))
+    let Some((asked, fingerprint)) = alone.into_iter().next() else {
+        return Err(NoAnswer(failures));
+    };
+    Ok(Report {
+        asked,
+        fingerprint,
+        cluster: None,
+        words: Vec::new(),
+        alone: Vec::new(),
+    })
 }
 
 async fn ask_in_time(address: &str) -> Result<(Fingerprint, Option<ClusterStatus>), String> {
@@ -156,6 +166,12 @@ impl Report {
                 // Writing to a text never fails.
                 let _ = write!(notes, "\n\nNode {} and accounts: {}", member.id, ledger.standing);
             }
+        }
+        for address in &self.alone {
+            let _ = write!(
+                notes,
+                "\n\n{address} was asked as well and is not part of a cluster: another registry listens there, perhaps one that a peer hosts"
+            );
         }
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
         let widths = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(width);
@@ -282,6 +298,7 @@ mod tests {
             fingerprint: format!("SHA256:{}", "A".repeat(43)).parse().unwrap(),
             cluster: Some(status.clone()),
             words: vec![Some(status), Some(leader), None],
+            alone: vec!["127.0.0.1:7".to_owned()],
         }
     }
 
@@ -298,6 +315,8 @@ mod tests {
                 "3   registry-3.example:10001  no         ?         ?       ?     ?         ?    ?         ?",
                 "",
                 "Node 1 and accounts: no \"node\" leads",
+                "",
+                "127.0.0.1:7 was asked as well and is not part of a cluster: another registry listens there, perhaps one that a peer hosts",
             ]
         );
     }

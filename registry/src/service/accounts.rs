@@ -68,6 +68,12 @@ impl Service {
             from,
         };
         let admitted = self.registry.accounts.admit(&arrival, self.registry.now()).await;
+        if let Err(AccountError::Refused(refusal)) = &admitted
+            && refusal.is_of_a_new_user()
+        {
+            let refused = format!("{name} at {from} was not taken as a new user: {refusal}");
+            self.registry.refusals.tell(&refused);
+        }
         let outcome = match &admitted {
             Ok(admission) if admission.is_new_device && !admission.is_new_user => Some(AttemptOutcome::Added),
             Err(AccountError::Refused(Refusal::NameTaken { .. })) => Some(AttemptOutcome::Refused),

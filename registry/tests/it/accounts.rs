@@ -160,6 +160,9 @@ async fn who_may_register_is_the_operators_choice() {
     let refusal = refused(Caller::try_log_in(&registry, 1, login("alice", "127.0.0.1:1")).await);
     assert_eq!(refusal.0, Code::PermissionDenied);
     assert!(refusal.1.contains("only with an invite"), "{}", refusal.1);
+    assert!(refusal.1.contains("--invitation-file FILE"), "{}", refusal.1);
+    // Its operator sees why.
+    registry.logged("alice at 127.0.0.1 was not taken as a new user").await;
     let invited = |user: &str| v1::LogInRequest {
         invitation: invite.trim().to_owned(),
         ..login(user, "127.0.0.1:1")

@@ -247,7 +247,7 @@ async fn an_import_that_cannot_be_says_why() {
     .await;
     assert_eq!(code, Some(1));
     assert!(
-        text.contains("stopped at account 1 of 2") && text.contains("cannot reach"),
+        text.contains("stopped at account 1 of 2") && text.contains("is a registry of another authority"),
         "{text}"
     );
     // A node's own database is changed by its cluster alone.

@@ -161,6 +161,12 @@ async fn status_tells_people_and_scripts() {
     let (code, printed, _) = run_whole(&["status", "--registry", &alone.address]).await;
     assert_eq!(code, Some(0));
     assert!(printed.contains("is not part of a cluster"), "{printed}");
+    // One that is astray in a list hides none of the others.
+    let both = format!("{},{asked}", alone.address);
+    let (code, table, _) = run_whole(&["status", "--registry", &both]).await;
+    assert_eq!(code, Some(0));
+    let odd = format!("{} was asked as well and is not part of a cluster", alone.address);
+    assert!(table.starts_with("Node 1 of 3") && table.contains(&odd), "{table}");
     let (_, json, _) = run_whole(&["status", "--registry", &alone.address, "--json"]).await;
     assert!(json.contains("\"clustered\":false}"), "{json}");
     let (code, text) = run(&["status", "--registry", gone]).await;

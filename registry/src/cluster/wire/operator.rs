@@ -9,7 +9,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::change::{from_device, to_device, to_import};
+use super::{
+    change::{from_device, to_device, to_import},
+    client::LinkError,
+};
 use crate::{
     accounts::{
         importing::{AccountPart, Fate, Imported, PART_DEVICES_MAX, Skipped, SkippedDevice},
@@ -35,6 +38,12 @@ pub enum OperatorError {
         /// Why.
         source: io::Error,
     },
+    /// Another one is there.
+    #[error(
+        "{0} is a registry of another authority than that in --ca: compare what `peerchat-registry fingerprint --ca DIR` and \
+        `peerchat-registry status --registry {0}` print"
+    )]
+    OtherAuthority(String),
     /// It refuses.
     #[error("{address} does not store it: {}", source.message())]
     Refused {
@@ -53,7 +62,7 @@ impl OperatorError {
     /// twice.
     pub fn is_worth_another(&self) -> bool {
         match self {
-            Self::Io { .. } => true,
+            Self::Io { .. } | Self::OtherAuthority(_) => true,
             // The last two are a connection that broke.
             Self::Refused { source, .. } => {
                 matches!(source.code(), Code::Unavailable | Code::Cancelled | Code::Unknown)
@@ -82,9 +91,12 @@ impl Operator {
         };
         let (certificate, key) = authority.operator_identity()?;
         let tls = tls::node_client(certificate, key, authority.trust())?;
-        let stream = connect::connect(address, tls::registry_name(), tls)
-            .await
-            .map_err(failed)?;
+        let stream = connect::connect(address, tls::registry_name(), tls).await;
+        let stream = stream.map_err(|error| match LinkError::from(error) {
+            LinkError::OtherAuthority => OperatorError::OtherAuthority(address.to_owned()),
+            LinkError::Io(source) => failed(source),
+            other => failed(io::Error::other(other.to_string())),
+        })?;
         let channel = connect::grpc(stream, Endpoint::from_static("https://registry")).await;
         let channel = channel.map_err(|error| failed(io::Error::other(error)))?;
         Ok(Self {
