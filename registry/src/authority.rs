@@ -30,7 +30,7 @@ use self::template::{Certified, Key, leaf, own_certificate, positive};
 use crate::cluster::term::NodeId;
 
 /// The files of an authority in its folder.
-const KEY_FILE: &str = "ca.key";
+pub(crate) const KEY_FILE: &str = "ca.key";
 const CERTIFICATE_FILE: &str = "ca.der";
 
 /// How much earlier than now a certificate begins: clocks of peers that are behind by less see nothing wrong. In a cluster any node

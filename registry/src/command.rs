@@ -1,5 +1,6 @@
 //! What the program does instead of running a registry. Each command answers what to print.
 
+mod import;
 mod init;
 mod invite;
 mod status;
@@ -12,11 +13,11 @@ use crate::{
     accounts::{
         WallTime,
         invite::NoRandomness,
-        store::{DatabaseUrl, OpenError, Place, StoreError},
+        store::{self, DatabaseUrl, OpenError, Place, StoreError},
     },
     address::{Address, AddressError},
     authority::{Authority, AuthorityError},
-    cluster::InviteError,
+    cluster::OperatorError,
     config::{Command, Config, DataFolderError},
 };
 
@@ -53,15 +54,45 @@ pub enum CommandError {
         make it with `peerchat-registry invite --ca DIR --registry HOST:PORT`, also from another machine"
     )]
     OfCluster,
-    /// The cluster does not take an invite.
+    /// The cluster does not take an invite, or an account.
     #[error(transparent)]
-    Invite(#[from] InviteError),
+    Operator(#[from] OperatorError),
     /// None of the registries takes one.
     #[error("no invite was made: {0}")]
     NotInvited(String),
+    /// There is nothing to be imported.
+    #[error(
+        "there are no accounts in {}: name the folder that the registry had with --data, or its own in the XDG data folder", .0.display()
+    )]
+    NoAccounts(PathBuf),
+    /// The database is not to be written by anybody else.
+    #[error(
+        "these accounts are those of a node of a cluster, which alone changes them; bring others to the cluster while it runs,         with --ca DIR --registry HOST:PORT in place of the database"
+    )]
+    IntoNode,
+    /// None of the registries takes accounts.
+    #[error("no registry takes it: {0}")]
+    NotImported(String),
+    /// Something was not taken.
+    #[error("{summary}. Not taken: {accounts} and {devices}, as told above; what is there was left as it is")]
+    Skipped {
+        /// What was.
+        summary: String,
+        /// How many accounts were not.
+        accounts: String,
+        /// How many devices of others were not.
+        devices: String,
+    },
     /// The authority is not there.
     #[error("there is no authority in {}; name the folder that all nodes have with --ca DIR", .0.display())]
     NoAuthority(PathBuf),
+    /// Nobody would ask for what is stored there.
+    #[error(
+        "no registry has run with the folder {} yet, so an invite in it would be good nowhere; start the registry first, or \
+        give the --listen or --data that it has; for a cluster, use `peerchat-registry invite --ca DIR --registry HOST:PORT`",
+        .0.display()
+    )]
+    GoodNowhere(PathBuf),
     /// There is no authority yet.
     #[error("no registry has run with the folder {} yet, so it has no fingerprint; start it first", .0.display())]
     NoRegistry(PathBuf),
@@ -85,7 +116,14 @@ pub async fn run(
         Command::Invite { expires, .. } => {
             let place = match accounts {
                 Some(url) => Place::Url(url),
-                None => Place::Folder(folder()?),
+                None => {
+                    let folder = folder()?;
+                    // One that was named may be prepared before the first start.
+                    if config.data.is_none() && !folder.join(store::FILE).exists() {
+                        return Err(CommandError::GoodNowhere(folder));
+                    }
+                    Place::Folder(folder)
+                }
             };
             invite::make(&place, *expires, WallTime::now()).await
         }
@@ -99,6 +137,13 @@ pub async fn run(
         Command::Init => {
             let ca = config.ca.as_deref().ok_or(CommandError::NoCa)?;
             Ok(Zeroizing::new(init::run(ca)?))
+        }
+        Command::Import { from, registry } => {
+            let target = match accounts {
+                Some(url) => import::Target::database(url).await?,
+                None => import::Target::registries(config.ca.as_deref().ok_or(CommandError::NoCa)?, registry)?,
+            };
+            Ok(Zeroizing::new(import::run(from, target, WallTime::now()).await?))
         }
         Command::Status { registry, json } => Ok(Zeroizing::new(match registry.as_slice() {
             [] => status::run(&[here(config)?], *json).await?,

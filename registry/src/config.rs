@@ -13,6 +13,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
+pub(crate) use folder::IN_DATA;
 pub use folder::{DataFolderError, prepare_data_folder};
 pub use shared::{TypedUrl, UrlError};
 
@@ -46,6 +47,8 @@ Examples:
   peerchat-registry status --registry HOST:PORT  the cluster as one of its nodes knows it
   peerchat-registry invite --ca DIR --registry HOST:PORT
                                                  an invite to a cluster
+  peerchat-registry import --from FOLDER --ca DIR --registry HOST:PORT
+                                                 its accounts, for a cluster that runs
 
 Prints `listening on IP:PORT` to stdout once it is ready. \
 Logs go to stderr: RUST_LOG sets how much, NO_COLOR turns colours off. \
@@ -61,8 +64,8 @@ pub struct Config {
     #[arg(long, global = true, value_name = "ADDR", value_parser = listen_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Folder for what must survive a restart: accounts and keys. Created if it is not there, and its owner's alone [default:
-    /// peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
+    /// Folder in which DIR/registry is made, its owner's alone, for what must survive a restart: accounts and keys. A backup of it goes back
+    /// to DIR/registry [default: not in DIR but in peerchat-registry/ADDR in the XDG data folder; with port 0 all is in memory and ends with the registry]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
@@ -136,6 +139,16 @@ pub enum Command {
     Fingerprint,
     /// Makes an authority for several registries in the folder that --ca names
     Init,
+    /// Brings the accounts and open invites of a registry that has ended to a cluster that runs (--ca and --registry), or into a database (--accounts or
+    /// --accounts-file). What is there already stays as it is; what cannot be taken is told by name, with exit code 1
+    Import {
+        /// Data folder of the registry that has ended: what it had as --data, or in the XDG data folder
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Where the cluster can be reached, as HOST:PORT; of several the first that takes it. Needs --ca
+        #[arg(long, value_name = "ADDR", value_delimiter = ',', value_parser = registry_address)]
+        registry: Vec<Address>,
+    },
     /// Prints the nodes of a cluster, which of them leads, and under which term
     Status {
         /// A registry of the cluster, as HOST:PORT; of several the first that answers [default: 127.0.0.1:10001]
@@ -167,6 +180,15 @@ impl Config {
             return Err(
                 "a cluster takes an invite from whoever holds its authority: name its folder with --ca DIR".to_owned(),
             );
+        }
+        if let Some(Command::Import { registry, .. }) = &self.command {
+            let has_database = self.accounts.is_some() || self.accounts_file.is_some();
+            if has_database != registry.is_empty() || (!registry.is_empty() && self.ca.is_none()) {
+                return Err(
+                    "say where to: either a cluster, with --ca DIR and --registry HOST:PORT, or a database, with --accounts-file FILE"
+                        .to_owned(),
+                );
+            }
         }
         let Some(ClusterSettings { own, members, .. }) = self.cluster() else {
             return Ok(());

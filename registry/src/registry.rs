@@ -13,7 +13,7 @@ use crate::{
         store::{DatabaseUrl, OpenError, Place, StoreError},
     },
     authority::{Authority, AuthorityError, LIFETIME_MAX},
-    cluster::{ClusterSettings, Leadership, Node, NodeError},
+    cluster::{ClusterSettings, Leadership, Node, NodeError, ledger_store::LedgerStore},
     engine::{Engine, EngineError, RoutesUrl},
     refusals::Refusals,
     service::sharing::Notes,
@@ -92,7 +92,8 @@ pub enum RegistryError {
     /// Its accounts are not those of its cluster.
     #[error(
         "the data folder has accounts of a registry that was part of no cluster, and the other nodes would not know them; \
-        choose another folder with --data, or move accounts.sqlite out of it: its names are free then"
+        choose another folder with --data, and bring these accounts to the cluster when it runs: \
+        peerchat-registry import --from DIR --ca DIR --registry HOST:PORT"
     )]
     OwnAccounts,
     /// Its accounts are those of a cluster.
@@ -148,10 +149,6 @@ impl Registry {
             (None, Some(folder)) => Authority::open(folder)?,
             (None, None) => Authority::in_memory()?,
         };
-        let node = match &settings.cluster {
-            Some(cluster) => Some(Node::open(cluster.clone(), settings.folder.as_deref(), &authority)?),
-            None => None,
-        };
         let own = || settings.folder.clone().map_or(Place::Memory, Place::Folder);
         let place = settings.accounts.clone().map_or_else(own, Place::Url);
         let policy = Policy {
@@ -159,18 +156,27 @@ impl Registry {
             // Not the one that is set: certificates of an earlier run may last longer.
             certificate_lifetime: LIFETIME_MAX,
         };
+        let mut accounts = Accounts::open(&place, policy).await?;
+        let is_of_cluster = accounts.position().await?.index > 0;
+        // Also where its cluster has decided nothing yet.
+        let is_nodes = matches!(&place, Place::Folder(folder) if LedgerStore::is_in(folder));
+        match &settings.cluster {
+            Some(_) if !is_of_cluster && !accounts.is_empty().await? => return Err(RegistryError::OwnAccounts),
+            None if is_of_cluster || is_nodes => return Err(RegistryError::ClusterAccounts),
+            _ => {}
+        }
+        // From here on the folder is a node's.
+        let node = match &settings.cluster {
+            Some(cluster) => Some(Node::open(cluster.clone(), settings.folder.as_deref(), &authority)?),
+            None => None,
+        };
+        if let Some(node) = &node {
+            accounts = accounts.decided_by(node.deciding().decider());
+        }
         let (chain, key) = match &node {
             Some(node) => node.shown(),
             None => authority.registry_identity()?,
         };
-        let mut accounts = Accounts::open(&place, policy).await?;
-        let is_of_cluster = accounts.position().await?.index > 0;
-        match &node {
-            Some(_) if !is_of_cluster && !accounts.is_empty().await? => return Err(RegistryError::OwnAccounts),
-            Some(node) => accounts = accounts.decided_by(node.deciding().decider()),
-            None if is_of_cluster => return Err(RegistryError::ClusterAccounts),
-            None => {}
-        }
         let accounts = Arc::new(accounts);
         let engine = match (&settings.routes, &node) {
             (Some(url), _) => share(url, &accounts).await?,

@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::{
     cluster::Calls,
     registry::Registry,
-    service::{CALL_DEADLINE, Service, sharing},
+    service::{CALL_DEADLINE, Service, ending, sharing},
 };
 
 /// What connections are bound by: more than the files that most systems let a process open.
@@ -117,13 +117,15 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
     let incoming = accept(entrance, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
 
-    let stop = async {
+    // Beside the server, which stops asking for its signal once nobody listens any more.
+    let farewell = async {
         shutdown.cancelled().await;
         for service in ["", Service::ROUTING, Service::ACCOUNTS, Calls::NAME] {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
         registry.engine.close();
         registry.accounts.end_waiting();
+        std::future::pending().await
     };
     let too_long = async {
         shutdown.cancelled().await;
@@ -132,10 +134,12 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let leave_cluster = shutdown.child_token();
     let serving = async {
         let served = tokio::select! {
-            served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(ServeError::from),
+            served = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()) => served.map_err(ServeError::from),
+            () = farewell => Ok(()),
             () = too_long => Ok(()),
             () = registry.engine.run() => Ok(()),
             () = sharing::run(Arc::clone(&registry)) => Ok(()),
+            () = ending::run(Arc::clone(&registry)) => Ok(()),
         };
         leave_cluster.cancel();
         served

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod convert;
+pub(crate) mod ending;
 pub(crate) mod sharing;
 mod watch;
 

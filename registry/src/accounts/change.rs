@@ -7,6 +7,7 @@ use peerchat_proto::names::UserName;
 
 use super::{
     DeviceLabel, WallTime,
+    importing::{AccountPart, Imported},
     invite::InviteHash,
     password::PasswordHash,
     rules::{Decision, Registration},
@@ -63,6 +64,8 @@ pub enum What {
         /// From when on it can no longer be used.
         expires: WallTime,
     },
+    /// The operator brings a part of an account that another registry had.
+    Import(AccountPart),
 }
 
 /// Somebody who wants to get in.
@@ -108,6 +111,8 @@ pub enum Done {
         /// It was not before.
         is_new: bool,
     },
+    /// A part of an account was taken in, as far as nothing was against it.
+    Imported(Imported),
     /// What was wanted.
     Plainly,
 }

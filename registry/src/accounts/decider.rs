@@ -52,15 +52,24 @@ pub enum Undecided {
         /// How many would do.
         needed: usize,
     },
+    /// This registry has nothing on its disk, and these nodes are missing.
+    #[error(
+        "this registry has no accounts yet: a cluster begins, and a node whose disk is new counts, only when all nodes can be reached: \
+        start {0}; then try again"
+    )]
+    NotBegun(String),
     /// Something else keeps them from it.
-    #[error("the registries of this cluster can decide nothing about accounts at the moment: {0}; try again")]
+    #[error(
+        "the registries of this cluster can decide nothing about accounts at the moment: {0}; try again when that has changed"
+    )]
     Standing(String),
     /// Too many wait.
     #[error("too much waits to be decided by the registries of this cluster; try again in a moment")]
     Busy,
-    /// This registry is kept from taking part.
+    /// It was not known in time: this registry is kept from taking part, or leaders have changed too often.
     #[error(
-        "this registry does not take part in what its cluster decides about accounts, its log says why; try another one"
+        "this registry could not find out in time what its cluster has decided about accounts; try again, or at another one. \
+        `peerchat-registry status` tells which ones take part"
     )]
     Aside,
     /// It ends.
@@ -109,7 +118,6 @@ impl Decider {
         match timeout_at(until, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Undecided::Ended),
-            // Whoever decides would have said so by now, but for a disk that keeps him.
             Err(_) => Err(Undecided::Aside),
         }
     }

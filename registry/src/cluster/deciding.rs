@@ -2,6 +2,7 @@
 
 mod disk;
 mod phase;
+mod telling;
 mod waiting;
 
 use std::{
@@ -13,16 +14,22 @@ use std::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    task::JoinSet,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info, warn};
 
-use self::{disk::Disk, phase::Phase, waiting::Waiting};
+use self::{
+    disk::Disk,
+    phase::Phase,
+    telling::{News, Situation},
+    waiting::Waiting,
+};
 use super::{
     Leadership, LedgerStatus,
     election::Role,
-    ledger::{Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
+    ledger::{Change, Input, Kept, Ledger, Limits, Message, Output, Place, Refusal, Standing, Ticket},
     ledger_store::LedgerStore,
     link::Link,
     node::NodeError,
@@ -181,13 +188,16 @@ impl Deciding {
         );
         let driver = Driver {
             deciding: self,
+            own: around.own,
             ledger,
             disk,
+            snapshots: JoinSet::new(),
             applied,
             waiting: Waiting::default(),
             links: around.links,
             leadership: around.leadership,
-            nodes: around.nodes.len(),
+            nodes: around.nodes,
+            news: News::default(),
             inbox: engine.inbox,
             wishes: engine.wishes,
             started: Instant::now(),
@@ -199,14 +209,18 @@ impl Deciding {
 
 struct Driver<'d> {
     deciding: &'d Deciding,
+    own: NodeId,
     ledger: Ledger,
     disk: Disk<'d>,
+    /// What reads all accounts for another node, while another one needs them. Never two.
+    snapshots: JoinSet<Option<(Place, Change)>>,
     /// The last change that was made in the accounts.
     applied: Place,
     waiting: Waiting,
     links: BTreeMap<NodeId, Link>,
     leadership: watch::Receiver<Leadership>,
-    nodes: usize,
+    nodes: Vec<NodeId>,
+    news: News,
     inbox: mpsc::Receiver<(NodeId, Message)>,
     wishes: mpsc::Receiver<Wish>,
     started: Instant,
@@ -218,6 +232,9 @@ impl Driver<'_> {
         let mut role = Role::Election;
         let mut inputs = vec![Input::Tick];
         if is_forced {
+            warn!(
+                "--accept-lost-accounts is for one start; left in, it would make this node count after the next lost disk as well"
+            );
             inputs.push(Input::Force);
         }
         let (mut heard, mut wished) = (Vec::new(), Vec::new());
@@ -228,14 +245,21 @@ impl Driver<'_> {
                 return;
             }
             self.tell();
-            let wake_in = self.ledger.wake_at().0.saturating_sub(self.now().0);
-            let wake_in = Duration::from_millis(wake_in).min(SLEEP_MAX);
+            let now = self.now();
+            let wake_at = self.news.due(now).into_iter().fold(self.ledger.wake_at(), Millis::min);
+            let wake_in = Duration::from_millis(wake_at.0.saturating_sub(now.0)).min(SLEEP_MAX);
+            let wake_at = Instant::now() + wake_in;
+            let wake_at = self.waiting.wake_at().map_or(wake_at, |at| at.min(wake_at));
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 _ = self.inbox.recv_many(&mut heard, TURN_MAX) => {}
                 _ = self.wishes.recv_many(&mut wished, TURN_MAX) => {}
-                () = sleep(wake_in) => inputs.push(Input::Tick),
+                Some(read) = self.snapshots.join_next() => {
+                    let read = read.ok().flatten();
+                    inputs.extend(read.map(|(at, state)| Input::Snapshot { at, state }));
+                }
+                () = sleep_until(wake_at) => inputs.push(Input::Tick),
             }
             let is = self.leadership.borrow_and_update().role;
             if is != role {
@@ -244,9 +268,13 @@ impl Driver<'_> {
             }
             inputs.extend(heard.drain(..).map(|(from, message)| Input::Message { from, message }));
             for wish in wished.drain(..) {
-                let proposal = self.waiting.take(wish, |change| change_to_bytes(Some(change)));
+                let proposal = self
+                    .waiting
+                    .take(wish, Instant::now(), |change| change_to_bytes(Some(change)));
                 inputs.extend(proposal.map(|(ticket, change)| Input::Propose { ticket, change }));
             }
+            let due = self.waiting.look(Instant::now());
+            inputs.extend(due.map(|(ticket, change)| Input::Propose { ticket, change }));
         }
     }
 
@@ -265,10 +293,9 @@ impl Driver<'_> {
             if let Some((at, ..)) = phase.changes.last() {
                 self.applied = *at;
                 for (ticket, outcome) in self.disk.apply(phase.changes).await? {
-                    more.extend(self.waiting.applied(ticket, outcome));
+                    more.extend(self.waiting.applied(ticket, outcome, Instant::now()));
                 }
             }
-            let mut is_state_wanted = false;
             for output in phase.others {
                 match output {
                     Output::Send { to, message } => {
@@ -281,20 +308,18 @@ impl Driver<'_> {
                         let is_later = |seen: &mut Term| std::mem::replace(seen, term.max(*seen)) < term;
                         self.deciding.seen.send_if_modified(is_later);
                     }
-                    Output::TakeSnapshot => is_state_wanted = true,
+                    Output::TakeSnapshot if self.snapshots.is_empty() => {
+                        self.snapshots.spawn(self.disk.snapshot());
+                    }
+                    Output::TakeSnapshot => {}
                     Output::Persist(_) | Output::Apply { .. } | Output::Install { .. } => {}
                 }
-            }
-            let now = self.now();
-            if is_state_wanted {
-                let (at, state) = self.disk.snapshot().await?;
-                outputs.extend(self.ledger.handle(Input::Snapshot { at, state }, now));
             }
             // Nothing where there is nothing: time passes in the loop, which hears what comes in.
             if !more.is_empty() {
                 let more = more.into_iter();
                 let more = more.map(|(ticket, change)| Input::Propose { ticket, change });
-                outputs.extend(self.ledger.handle_all(more, now));
+                outputs.extend(self.ledger.handle_all(more, self.now()));
             }
         }
         Some(())
@@ -310,23 +335,26 @@ impl Driver<'_> {
         if why == Refusal::Busy {
             return Undecided::Busy;
         }
-        let (reached, needed) = (self.leadership.borrow().reachable.len() + 1, self.nodes / 2 + 1);
-        if reached < needed {
-            let nodes = self.nodes;
-            return Undecided::TooFew { reached, nodes, needed };
-        }
-        match self.ledger.standing() {
-            Standing::Leads(_) | Standing::Follows(_) => Undecided::Standing("it takes too long".to_owned()),
-            standing => Undecided::Standing(standing.to_string()),
-        }
+        let leadership = self.leadership.borrow();
+        let is_silent = |node: &NodeId| *node != self.own && !leadership.reachable.contains(node);
+        let situation = Situation {
+            role: leadership.role,
+            standing: self.ledger.standing(),
+            is_blank: self.ledger.is_blank(),
+            silent: self.nodes.iter().copied().filter(is_silent).collect(),
+            nodes: self.nodes.len(),
+        };
+        situation.reason()
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         let (committed, applied, standing) = (self.ledger.committed(), self.applied.index, self.ledger.standing());
+        match &standing {
+            same if !self.news.take(same, self.now()) => {}
+            Standing::Contradicted(_) => error!(%standing, "accounts of the cluster"),
+            _ => info!(%standing, "accounts of the cluster"),
+        }
         self.deciding.tell(|told| {
-            if told.standing != standing {
-                info!(%standing, "accounts of the cluster");
-            }
             told.committed = committed;
             told.applied = applied;
             told.standing = standing;

@@ -17,6 +17,9 @@
 //! are members: so a majority of lost disks never passes for a new cluster. Then nothing is decided any more until the operator
 //! brings back the disks or says [`Input::Force`]; [`Ledger::standing`] tells him.
 //!
+//! **Another history.** Two nodes have committed the same as far as both have committed anything. Where that is not so, as with a folder of another cluster, the
+//! node takes nothing of that leader, and [`Ledger::standing`] says so: what would follow is two sets of accounts under one name.
+//!
 //! **A proposal** is applied at most once. A node hands it to one leader, under a slot that this leader uses once. When the next leadership has
 //! an entry committed and the proposal was not before it, it never comes, and the proposer is told.
 
@@ -74,6 +77,8 @@ pub struct Ledger {
     told_seen: Term,
     /// The operator has said that it counts, whatever was lost.
     is_forced: bool,
+    /// Whoever leads under this term has committed something else than this node.
+    contradicted: Option<Term>,
     outputs: Vec<Output>,
 }
 
@@ -114,6 +119,7 @@ impl Ledger {
             snapshots: Snapshots::default(),
             told_seen: Term::NONE,
             is_forced: false,
+            contradicted: None,
             outputs: Vec::new(),
         };
         // The state is older than what the log goes on from: so it was lost, and with it what this node had stored.

@@ -92,6 +92,11 @@ pub enum LedgerStoreError {
 }
 
 impl LedgerStore {
+    /// Whether a folder is that of a node.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(LEDGER_FILE).exists()
+    }
+
     /// The file in a folder, and what is in it: nothing where it is not there yet. `salt` is random.
     ///
     /// # Errors

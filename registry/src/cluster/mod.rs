@@ -28,7 +28,7 @@ use crate::address::Address;
 pub use node::NodeError;
 pub use status::{ClusterStatus, LedgerStatus, MemberStatus, NodeState};
 pub use term_file::TermFileError;
-pub use wire::{AskError, InviteError, add_invite, ask_status};
+pub use wire::{AskError, Operator, OperatorError, ask_status};
 
 pub(crate) use self::{
     node::Node,

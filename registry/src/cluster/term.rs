@@ -41,6 +41,12 @@ impl fmt::Display for NodeId {
     }
 }
 
+/// Nodes as people read them: `1, 3`.
+pub(crate) fn list<'n>(nodes: impl IntoIterator<Item = &'n NodeId>) -> String {
+    let named: Vec<_> = nodes.into_iter().map(NodeId::to_string).collect();
+    named.join(", ")
+}
+
 impl FromStr for NodeId {
     type Err = NoNodeId;
 

@@ -9,13 +9,14 @@ mod decide_tests;
 mod follow;
 #[cfg(test)]
 mod follow_tests;
-mod inviting;
+mod operated;
+mod operator;
 mod order;
 mod server;
 
 pub use client::{AskError, ask_status};
 pub(super) use client::{LinkError, NodeClient};
-pub use inviting::{InviteError, add_invite};
+pub use operator::{Operator, OperatorError};
 pub(crate) use server::Calls;
 
 /// The most bytes of a message between a follower and its leader: a lease with all rooms and users that it may have.

@@ -15,7 +15,7 @@ use crate::{
     },
     address::Address,
     authority::Authority,
-    cluster::add_invite,
+    cluster::{Operator, ledger_store::LedgerStore},
 };
 
 /// How long a registry may take to have it stored.
@@ -23,6 +23,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(6);
 
 /// Makes an invite in a database, which no node of a cluster has for its own.
 pub(super) async fn make(place: &Place, lifetime: Duration, now: WallTime) -> Result<Zeroizing<String>, CommandError> {
+    // Before the cluster's first decision nothing in the database shows whose it is.
+    if matches!(place, Place::Folder(folder) if LedgerStore::is_in(folder)) {
+        return Err(CommandError::OfCluster);
+    }
     let store = Store::open(place).await?;
     if store.position().await?.index > 0 {
         return Err(CommandError::OfCluster);
@@ -48,7 +52,10 @@ pub(super) async fn ask_for(
     let mut failures = Vec::new();
     for address in registries {
         let invite = Invite::generate()?;
-        let asked = add_invite(&authority, address.as_str(), invite.hash(), lifetime);
+        let asked = async {
+            let mut operator = Operator::connect(&authority, address.as_str()).await?;
+            operator.add_invite(invite.hash(), lifetime).await
+        };
         match timeout(ANSWER_WAIT, asked).await {
             Ok(Ok(())) => return Ok(invite.reveal()),
             Ok(Err(failure)) if failure.is_worth_another() => failures.push(failure.to_string()),

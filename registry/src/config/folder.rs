@@ -8,12 +8,16 @@ use std::{
 use etcetera::BaseStrategy as _;
 
 use super::Config;
+use crate::{accounts::store, authority::KEY_FILE};
 
 /// The folder of all registries of a user, in the XDG data folder.
 const OF_ALL: &str = "peerchat-registry";
 
-/// What is kept in `--data`.
-const IN_DATA: &str = "registry";
+/// The folder in `--data` in which all is kept.
+pub(crate) const IN_DATA: &str = "registry";
+
+/// What shows that a registry was kept in a folder: its key, its accounts.
+const KEPT: [&str; 2] = [KEY_FILE, store::FILE];
 
 /// A data folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,18 @@ pub enum DataFolderError {
         /// Why.
         source: io::Error,
     },
+    /// It holds itself what belongs one folder further in, as a copy of a registry's folder does.
+    #[error(
+        "{} has {found} of a registry, but --data DIR keeps a registry in DIR/{IN_DATA}, which has none here: another one \
+        would begin, with a new key and no accounts. To go on with this one, move all files of that folder into {}, \
+        both their owner's alone (chmod 700); or choose another folder with --data", data.display(), data.join(IN_DATA).display()
+    )]
+    OneTooFar {
+        /// The folder of `--data`.
+        data: PathBuf,
+        /// What is in it.
+        found: &'static str,
+    },
     /// There is no place for a default one.
     #[error("cannot find a folder for accounts and keys; choose one with --data")]
     NoHome(#[source] etcetera::HomeDirError),
@@ -54,11 +70,16 @@ impl Config {
     /// registry on any free port is another one at each start.
     ///
     /// # Errors
-    /// [`DataFolderError::NoHome`].
+    /// [`DataFolderError::NoHome`]; [`DataFolderError::OneTooFar`] where a registry is in `--data` itself.
     pub fn data_folder(&self) -> Result<Option<PathBuf>, DataFolderError> {
         if let Some(data) = &self.data {
+            let data = data.clone();
             // A folder of its own, since one that its operator made is often open to others.
-            return Ok(Some(data.join(IN_DATA)));
+            let folder = data.join(IN_DATA);
+            return match kept_in(&data, self.ca.is_some()) {
+                Some(found) if kept_in(&folder, false).is_none() => Err(DataFolderError::OneTooFar { data, found }),
+                _ => Ok(Some(folder)),
+            };
         }
         if self.listen.is_some_and(|listen| listen.port() == 0) {
             return Ok(None);
@@ -66,6 +87,12 @@ impl Config {
         let dirs = etcetera::base_strategy::Xdg::new().map_err(DataFolderError::NoHome)?;
         Ok(Some(dirs.data_dir().join(OF_ALL).join(self.listens_at())))
     }
+}
+
+/// What a folder holds of a registry, if anything. The key counts for nothing where the authority is named with `--ca`: it may well be in this folder.
+fn kept_in(folder: &Path, is_ca_named: bool) -> Option<&'static str> {
+    let counts = |name: &&str| !(is_ca_named && *name == KEY_FILE);
+    KEPT.into_iter().filter(counts).find(|name| folder.join(name).exists())
 }
 
 /// Makes sure that there is a folder in which files can be made. Leaves nothing else behind.
@@ -120,6 +147,34 @@ mod tests {
             prepare_data_folder(&file.join("x")),
             Err(DataFolderError::Create { .. })
         ));
+    }
+
+    #[test]
+    fn a_copy_of_a_registrys_folder_begins_no_other_registry() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |arguments: &[&str]| {
+            let data = ["peerchat-registry", "--data", parent.path().to_str().unwrap()];
+            Config::parse_from(data.iter().chain(arguments)).data_folder()
+        };
+        let node = ["--id", "1", "--cluster", "1=127.0.0.1:1,2=127.0.0.1:2", "--ca", "x"];
+        let copy = |name: &str| fs::write(parent.path().join(name), "").unwrap();
+        copy("ca.key");
+        let refused = folder(&[]).unwrap_err().to_string();
+        assert!(
+            refused.contains("has ca.key of a registry") && refused.contains("/registry,"),
+            "{refused}"
+        );
+        assert!(folder(&["fingerprint"]).is_err());
+        // The authority of a cluster, and the data of its node.
+        assert!(folder(&node).is_ok());
+        copy("accounts.sqlite");
+        let refused = folder(&node).unwrap_err().to_string();
+        assert!(refused.contains("has accounts.sqlite of a registry"), "{refused}");
+        // One that has its place goes on there.
+        fs::create_dir(parent.path().join(IN_DATA)).unwrap();
+        assert!(folder(&[]).is_err());
+        copy("registry/ca.key");
+        assert_eq!(folder(&[]).unwrap(), Some(parent.path().join(IN_DATA)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     mailbox::{Closed, Mailbox, Outbox, StreamEnd},
@@ -83,10 +83,14 @@ impl Streams {
         let what = match end {
             LeaseEnd::LoggedOut => "logged out",
             LeaseEnd::Lost => "lease lost",
-            LeaseEnd::Replaced => "lease replaced",
+            // Its peer is here with another one, or at another registry, and has just been told of as logged in.
+            LeaseEnd::Replaced => "logged in anew",
             LeaseEnd::Revoked => "device revoked",
         };
-        info!(user = %peer.user, device = %peer.device, "{what}");
+        match end {
+            LeaseEnd::Replaced => debug!(user = %peer.user, device = %peer.device, "{what}"),
+            _ => info!(user = %peer.user, device = %peer.device, "{what}"),
+        }
         self.end(lease, Some(StreamEnd::Lease(end)));
     }
 

@@ -235,7 +235,10 @@ async fn a_node_that_cannot_store_accounts_takes_no_part_until_it_can() {
     cluster.led_by(2, &[1, 2]).await;
     cluster.decide(&[1, 2]).await;
     let status = cluster.status(3).await.unwrap().ledger.unwrap();
-    assert!(!status.is_taking_part && status.standing.contains("busy"), "{status:?}");
+    assert!(
+        !status.is_taking_part && status.standing.contains("cannot store"),
+        "{status:?}"
+    );
     assert!(Caller::log_in(cluster.node(2), "carol", 3).await.answer.is_new_account);
 
     sqlx::query("ROLLBACK").execute(&mut held).await.unwrap();
@@ -243,6 +246,23 @@ async fn a_node_that_cannot_store_accounts_takes_no_part_until_it_can() {
     cluster.led_by(3, &[1, 2, 3]).await;
     cluster.accounts_agree(&[1, 2, 3]).await;
     assert!(!Caller::log_in(cluster.node(3), "carol", 3).await.answer.is_new_account);
+}
+
+#[tokio::test]
+async fn before_its_cluster_has_begun_a_nodes_folder_is_used_for_nothing_else() {
+    let mut cluster = Cluster::new(&[1, 2, 3]).await;
+    cluster.start(1);
+    let listening = cluster.status(1).await;
+    assert!(listening.is_some());
+    let data = cluster.data(1);
+    let data = data.to_str().unwrap();
+    let (code, text) = run(&["invite", "--data", data]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("--registry HOST:PORT"), "{text}");
+    cluster.stop(1).await;
+    let (code, text) = run(&["--listen", "127.0.0.1:0", "--data", data]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("has the accounts of a cluster"), "{text}");
 }
 
 #[tokio::test]
@@ -268,6 +288,10 @@ async fn accounts_of_a_registry_alone_and_of_a_cluster_are_not_mixed() {
         text.contains("was part of no cluster") && text.contains("--data"),
         "{text}"
     );
+    // And goes on as it was.
+    let alone = Registry::start_in(&data);
+    assert!(!Caller::log_in(&alone, "mallory", 9).await.answer.is_new_account);
+    alone.stop().await;
     tokio::time::timeout(Duration::from_secs(30), cluster.decide(&[2, 3]))
         .await
         .unwrap();

@@ -177,3 +177,73 @@ async fn the_same_id_twice_is_refused_and_told() {
     };
     assert_eq!((refusals(1), refusals(2)), (1, 1));
 }
+
+/// A part of an account with a device.
+fn account(user: &str, password: &str, devices: usize) -> v1::ImportAccountRequest {
+    let known = |n: usize| v1::WholeDevice {
+        device: vec![u8::try_from(n).unwrap(); 32].into(),
+        added_by: "password".to_owned(),
+        ..Default::default()
+    };
+    v1::ImportAccountRequest {
+        user: user.to_owned(),
+        account: Some(v1::ChangeImport {
+            version: 1,
+            password: password.to_owned(),
+            created_s: 7,
+            devices: (0..devices).map(known).collect(),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_brought_by_the_operator_alone_and_only_such_as_there_can_be() {
+    let cluster = Cluster::running(&[1, 2, 3]).await;
+    let node = cluster.node(1);
+    let mut nameless = Speaker::new(node.nameless_channel().await);
+    let mut device = Speaker::new(node.channel(1).await);
+    let mut two = as_node(&cluster, 2, 1).await;
+    let strangers = [
+        (&mut nameless, Code::Unauthenticated),
+        (&mut device, Code::PermissionDenied),
+        (&mut two, Code::PermissionDenied),
+    ];
+    for (stranger, expected) in strangers {
+        let refusal = refused(stranger.import_account(account("alice", "", 1)).await);
+        assert_eq!(refusal.0, expected, "{}", refusal.1);
+    }
+    node.logged("an import from 127.0.0.1").await;
+
+    let authority = Authority::find(&cluster.ca()).unwrap().unwrap();
+    let (certificate, key) = authority.operator_identity().unwrap();
+    let config = tls::node_client(certificate, key, authority.trust()).unwrap();
+    let mut operator = speaker(node, config).await;
+    let of_version = |version| {
+        let mut request = account("alice", "", 1);
+        request.account.as_mut().unwrap().version = version;
+        request
+    };
+    let mut short = account("alice", "", 1);
+    short.account.as_mut().unwrap().devices[0].device = vec![1].into();
+    let wrong = [
+        account("al ice", "", 1),
+        account("alice", "", 33),
+        account("alice", &"x".repeat(16 * 1_024), 1),
+        of_version(0),
+        of_version(2),
+        short,
+        v1::ImportAccountRequest::default(),
+    ];
+    for request in wrong {
+        let refusal = refused(operator.import_account(request).await);
+        assert_eq!(refusal.0, Code::InvalidArgument, "{}", refusal.1);
+    }
+    let alice = Caller::log_in(cluster.node(2), "alice", 1).await;
+    assert!(alice.answer.is_new_account, "nothing of it was done");
+    let answer = operator
+        .import_account(account("bob", "", 32))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((answer.fate(), answer.devices_added), (v1::ImportFate::Made, 32));
+}

@@ -140,12 +140,14 @@ pub(crate) async fn run(arguments: &[&str]) -> (Option<i32>, String) {
 
 /// The same, with what it wrote to stdout before that to stderr.
 pub(crate) async fn run_whole(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut child = program()
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = program();
+    command.args(arguments);
+    output_of(command).await
+}
+
+/// The same of a command that is ready.
+pub(crate) async fn output_of(mut command: Command) -> (Option<i32>, String, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = ended(&mut child).await;
     let (mut printed, mut text) = (String::new(), String::new());
     child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();

@@ -51,6 +51,52 @@ async fn a_data_folder_that_cannot_be_used_is_a_clear_error() {
 }
 
 #[tokio::test]
+async fn a_backup_in_the_wrong_place_is_named_and_in_the_right_one_is_the_same_registry() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = |name: &str| parent.path().join(name);
+    let registry = Registry::start_with(&["--data", data("old").to_str().unwrap()]);
+    let fingerprint = registry.fingerprint().await.to_string();
+    registry.stop().await;
+
+    let (copy, new) = (data("copy"), data("new"));
+    std::fs::rename(data("old").join("registry"), &copy).unwrap();
+    let path = copy.to_str().unwrap();
+    for arguments in [&["--listen", "127.0.0.1:0"][..], &["invite"], &["fingerprint"]] {
+        let (code, text) = run(&[arguments, &["--data", path]].concat()).await;
+        assert_eq!(code, Some(1), "{text}");
+        assert!(
+            text.contains(&format!("move all files of that folder into {path}/registry")),
+            "{text}"
+        );
+    }
+    assert!(!copy.join("registry").exists());
+    std::fs::create_dir(&new).unwrap();
+    std::fs::rename(&copy, new.join("registry")).unwrap();
+    let registry = Registry::start_with(&["--data", new.to_str().unwrap()]);
+    assert_eq!(registry.fingerprint().await.to_string(), fingerprint);
+}
+
+#[tokio::test]
+async fn an_invite_that_would_be_good_nowhere_is_not_made() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["invite"][..],
+        &["invite", "--listen", "0.0.0.0:7"],
+        &["invite", "--ca", "x"],
+    ] {
+        let mut command = program();
+        command.args(arguments).env("XDG_DATA_HOME", home.path());
+        let (code, printed, text) = output_of(command).await;
+        assert_eq!((code, printed.as_str()), (Some(1), ""), "{text}");
+        assert!(
+            text.contains("good nowhere") && text.contains("--registry HOST:PORT"),
+            "{text}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is made");
+}
+
+#[tokio::test]
 async fn wrong_usage_is_exit_2() {
     for arguments in [&["--listen", "nowhere"][..], &["--colour"], &["extra"]] {
         let (code, text) = run(arguments).await;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use peerchat_registry::{
     cluster::{
         election::{self, Election},
-        ledger::{self, Kept, Ledger, Limits, Place, Record, Refusal, Ticket},
+        ledger::{self, Kept, Ledger, Limits, Place, Record, Refusal, Standing, Ticket},
         term::{NodeId, Term},
     },
     routes::Millis,
@@ -208,6 +208,8 @@ impl World {
                 }
                 Some(In::Ledger(input)) => {
                     let outputs = process.ledger.handle(input, now);
+                    let standing = process.ledger.standing();
+                    assert!(!matches!(standing, Standing::Contradicted(_)), "{standing}");
                     process.held.extend(outputs.into_iter().map(Out::Ledger));
                 }
                 None => break,
@@ -256,9 +258,10 @@ impl World {
             ledger::Output::TakeSnapshot => {
                 let disk = &self.nodes[who].disk;
                 let state: Vec<u8> = disk.state.iter().flat_map(|change| change.to_le_bytes()).collect();
-                let at = disk.applied;
-                let state = state.into();
-                self.push(who, In::Ledger(ledger::Input::Snapshot { at, state }));
+                let (at, life) = (disk.applied, self.nodes[who].life);
+                // Reading it takes a while, in which more may be applied.
+                let delay = self.rng.u64(..400);
+                self.after(delay, Happening::Read { who, life, at, state });
             }
             ledger::Output::Seen(term) => self.push(who, In::Election(election::Input::Seen(term))),
         }

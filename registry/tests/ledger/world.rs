@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use peerchat_registry::cluster::{
     election::{self, HEARTBEAT},
-    ledger,
+    ledger::{self, Place},
     term::NodeId,
 };
 
@@ -58,6 +58,13 @@ pub enum Happening {
         who: Who,
         life: u64,
         write: Write,
+    },
+    /// A process has read its state, as it was.
+    Read {
+        who: Who,
+        life: u64,
+        at: Place,
+        state: Vec<u8>,
     },
     /// A process that stood still goes on.
     Resume {
@@ -181,6 +188,12 @@ impl World {
                     process.keeping = None;
                     self.kept(who, write);
                     self.go_on(who);
+                }
+            }
+            Happening::Read { who, life, at, state } => {
+                if self.nodes[who].process_of(life).is_some() {
+                    let state = state.into();
+                    self.input(who, In::Ledger(ledger::Input::Snapshot { at, state }));
                 }
             }
             Happening::Resume { who, life } => {

@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use peerchat_proto::names::UserName;
 use ring::rand::SecureRandom as _;
+use tokio::time::Instant;
 
 use super::{AccountError, Accounts, Arrival, deciding::is_no_device};
 use crate::{
@@ -88,7 +89,7 @@ impl Accounts {
             }
             found?
         };
-        self.let_in(name, by, waiting, now).await
+        self.let_in(name, by, waiting, now, until).await
     }
 
     /// Does the same for another registry, which has counted the try and knows the code in a form of its own: `is_it` says which one
@@ -101,7 +102,7 @@ impl Accounts {
         now: Now,
     ) -> Option<Result<Waiting, AccountError>> {
         let waiting = self.lock().links.find(name.key(), is_it, now.running)?;
-        Some(self.let_in(name, by, waiting, now).await)
+        Some(self.let_in(name, by, waiting, now, Self::deadline()).await)
     }
 
     /// A code that somebody of the account typed here was right at another registry.
@@ -111,14 +112,21 @@ impl Accounts {
         waits.tell_code(name.key(), true);
     }
 
-    async fn let_in(&self, name: &UserName, by: DeviceId, waiting: Waiting, now: Now) -> Result<Waiting, AccountError> {
+    async fn let_in(
+        &self,
+        name: &UserName,
+        by: DeviceId,
+        waiting: Waiting,
+        now: Now,
+        until: Instant,
+    ) -> Result<Waiting, AccountError> {
         let what = What::Approve {
             name: name.clone(),
             by,
             device: waiting.device,
             label: waiting.label.clone(),
         };
-        self.decide(what, now.wall, Self::deadline()).await?;
+        self.decide(what, now.wall, until).await?;
         self.waits_no_longer(waiting.device);
         Ok(waiting)
     }

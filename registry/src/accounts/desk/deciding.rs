@@ -9,6 +9,7 @@ use crate::{
         WallTime,
         change::{Change, Done, What},
         decider::{DECISION_WAIT, Decider},
+        importing::{AccountPart, Imported},
         invite::InviteHash,
         rules::{DeviceState, Refusal},
         store::{Found, Outcome, Position, StoreError, Whole},
@@ -36,6 +37,17 @@ impl Accounts {
             None => self.store.decide(&change).await?,
             Some(decider) => decider.decide(change, until).await??,
         })
+    }
+
+    /// Takes in a part of an account that another registry had, as far as nothing here is against it.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn import(&self, part: AccountPart, at: WallTime) -> Result<Imported, AccountError> {
+        match self.decide(What::Import(part), at, Self::deadline()).await? {
+            Done::Imported(imported) => Ok(imported),
+            _ => Err(StoreError::Raced.into()),
+        }
     }
 
     /// What is stored about a name, a device and an invite. Where that is against the caller it is looked up once more when all is here that others have
@@ -71,6 +83,11 @@ impl Accounts {
                     What::Claim(claim) => self.waits_no_longer(claim.device),
                     What::Approve { device, .. } => self.waits_no_longer(*device),
                     What::Revoke { device, .. } => self.forget(*device),
+                    What::Import(part) => {
+                        for device in &part.devices {
+                            self.waits_no_longer(device.device);
+                        }
+                    }
                     What::SetPassword { .. } | What::AddInvite { .. } => {}
                 }
             }

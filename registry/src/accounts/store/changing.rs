@@ -61,7 +61,7 @@ impl Store {
     /// # Errors
     /// The database fails; then none of them was made.
     pub async fn apply(&self, changes: &[(Position, Option<Change>)]) -> Result<Vec<(Position, Outcome)>, StoreError> {
-        let mut work = self.write().await?;
+        let mut work = self.write_decided().await?;
         let mut last = work.position().await?;
         let mut outcomes = Vec::new();
         for (at, change) in changes.iter().filter(|(at, _)| at.index > last.index) {
@@ -116,6 +116,7 @@ impl Work {
                 self.add_invite(*invite, *expires, now).await?;
                 Done::Plainly
             }
+            What::Import(part) => Done::Imported(self.import(part, now).await?),
         })
     }
 

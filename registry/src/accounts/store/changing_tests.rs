@@ -164,3 +164,20 @@ async fn who_is_no_longer_known_is_not_welcomed() {
     }
     assert_eq!(store.position().await.unwrap(), at(1));
 }
+
+#[tokio::test]
+async fn what_a_cluster_has_decided_waits_for_no_caller() {
+    let (_parent, place) = folder();
+    let store = Store::open(&place).await.unwrap();
+    let mut callers = Vec::new();
+    for _ in 0..store.pool.options().get_max_connections() {
+        callers.push(store.read().await.unwrap());
+    }
+    let outcomes = store.apply(&changes()).await.unwrap();
+    assert_eq!(outcomes.len(), changes().len());
+    drop(callers);
+    let (position, whole) = store.whole().await.unwrap();
+    assert_eq!(position, at(changes().len() as u64));
+    assert_eq!(whole.accounts.len(), 2);
+    store.close().await;
+}

@@ -12,6 +12,9 @@ mod changing_tests;
 mod devices;
 mod dialect;
 mod failure;
+mod importing;
+#[cfg(test)]
+mod importing_tests;
 mod invites;
 mod opening;
 #[cfg(test)]
@@ -149,6 +152,8 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    /// For what a cluster has decided: behind many callers it would come so late that the node seems to have lost its disk.
+    decided: AnyPool,
     dialect: Dialect,
     outage: Arc<Outage>,
 }
@@ -199,6 +204,7 @@ impl Store {
     /// Closes all connections. What is committed is on the disk already.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.decided.close().await;
     }
 
     /// A transaction that only reads.
@@ -210,6 +216,13 @@ impl Store {
     async fn write(&self) -> Result<Work, StoreError> {
         let begin = self.dialect.begin();
         self.begin(async { Ok(self.pool.begin_with(begin).await?) }).await
+    }
+
+    /// A transaction that writes what a cluster has decided.
+    async fn write_decided(&self) -> Result<Work, StoreError> {
+        let transaction = self.decided.begin_with(self.dialect.begin()).await?;
+        let dialect = self.dialect;
+        Ok(Work { transaction, dialect })
     }
 
     async fn begin(

@@ -40,17 +40,25 @@ impl Store {
         }
         first.close().await?;
         let is_memory = url.is_memory();
-        let pool = AnyPoolOptions::new()
-            .max_connections(dialect.connections(is_memory))
-            .acquire_timeout(dialect.acquire_timeout())
-            // A database in memory ends with its connection.
-            .idle_timeout(None)
-            .max_lifetime(dialect.lifetime())
-            .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
-            .after_release(move |connection, _| Box::pin(is_usable(connection, dialect, is_memory)))
-            .connect_lazy_with(options);
+        let pool = |connections| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(dialect.acquire_timeout())
+                // A database in memory ends with its connection.
+                .idle_timeout(None)
+                .max_lifetime(dialect.lifetime())
+                .after_connect(move |connection, _| Box::pin(greet(connection, dialect)))
+                .after_release(move |connection, _| Box::pin(is_usable(connection, dialect, is_memory)))
+                .connect_lazy_with(options.clone())
+        };
+        let callers = pool(dialect.connections(is_memory));
         let store = Self {
-            pool,
+            decided: match dialect {
+                Dialect::Sqlite if !is_memory => pool(1),
+                // Of a node of a cluster only in tests.
+                _ => callers.clone(),
+            },
+            pool: callers,
             dialect,
             outage: Arc::new(Outage::of("the database of the accounts")),
         };

@@ -1,8 +1,12 @@
 //! All accounts at once, as one registry gives them to another one that has to have the same.
 
 use sqlx::{Row as _, any::AnyRow};
+use tokio_stream::StreamExt as _;
 
-use super::{AddedBy, Store, StoreError, Value, WallTime, changing::Position, hash, maybe_time, time};
+use super::{
+    AddedBy, Device, Store, StoreError, Value, WallTime, Work, answered, bound, changing::Position, hash, maybe_time,
+    time,
+};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -38,20 +42,10 @@ pub struct StoredAccount {
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDevice {
-    /// Which.
-    pub device: DeviceId,
     /// The key of its account's name.
     pub account: String,
-    /// What it calls itself.
-    pub label: DeviceLabel,
-    /// How it came in.
-    pub added_by: AddedBy,
-    /// When it came in.
-    pub added: WallTime,
-    /// When it last logged in, as far as this registry knows.
-    pub seen: WallTime,
-    /// Since when it never can again.
-    pub revoked: Option<WallTime>,
+    /// What is known of it.
+    pub device: Device,
 }
 
 /// An invite.
@@ -73,15 +67,15 @@ impl Store {
         let mut work = self.read().await?;
         let position = work.position().await?;
         let sql = "SELECT shown, password, created FROM accounts ORDER BY name";
-        let accounts = work.all(sql, &[]).await?;
+        let accounts = work.each(sql, account).await?;
         let sql = "SELECT device, account, label, added_by, added, seen, revoked FROM devices ORDER BY device";
-        let devices = work.all(sql, &[]).await?;
+        let devices = work.each(sql, device).await?;
         let sql = "SELECT hash, created, expires, used_by, used FROM invites ORDER BY hash";
-        let invites = work.all(sql, &[]).await?;
+        let invites = work.each(sql, invite).await?;
         let whole = Whole {
-            accounts: accounts.iter().map(account).collect::<Result<_, _>>()?,
-            devices: devices.iter().map(device).collect::<Result<_, _>>()?,
-            invites: invites.iter().map(invite).collect::<Result<_, _>>()?,
+            accounts,
+            devices,
+            invites,
         };
         Ok((position, whole))
     }
@@ -91,33 +85,16 @@ impl Store {
     /// # Errors
     /// The database fails, or this does not fit together; then what was stored is there still.
     pub async fn install(&self, position: Position, whole: &Whole) -> Result<(), StoreError> {
-        let mut work = self.write().await?;
+        let mut work = self.write_decided().await?;
         for sql in ["DELETE FROM devices", "DELETE FROM accounts", "DELETE FROM invites"] {
             work.run(sql, &[]).await?;
         }
         for account in &whole.accounts {
-            let sql = "INSERT INTO accounts (name, shown, password, created, changed) VALUES (?, ?, ?, ?, ?)";
-            let values = [
-                Value::Text(account.name.key()),
-                Value::Text(account.name.shown()),
-                Value::MaybeText(account.password.as_ref().map(PasswordHash::as_str)),
-                Value::Time(account.created),
-                Value::Time(account.created),
-            ];
-            work.run(sql, &values).await?;
+            work.insert_account(&account.name, account.password.as_ref(), account.created)
+                .await?;
         }
-        for device in &whole.devices {
-            let sql = "INSERT INTO devices (device, account, label, added_by, added, seen, revoked) VALUES (?, ?, ?, ?, ?, ?, ?)";
-            let values = [
-                Value::Hash(&device.device.0),
-                Value::Text(&device.account),
-                Value::Text(device.label.as_str()),
-                Value::Text(device.added_by.as_str()),
-                Value::Time(device.added),
-                Value::Time(device.seen),
-                Value::MaybeTime(device.revoked),
-            ];
-            work.run(sql, &values).await?;
+        for StoredDevice { account, device } in &whole.devices {
+            work.insert_device(account, device).await?;
         }
         for invite in &whole.invites {
             let sql = "INSERT INTO invites (hash, created, expires, used, used_by) VALUES (?, ?, ?, ?, ?)";
@@ -135,6 +112,22 @@ impl Store {
     }
 }
 
+impl Work {
+    /// All that a statement without values finds. Rows take several times the memory of what is read from them, so there are never many.
+    async fn each<T>(
+        &mut self,
+        sql: &'static str,
+        read: impl Fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = bound(self.dialect, sql, &[]).fetch(&mut *self.transaction);
+        let mut found = Vec::new();
+        while let Some(row) = answered(self.dialect, async { rows.next().await.transpose() }).await? {
+            found.push(read(&row)?);
+        }
+        Ok(found)
+    }
+}
+
 fn account(row: &AnyRow) -> Result<StoredAccount, StoreError> {
     let password: Option<String> = row.try_get(1)?;
     Ok(StoredAccount {
@@ -147,13 +140,15 @@ fn account(row: &AnyRow) -> Result<StoredAccount, StoreError> {
 fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
     let added_by: String = row.try_get(3)?;
     Ok(StoredDevice {
-        device: DeviceId(hash(row, 0)?),
         account: row.try_get(1)?,
-        label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
-        added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
-        added: time(row, 4)?,
-        seen: time(row, 5)?,
-        revoked: maybe_time(row, 6)?,
+        device: Device {
+            device: DeviceId(hash(row, 0)?),
+            label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
+            added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
+            added: time(row, 4)?,
+            seen: time(row, 5)?,
+            revoked: maybe_time(row, 6)?,
+        },
     })
 }
 

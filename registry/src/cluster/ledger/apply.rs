@@ -4,7 +4,7 @@ use super::{CHANGE_MAX, Entry, Ledger, Output, Place, Record, State, Term};
 
 impl Ledger {
     /// Takes entries into the log, where the one before them is the same. Says up to where the log is then what the sender has; none where
-    /// the one before is missing or another, or where no honest node would have sent this.
+    /// the one before is missing or another, where the sender has another history, or where no honest node would have sent this.
     pub(super) fn merge(&mut self, term: Term, prev: Place, entries: &[Entry]) -> Option<u64> {
         let is_known = prev.index <= self.commit || self.kept.log.holds(prev);
         let mut last = prev;
@@ -19,6 +19,14 @@ impl Ledger {
                 .is_some_and(|proposal| proposal.change.len() > CHANGE_MAX)
         };
         if !is_known || !is_gapless || last.term > term || entries.iter().any(is_long) {
+            return None;
+        }
+        let is_other = |place: Place| {
+            let own = self.kept.log.place(place.index).filter(|_| place.index <= self.commit);
+            own.is_some_and(|own| own != place)
+        };
+        if is_other(prev) || entries.iter().any(|entry| is_other(entry.place)) {
+            self.contradicted = Some(term);
             return None;
         }
         let is_new = |entry: &&Entry| entry.place.index > self.commit && !self.kept.log.holds(entry.place);

@@ -99,7 +99,8 @@ impl Ledger {
         following.taken = following.taken.max(told.taken);
         following.next_slot = following.next_slot.max(told.taken);
         let Some(matched) = merged else {
-            if now >= following.fetch_at {
+            // Who asks says that he has the same up to there.
+            if now >= following.fetch_at && self.contradicted != Some(term) {
                 following.fetch_at = now + RETRY;
                 self.ask_for_more(leader, term);
             }

@@ -155,7 +155,7 @@ pub enum Input {
     },
     /// The state that [`Output::TakeSnapshot`] has asked for.
     Snapshot {
-        /// After which entry: the last that was applied.
+        /// After which entry: the last that was applied when it was taken. More may have been since.
         at: Place,
         /// The state.
         state: Change,

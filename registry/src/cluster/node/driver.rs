@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::{Engine, KEEP_LAST, Keep, Node};
 use crate::{
@@ -193,7 +193,8 @@ impl<'n> Driver<'n> {
                 let node = term.leader().map(|node| node.number());
                 info!(node, %term, "another node leads");
             }
-            Role::Election => info!("no node leads"),
+            // A part of each change. What lasts, the ledger tells.
+            Role::Election => debug!("no node leads"),
         }
     }
 

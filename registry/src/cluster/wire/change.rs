@@ -12,15 +12,19 @@ use crate::{
     accounts::{
         DeviceLabel, WallTime,
         change::{Change, Claim, Proof, What},
+        importing::{AccountPart, PART_DEVICES_MAX},
         invite::{InviteHash, StoredInvite},
         password::PasswordHash,
-        store::{AddedBy, StoredAccount, StoredDevice, Whole, WholeInvite},
+        store::{AddedBy, Device, StoredAccount, StoredDevice, Whole, WholeInvite},
     },
     routes::DeviceId,
 };
 
 /// The version of [`v1::AccountsWhole`].
 const WHOLE_VERSION: u32 = 1;
+
+/// The version of [`v1::ChangeImport`].
+const IMPORT_VERSION: u32 = 1;
 
 /// How many bytes of check sum are before it.
 const SUM: usize = 32;
@@ -76,6 +80,7 @@ fn to_change(change: &Change) -> v1::AccountChange {
             let (hash, expires_s) = (invite.0.to_vec().into(), expires.0);
             (None, change::What::Invite(v1::ChangeInvite { hash, expires_s }))
         }
+        What::Import(part) => (Some(&part.name), change::What::Import(to_import(part))),
     };
     v1::AccountChange {
         at_s: change.at.0,
@@ -125,6 +130,7 @@ fn from_change(change: v1::AccountChange) -> Option<Change> {
             invite: from_hash(&invite.hash)?,
             expires: WallTime(invite.expires_s),
         },
+        change::What::Import(import) => What::Import(from_import(name()?, &import)?),
     };
     let at = WallTime(change.at_s);
     Some(Change { at, what })
@@ -153,12 +159,62 @@ fn from_claim(name: UserName, said: v1::ChangeClaim) -> Option<Claim> {
     })
 }
 
-fn to_device(device: DeviceId) -> prost::bytes::Bytes {
+pub(super) fn to_device(device: DeviceId) -> prost::bytes::Bytes {
     device.0.to_vec().into()
 }
 
-fn from_device(bytes: &[u8]) -> Option<DeviceId> {
+pub(super) fn from_device(bytes: &[u8]) -> Option<DeviceId> {
     bytes.try_into().ok().map(DeviceId)
+}
+
+/// All that is known of a device, of the account with this key.
+fn to_known(device: &Device, account: &str) -> v1::WholeDevice {
+    v1::WholeDevice {
+        device: to_device(device.device),
+        account: account.to_owned(),
+        label: device.label.as_str().to_owned(),
+        added_by: device.added_by.as_str().to_owned(),
+        added_s: device.added.0,
+        seen_s: device.seen.0,
+        revoked_s: device.revoked.map(|time| time.0),
+    }
+}
+
+fn from_known(said: &v1::WholeDevice) -> Option<Device> {
+    Some(Device {
+        device: from_device(&said.device)?,
+        label: DeviceLabel::new(&said.label),
+        added_by: AddedBy::named(&said.added_by)?,
+        added: WallTime(said.added_s),
+        seen: WallTime(said.seen_s),
+        revoked: said.revoked_s.map(WallTime),
+    })
+}
+
+/// A part of an account of another registry. Its devices are the user's, which is said once.
+pub(super) fn to_import(part: &AccountPart) -> v1::ChangeImport {
+    v1::ChangeImport {
+        version: IMPORT_VERSION,
+        password: part.password.as_ref().map_or("", PasswordHash::as_str).to_owned(),
+        created_s: part.created.0,
+        devices: part.devices.iter().map(|device| to_known(device, "")).collect(),
+    }
+}
+
+pub(super) fn from_import(name: UserName, said: &v1::ChangeImport) -> Option<AccountPart> {
+    if said.version != IMPORT_VERSION || said.devices.len() > PART_DEVICES_MAX {
+        return None;
+    }
+    Some(AccountPart {
+        name,
+        password: from_password(&said.password),
+        created: WallTime(said.created_s),
+        devices: said.devices.iter().map(from_known).collect::<Option<_>>()?,
+    })
+}
+
+fn from_password(stored: &str) -> Option<PasswordHash> {
+    (!stored.is_empty()).then(|| PasswordHash::stored(stored))
 }
 
 fn from_hash(bytes: &[u8]) -> Option<InviteHash> {
@@ -172,15 +228,6 @@ pub(in crate::cluster) fn whole_to_bytes(whole: &Whole) -> Vec<u8> {
         password: account.password.as_ref().map_or("", PasswordHash::as_str).to_owned(),
         created_s: account.created.0,
     };
-    let device = |device: &StoredDevice| v1::WholeDevice {
-        device: to_device(device.device),
-        account: device.account.clone(),
-        label: device.label.as_str().to_owned(),
-        added_by: device.added_by.as_str().to_owned(),
-        added_s: device.added.0,
-        seen_s: device.seen.0,
-        revoked_s: device.revoked.map(|time| time.0),
-    };
     let invite = |invite: &WholeInvite| v1::WholeInvite {
         hash: invite.stored.hash.0.to_vec().into(),
         created_s: invite.stored.created.0,
@@ -191,7 +238,11 @@ pub(in crate::cluster) fn whole_to_bytes(whole: &Whole) -> Vec<u8> {
     let message = v1::AccountsWhole {
         version: WHOLE_VERSION,
         accounts: whole.accounts.iter().map(account).collect(),
-        devices: whole.devices.iter().map(device).collect(),
+        devices: whole
+            .devices
+            .iter()
+            .map(|of| to_known(&of.device, &of.account))
+            .collect(),
         invites: whole.invites.iter().map(invite).collect(),
     };
     let mut bytes = vec![0; SUM];
@@ -218,19 +269,14 @@ fn from_whole(message: v1::AccountsWhole) -> Option<Whole> {
     let account = |account: v1::WholeAccount| {
         Some(StoredAccount {
             name: UserName::new(&account.user).ok()?,
-            password: (!account.password.is_empty()).then(|| PasswordHash::stored(&account.password)),
+            password: from_password(&account.password),
             created: WallTime(account.created_s),
         })
     };
     let device = |device: v1::WholeDevice| {
         Some(StoredDevice {
-            device: from_device(&device.device)?,
+            device: from_known(&device)?,
             account: device.account,
-            label: DeviceLabel::new(&device.label),
-            added_by: AddedBy::named(&device.added_by)?,
-            added: WallTime(device.added_s),
-            seen: WallTime(device.seen_s),
-            revoked: device.revoked_s.map(WallTime),
         })
     };
     let invite = |invite: v1::WholeInvite| {

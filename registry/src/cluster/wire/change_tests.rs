@@ -3,7 +3,10 @@
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::{accounts::rules::Registration, cluster::ledger::CHANGE_MAX};
+use crate::{
+    accounts::{LABEL_CHARS_MAX, rules::Registration},
+    cluster::ledger::CHANGE_MAX,
+};
 
 fn name() -> impl Strategy<Value = UserName> {
     "[a-zA-Zé]{1,64}".prop_map(|name| UserName::new(&name).unwrap())
@@ -63,8 +66,37 @@ fn change() -> impl Strategy<Value = Change> {
         (name(), device(), device()).prop_map(|(name, by, device)| What::Revoke { name, by, device }),
         (name(), device(), hash()).prop_map(|(name, by, password)| What::SetPassword { name, by, password }),
         (invite(), time()).prop_map(|(invite, expires)| What::AddInvite { invite, expires }),
+        part().prop_map(What::Import),
     ];
     (time(), what).prop_map(|(at, what)| Change { at, what })
+}
+
+fn known_device() -> impl Strategy<Value = Device> {
+    let added_by = prop_oneof![
+        Just(AddedBy::Registration),
+        Just(AddedBy::Password),
+        Just(AddedBy::Approval)
+    ];
+    let device = (device(), label(), added_by, time(), time(), option::of(time()));
+    device.prop_map(|(device, label, added_by, added, seen, revoked)| Device {
+        device,
+        label,
+        added_by,
+        added,
+        seen,
+        revoked,
+    })
+}
+
+fn part() -> impl Strategy<Value = AccountPart> {
+    let devices = vec(known_device(), 0..=PART_DEVICES_MAX);
+    let part = (name(), option::of(hash()), time(), devices);
+    part.prop_map(|(name, password, created, devices)| AccountPart {
+        name,
+        password,
+        created,
+        devices,
+    })
 }
 
 fn whole() -> impl Strategy<Value = Whole> {
@@ -73,20 +105,9 @@ fn whole() -> impl Strategy<Value = Whole> {
         password,
         created,
     });
-    let added_by = prop_oneof![
-        Just(AddedBy::Registration),
-        Just(AddedBy::Password),
-        Just(AddedBy::Approval)
-    ];
-    let device = (device(), name(), label(), added_by, time(), time(), option::of(time()));
-    let device = device.prop_map(|(device, name, label, added_by, added, seen, revoked)| StoredDevice {
-        device,
+    let device = (known_device(), name()).prop_map(|(device, name)| StoredDevice {
         account: name.key().to_owned(),
-        label,
-        added_by,
-        added,
-        seen,
-        revoked,
+        device,
     });
     let invite = (invite(), time(), time(), option::of((time(), name())));
     let invite = invite.prop_map(|(hash, created, expires, used)| WholeInvite {
@@ -141,4 +162,35 @@ fn what_is_not_known_is_not_passed_over() {
         what: None,
     };
     assert_eq!(change_from_bytes(&unknown.encode_to_vec()), Err(Unreadable));
+}
+
+/// As long as it can be: all devices that can be live, whose labels and all else have as many bytes as they can.
+#[test]
+fn a_part_of_an_account_fits_into_a_change() {
+    let widest = |chars| "\u{1f600}".repeat(chars);
+    let device = |n: u8| Device {
+        device: DeviceId([n; 32]),
+        label: DeviceLabel::new(&widest(LABEL_CHARS_MAX)),
+        added_by: AddedBy::Registration,
+        added: WallTime(u64::MAX),
+        seen: WallTime(u64::MAX),
+        revoked: Some(WallTime(u64::MAX)),
+    };
+    let mut part = AccountPart {
+        name: UserName::new(&widest(64)).unwrap(),
+        password: Some(PasswordHash::stored(&"x".repeat(512))),
+        created: WallTime(u64::MAX),
+        devices: (0..32).map(device).collect(),
+    };
+    assert_eq!(part.devices.len(), PART_DEVICES_MAX);
+    let at = WallTime(u64::MAX);
+    let bytes = |part: &AccountPart| {
+        let what = What::Import(part.clone());
+        change_to_bytes(Some(&Change { at, what }))
+    };
+    let fits = bytes(&part);
+    assert!(fits.len() <= CHANGE_MAX, "{}", fits.len());
+    change_from_bytes(&fits).unwrap();
+    part.devices.push(device(99));
+    assert_eq!(change_from_bytes(&bytes(&part)), Err(Unreadable));
 }

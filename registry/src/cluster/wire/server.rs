@@ -22,7 +22,6 @@ use super::{
 };
 
 use crate::{
-    accounts::invite::InviteHash,
     cluster::{
         ClusterStatus, Node, NodeState,
         election::Message,
@@ -34,7 +33,6 @@ use crate::{
         term::{NodeId, Term},
     },
     registry::Registry,
-    service::account_status,
 };
 
 /// How long a follower may take to say who it is.
@@ -46,7 +44,7 @@ const WRITING_MAX: usize = 16;
 /// The calls of the cluster's service.
 #[derive(Debug, Clone)]
 pub(crate) struct Calls {
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
 }
 
 impl Calls {
@@ -219,6 +217,11 @@ impl ClusterService for Calls {
         Ok(Response::new(v1::AddInviteResponse {}))
     }
 
+    async fn import_account(&self, request: Request<v1::ImportAccountRequest>) -> Answer<v1::ImportAccountResponse> {
+        let imported = self.import(request.extensions(), request.get_ref()).await?;
+        Ok(Response::new(imported))
+    }
+
     type FollowStream = Pin<Box<dyn Stream<Item = Result<v1::FollowResponse, Status>> + Send>>;
 
     async fn follow(&self, request: Request<Streaming<v1::FollowRequest>>) -> Answer<Self::FollowStream> {
@@ -246,29 +249,6 @@ impl ClusterService for Calls {
         let table = self.registry.engine.cluster_table().map(ClusterTable::position);
         let status = self.registry.node.as_ref().map(|node| ClusterStatus::of(node, table));
         Ok(Response::new(status.map(wire_status).unwrap_or_default()))
-    }
-}
-
-impl Calls {
-    /// Stores an invite for whoever holds the authority.
-    async fn invite(&self, extensions: &Extensions, request: &v1::AddInviteRequest) -> Result<(), Status> {
-        let trust = self.registry.authority.trust();
-        let shown = extensions.get::<Caller>().and_then(|caller| caller.shown.as_deref());
-        let shown = shown.ok_or_else(|| Status::unauthenticated("show a certificate of the registry's operator"))?;
-        trust.operator(shown, SystemTime::now()).map_err(|error| {
-            let from = extensions.get::<Caller>().map(|caller| caller.address.to_string());
-            let from = from.unwrap_or_default();
-            self.registry
-                .refusals
-                .tell(&format_args!("an invite from {from} was refused: {error}"));
-            Status::permission_denied(format!("invites are made by whoever holds the authority: {error}"))
-        })?;
-        let hash = request.hash.as_ref().try_into();
-        let hash = hash.map_err(|_| Status::invalid_argument("`hash`: the hash of an invite has 32 bytes"))?;
-        let now = self.registry.now().wall;
-        let expires = now.after(Duration::from_secs(request.lifetime_s));
-        let added = self.registry.accounts.add_invite(InviteHash(hash), expires, now).await;
-        added.map_err(account_status)
     }
 }
 
