@@ -212,6 +212,20 @@ fn a_wrong_password_is_asked_for_again() {
 }
 
 #[test]
+fn who_thinks_better_of_a_new_password_is_told_that_nothing_is_changed() {
+    let site = Site::new();
+    let mut bob = Terminal::start(&site, "bob");
+    bob.sees("/msg alice hello");
+    bob.press("/passwd\r");
+    bob.sees("at least 8 characters: ");
+    bob.press("a good long password\r");
+    bob.sees("The same again: ");
+    bob.press("\u{3}");
+    bob.sees("nothing is changed");
+    bob.quit();
+}
+
+#[test]
 fn a_person_is_told_what_is_waited_for() {
     // It takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
