@@ -24,6 +24,33 @@ pub struct KnownRegistry {
     pub folder: Option<PathBuf>,
 }
 
+/// The folder of a registry that a peer hosted, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostFolder {
+    /// No peer of this machine hosted it.
+    Nobodys,
+    /// It is here.
+    There(PathBuf),
+    /// It was here, and is no longer.
+    Gone,
+    /// It cannot be told what is here: it is another user's of the machine, or no folder.
+    Unusable(PathBuf),
+}
+
+impl KnownRegistry {
+    /// Looks at the folder of its host.
+    pub fn host_folder(&self) -> HostFolder {
+        let Some(folder) = self.folder.clone() else {
+            return HostFolder::Nobodys;
+        };
+        match fs::metadata(&folder) {
+            Ok(found) if found.is_dir() => HostFolder::There(folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HostFolder::Gone,
+            Ok(_) | Err(_) => HostFolder::Unusable(folder),
+        }
+    }
+}
+
 /// The file.
 #[derive(Debug, Clone)]
 pub struct KnownRegistries {

@@ -12,8 +12,11 @@ use crate::{
     ui::entrance::{Answer, Entrance, Obstacle},
 };
 
-/// How long the start of a session waits for the registry before it goes on without one.
-const REGISTRY_WAIT: Duration = Duration::from_secs(10);
+/// How long the start of a session waits for the registry before it tells for what it waits.
+const REGISTRY_QUIET: Duration = Duration::from_secs(1);
+
+/// How long it waits from then on before it goes on without one.
+const REGISTRY_WAIT: Duration = Duration::from_secs(9);
 /// How often a password may be typed: fewer times than the registry hears before it makes everybody wait.
 const PASSWORDS_MAX: u32 = 3;
 
@@ -28,10 +31,18 @@ pub(super) async fn pass(
     net: &Net,
     config: &RegistryConfig,
 ) -> Result<Option<String>, ChatError> {
+    let mut is_told = false;
     // So many were typed here.
     let mut passwords = 0;
     loop {
-        let refused = match timeout(REGISTRY_WAIT, attempts.outcome()).await {
+        let mut outcome = timeout(REGISTRY_QUIET, attempts.outcome()).await;
+        if outcome.is_err() {
+            if !std::mem::replace(&mut is_told, true) {
+                entrance.looks_for(&config.addresses)?;
+            }
+            outcome = timeout(REGISTRY_WAIT, attempts.outcome()).await;
+        }
+        let refused = match outcome {
             Ok(Some(Err(refused))) => refused,
             Ok(Some(Ok(address))) => return Ok(Some(address)),
             Ok(None) | Err(_) => return Ok(None),

@@ -90,7 +90,13 @@ pub(super) async fn dial(net: Net, device: DeviceId, address: String) {
                 net.refusals
                     .unknown(&format!("a peer at {address} was dialled: {error}"));
             }
-            net.tell(Input::DialFailed(device)).await;
+            let is_revoked = matches!(error, CallError::Connect(ConnectError::Revoked(_)));
+            let failed = if is_revoked {
+                Input::DialRevoked
+            } else {
+                Input::DialFailed
+            };
+            net.tell(failed(device)).await;
         }
     }
 }

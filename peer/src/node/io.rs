@@ -101,6 +101,8 @@ pub enum Input {
     LinkDown(LinkId, String),
     /// A device could not be dialled.
     DialFailed(DeviceId),
+    /// The device was not dialled, since it was revoked.
+    DialRevoked(DeviceId),
     /// Something came in over a link.
     Frame(LinkId, Frame),
     /// What came in over a link breaks a rule, this one.
@@ -144,7 +146,7 @@ pub enum Input {
 /// Everything that a node can want done.
 #[derive(Debug)]
 pub enum Effect {
-    /// Dial a device. Answered by `LinkUp` or `DialFailed`.
+    /// Dial a device. Answered by `LinkUp`, `DialFailed` or `DialRevoked`.
     Dial(DeviceId, String),
     /// Close a link, after telling why. Answered by `LinkDown`.
     Close(LinkId, ByeReason, String),

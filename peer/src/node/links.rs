@@ -155,6 +155,14 @@ impl Node {
         self.forget_stranger(device);
     }
 
+    /// A revoked device is not dialled again, unless somebody says that it is there.
+    pub(super) fn dial_revoked(&mut self, device: DeviceId, now: Now) {
+        self.dial_failed(device, now);
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.breaker.rests();
+        }
+    }
+
     /// There is no link to a device: where the registry cannot say that it is there, it is not.
     fn without_link(&mut self, device: DeviceId) {
         if self.registry_up != Some(true)

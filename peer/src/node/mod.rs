@@ -301,6 +301,7 @@ impl Node {
             Input::LinkUp(up) => self.link_up(up, now),
             Input::LinkDown(link, _) => self.link_down(link, now),
             Input::DialFailed(device) => self.dial_failed(device, now),
+            Input::DialRevoked(device) => self.dial_revoked(device, now),
             Input::Frame(link, frame) => self.frame(link, frame, now),
             Input::Misbehaved(link, why) => {
                 if let Some(&device) = self.links.get(&link) {

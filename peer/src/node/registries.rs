@@ -40,6 +40,8 @@ struct One {
     breaker: Breaker,
     /// Why it was not used when it was last tried.
     error: Option<String>,
+    /// When that was.
+    failed_at: Option<Millis>,
     /// It was there and could not do what it was asked: until then it is not taken for one that can.
     unwilling_until: Option<Millis>,
 }
@@ -89,6 +91,8 @@ pub struct RegistryReport {
     pub is_used: bool,
     /// Why it was not used when it was last tried.
     pub error: Option<String>,
+    /// When that was.
+    pub failed_at: Option<Millis>,
     /// When it is tried next, if that is known: while another one is used, only the first of the list is looked at.
     pub next_try: Option<Millis>,
     /// It was there and could not do what it was asked: until then it is not taken for one that can.
@@ -111,6 +115,7 @@ impl Registries {
             address,
             breaker: Breaker::new(RETRY),
             error: None,
+            failed_at: None,
             unwilling_until: None,
         };
         Self {
@@ -185,7 +190,7 @@ impl Registries {
     pub fn fails(&mut self, place: usize, error: String, now: Millis, rng: &mut fastrand::Rng) {
         let one = &mut self.list[place];
         one.breaker.fails(now, rng);
-        one.error = Some(error);
+        (one.error, one.failed_at) = (Some(error), Some(now));
         if let Some(away) = self.away().filter(|_| place == FIRST) {
             (away.look_at, away.move_at) = (Some(look_at(now, rng)), None);
         }
@@ -203,7 +208,7 @@ impl Registries {
             one.breaker.works();
         }
         one.breaker.fails(now, rng);
-        one.error = Some(error);
+        (one.error, one.failed_at) = (Some(error), Some(now));
     }
 
     /// The one that is used is there, and cannot do what it is asked.
@@ -250,6 +255,7 @@ impl Registries {
             state: one.breaker.state(),
             is_used: used == Some(place),
             error: one.error.clone(),
+            failed_at: one.failed_at.filter(|_| one.error.is_some()),
             unwilling_until: one.unwilling_until,
             next_try: match used {
                 None => one.breaker.next_try(),

@@ -20,6 +20,8 @@ pub struct RegistryStatus {
     pub is_used: bool,
     /// Why it was not used when it was last tried.
     pub error: Option<String>,
+    /// How many milliseconds ago the try was that has ended with that error.
+    pub failed_ms_ago: Option<u64>,
     /// In how many milliseconds it is tried next. None where it is used, and where it is tried when another one fails.
     pub next_try_ms: Option<u64>,
 }
@@ -32,6 +34,7 @@ impl RegistryStatus {
             state: report.state,
             is_used: report.is_used,
             error: report.error.clone(),
+            failed_ms_ago: report.failed_at.map(|at| now.since(at)),
             next_try_ms: report.next_try.map(|at| at.since(now)),
         }
     }
@@ -99,5 +102,26 @@ impl Node {
         states.sort_by(|a, b| (&a.user, &a.device).cmp(&(&b.user, &b.device)));
         states.truncate(LINKS_MAX);
         states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{
+        Input, Liveness,
+        testing::{Alice, Other},
+    };
+
+    #[test]
+    fn a_revoked_device_is_dialled_no_more_and_not_shown() {
+        let own = Other(1, "alice");
+        let mut alice = Alice::joins(&[]);
+        alice.input(Input::UserChanged(own.user(), Some(own.address()), Liveness::Here));
+        alice.pass_until(1_000);
+        alice.input(Input::DialRevoked(own.device()));
+        alice.pass_until(80_000);
+        assert_eq!(alice.dialled, [own.device()]);
+        assert_eq!(alice.node.link_states(Millis(80_000)), []);
     }
 }

@@ -204,18 +204,22 @@ fn confirm(editor: &mut LineEditor, text: &str) -> bool {
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
 }
 
-/// Asks for a new password twice, without showing it. The command that sets it; none where the two are not the same.
+/// Asks for a new password twice, without showing it. The command that sets it; none where the two are not the same, or it is thought
+/// better of.
 fn new_password(editor: &mut LineEditor) -> Option<String> {
-    set_stage(editor, Stage::Secret);
-    let first = Zeroizing::new(editor.readline("New password: ").ok()?);
-    set_stage(editor, Stage::Secret);
-    let second = Zeroizing::new(editor.readline("The same again: ").ok()?);
-    if *first != *second {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "! these were not the same; nothing is changed");
-        return None;
-    }
-    Some(format!("/passwd {}", *first))
+    let mut ask = |question| {
+        set_stage(editor, Stage::Secret);
+        editor.readline(question).ok().map(Zeroizing::new)
+    };
+    let first = ask("New password, at least 8 characters: ");
+    let second = first.as_ref().and_then(|_| ask("The same again: "));
+    let why = match (first, second) {
+        (Some(first), Some(second)) if *first == *second => return Some(format!("/passwd {}", *first)),
+        (Some(_), Some(_)) => "! these were not the same; nothing is changed",
+        _ => "· nothing is changed",
+    };
+    let _ = writeln!(io::stdout().lock(), "{why}");
+    None
 }
 
 fn set_stage(editor: &LineEditor, stage: Stage) {

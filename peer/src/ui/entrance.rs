@@ -108,6 +108,20 @@ impl Entrance {
         asked.await.map_err(io::Error::other)?
     }
 
+    /// Tells a person that the registries, each HOST:PORT, are still being asked.
+    ///
+    /// # Errors
+    /// Nobody reads.
+    pub fn looks_for(&self, registries: &[String]) -> io::Result<()> {
+        if !self.at_terminal {
+            return Ok(());
+        }
+        let at = visible_line(&registries.join(", "));
+        let mut out = io::stdout().lock();
+        writeln!(out, "Looking for the registry at {at} …")?;
+        out.flush()
+    }
+
     /// Tells how a device that waits can be approved.
     ///
     /// # Errors

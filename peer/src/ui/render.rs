@@ -97,7 +97,9 @@ impl<Z: TimeZone> Renderer<Z> {
         let me = self.name(&ready.user);
         if ready.first_start {
             let head = format!("Welcome to Peerchat, {me}! What you say goes straight to its readers.");
-            let rows = LESSON.map(|(typed, does)| (typed.to_owned(), does));
+            // Nobody learns anything by writing to himself.
+            let other = if self.me.key() == "bob" { "alice" } else { "bob" };
+            let rows = LESSON.map(|(typed, does)| (typed.replace("bob", other), does));
             let dim = |text: &str| self.paint.dim(text);
             return self.quiet(&[&head]) + &help::rows(2, &rows, self.width, dim, dim);
         }

@@ -3,6 +3,8 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
     process::{Child, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -22,17 +24,21 @@ struct Terminal {
 impl Terminal {
     /// Starts a peer of the site, and waits for its prompt.
     fn start(site: &Site, name: &str) -> Self {
+        let terminal = Self::open(&site.registry.address.to_string(), site.data.path(), name);
+        terminal.sees("> ");
+        terminal
+    }
+
+    /// Starts a peer, and waits for nothing.
+    fn open(registry: &str, data: &Path, name: &str) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let path = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
         let open = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let mut command = program();
-        command.args(["chat", name, "--no-host-registry", "--registry"]);
-        command
-            .arg(site.registry.address.to_string())
-            .arg("--data")
-            .arg(site.data.path());
+        command.args(["chat", name, "--no-host-registry", "--registry", registry]);
+        command.arg("--data").arg(data);
         command
             .env("TERM", "xterm")
             .stdin(open())
@@ -50,9 +56,7 @@ impl Terminal {
                 seen.lock().unwrap().extend_from_slice(&bytes[..count]);
             }
         });
-        let terminal = Self { child, keyboard, shown };
-        terminal.sees("> ");
-        terminal
+        Self { child, keyboard, shown }
     }
 
     /// Presses keys, in one go.
@@ -186,4 +190,49 @@ fn tab_completes_commands_rooms_and_users() {
     assert_eq!(bob.hear("back")["conversation"], "#kitchen");
     alice.quit();
     bob.quit();
+}
+
+#[test]
+fn a_wrong_password_is_asked_for_again() {
+    let site = Site::new();
+    let password = site.password_file("alice");
+    let _first = site.peer_with("alice", &["--password-file", &password]);
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    let mut alice = Terminal::open(&site.registry.address.to_string(), elsewhere.path(), "alice");
+    let question = "or Enter to leave: ";
+    alice.sees(question);
+    alice.look_away();
+    alice.press("the wrong one\r");
+    alice.sees("wrong password");
+    alice.sees(question);
+    assert!(!alice.has_shown("the wrong one"));
+    alice.press("the password of alice\r");
+    alice.sees("Welcome to Peerchat, alice!");
+    alice.quit();
+}
+
+#[test]
+fn who_thinks_better_of_a_new_password_is_told_that_nothing_is_changed() {
+    let site = Site::new();
+    let mut bob = Terminal::start(&site, "bob");
+    bob.sees("/msg alice hello");
+    bob.press("/passwd\r");
+    bob.sees("at least 8 characters: ");
+    bob.press("a good long password\r");
+    bob.sees("The same again: ");
+    bob.press("\u{3}");
+    bob.sees("nothing is changed");
+    bob.quit();
+}
+
+#[test]
+fn a_person_is_told_what_is_waited_for() {
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let data = tempfile::TempDir::new().unwrap();
+    let alice = Terminal::open(&address, data.path(), "alice");
+    alice.sees(&format!("Looking for the registry at {address}"));
+    alice.sees("> ");
+    alice.quit();
 }

@@ -191,6 +191,26 @@ impl AccountService for Service {
     }
 }
 
+#[test]
+fn where_no_other_one_works_after_all_nothing_is_lost() {
+    let mut site = Site::new();
+    let double = Double::start(&site);
+    let mut alice = peer(&site, &[double.address, site.registry.address]);
+    wait_for("the second to be looked at", || {
+        alice.type_line("/status");
+        let status = alice.wait("status", |event| event["event"] == "status");
+        (status["registries"][1]["state"] == "closed").then_some(())
+    });
+    site.registry.kill();
+    alice.type_line("/passwd a good long password");
+    let refused = alice.wait("the answer", |event| event["event"] == "error");
+    assert!(refused["message"].as_str().unwrap().contains(REASON), "{refused}");
+    let (_, is_lost) = registries(&alice.events());
+    assert!(!is_lost, "it is where it was");
+    assert!(double.log_ins.load(Relaxed) > 1, "the other one was tried");
+    alice.quit();
+}
+
 /// Starts a peer that uses the first of these.
 fn peer(site: &Site, registries: &[SocketAddr]) -> Peer {
     let list: Vec<String> = registries.iter().map(SocketAddr::to_string).collect();

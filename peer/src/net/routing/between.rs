@@ -116,6 +116,12 @@ impl Between {
         }
     }
 
+    /// Until when the user may be left to believe that all is well; none where that is over.
+    pub(super) fn patience(&self) -> Option<Instant> {
+        let (until, _) = self.failing_over.as_ref()?;
+        Some(*until).filter(|until| *until > Instant::now())
+    }
+
     /// There is no registry for now: whoever waits is told, and the user.
     pub(super) async fn give_up(&mut self, why: String) {
         self.failing_over = None;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     LoginError, Question, RegistryConfig, States,
     between::Between,
-    calls::{fail, unanswered},
+    calls::fail,
     login::{Session, log_in},
     session::End,
 };
@@ -41,6 +41,8 @@ pub(super) struct Client {
     states: watch::Sender<States>,
     /// How the last session ended.
     pub(super) broke: Option<(usize, LoginError)>,
+    /// It was left since it could not do what it was asked, and is gone back to where no other one works: nothing is lost then.
+    pub(super) was_unwilling: bool,
     /// Of these the user was told that they are not the right ones.
     told: BTreeSet<usize>,
     /// Where attempts are told until one has worked.
@@ -77,6 +79,7 @@ impl Client {
             started,
             states,
             broke: None,
+            was_unwilling: false,
             told: BTreeSet::new(),
             first: Some(first),
             retry,
@@ -171,6 +174,10 @@ impl Client {
                     errors.push((place, error));
                 }
                 Next::Wait(until) => {
+                    if let Some(patience) = self.between.patience().filter(|_| self.was_unwilling) {
+                        self.pause(self.instant(until).min(patience)).await;
+                        continue;
+                    }
                     // One that failed some time ago may be back: as long as one was not tried, it is too early to say that there is none.
                     let all_tried = errors.len() >= self.registries.count();
                     if let Some(error) = summed(&errors).filter(|_| all_tried) {
@@ -182,7 +189,7 @@ impl Client {
                         self.tell_attempt(Err(error.clone()));
                         self.between.give_up(error.to_string()).await;
                     }
-                    self.pause(until).await;
+                    self.pause(self.instant(until)).await;
                 }
             }
         }
@@ -250,7 +257,7 @@ impl Client {
         self.registries.lets_in(place, now, &mut self.rng);
         self.publish();
         self.tell_attempt(Ok(self.registries.address(place).to_owned()));
-        self.first = None;
+        (self.first, self.was_unwilling) = (None, false);
         // From now on the device is known by its key.
         (self.config.password, self.config.invitation) = (None, None);
     }
@@ -282,14 +289,14 @@ impl Client {
         }
     }
 
-    /// Waits, and answers meanwhile that nothing can be asked.
-    async fn pause(&mut self, until: Millis) {
-        let pause = sleep_until(self.instant(until));
+    /// Waits; meanwhile questions wait, or are answered that nothing can be asked.
+    async fn pause(&mut self, until: Instant) {
+        let pause = sleep_until(until);
         tokio::pin!(pause);
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                Some(question) = self.asked.recv() => unanswered(&self.net, question).await,
+                Some(question) = self.asked.recv() => self.between.hold(question).await,
             }
         }
     }

@@ -3,9 +3,10 @@
 //! Whoever hosts takes the place for everybody of the machine. So nobody hosts where another registry was met: it may only be starting
 //! anew, and whoever knows it would be told that somebody stands in between.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use super::{LoginError, RegistryConfig, recognise::find};
+use crate::known_registries::HostFolder;
 
 /// Whether a registry may be hosted.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,13 +47,11 @@ pub(super) fn hosting_folder(config: &RegistryConfig, at: &str, here: SocketAddr
     if config.fingerprint.is_some_and(|meant| meant != known.fingerprint) {
         return Ok(foreign);
     }
-    let Some(folder) = known.folder else {
-        return Ok(foreign);
-    };
-    Ok(match std::fs::metadata(&folder) {
-        Ok(found) if found.is_dir() => Hosting::In(folder),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && config.fingerprint.is_none() => Hosting::In(own),
-        _ => Hosting::NotHere(format!(
+    Ok(match known.host_folder() {
+        HostFolder::There(folder) => Hosting::In(folder),
+        HostFolder::Gone if config.fingerprint.is_none() => Hosting::In(own),
+        HostFolder::Gone | HostFolder::Nobodys => foreign,
+        HostFolder::Unusable(folder) => Hosting::NotHere(format!(
             "none is hosted here, since the one that was met keeps its accounts in {}, which cannot be used: start the peer that hosted \
              it, or take the line of {at} out of {file}",
             folder.display()

@@ -120,6 +120,7 @@ impl Client {
                     if why.is_some() {
                         let now = self.now();
                         self.registries.is_unwilling(now, &mut self.rng);
+                        self.was_unwilling = true;
                     }
                     Some(why.unwrap_or_else(|| "a call was not answered".to_owned()))
                 }

@@ -226,6 +226,7 @@ fn every_other_event() {
                     state: BreakerState::HalfOpen,
                     is_used: false,
                     error: Some("refused".into()),
+                    failed_ms_ago: None,
                     next_try_ms: Some(20),
                 }],
                 links: vec![LinkStatus {

@@ -29,7 +29,7 @@ impl<Z: TimeZone> Renderer<Z> {
         let name = self.name(&link.user);
         let painted = self.paint.user(&link.user, link.user == self.me, &name);
         let standing = match link.standing {
-            LinkStanding::Up => "open".to_owned(),
+            LinkStanding::Up => "up".to_owned(),
             LinkStanding::Dialing => "being dialled".to_owned(),
             LinkStanding::Down => format!("away, dialled {}", soon(link.next_try_ms)),
         };
@@ -50,7 +50,12 @@ fn registry(one: &RegistryStatus) -> [Cell; 3] {
         (false, BreakerState::Open) => "away",
         (false, BreakerState::HalfOpen) => "being tried",
     };
-    let next = one.next_try_ms.map(|ms| format!("tried {}", soon(Some(ms))));
+    let next = match (one.next_try_ms, one.failed_ms_ago) {
+        (Some(ms), _) => Some(format!("tried {}", soon(Some(ms)))),
+        // Nobody looks at it while another one works.
+        (None, Some(ms)) => Some(format!("since {}, not tried again yet", ago(ms))),
+        (None, None) => None,
+    };
     let error = one.error.as_deref().map(visible_line);
     let more: Vec<String> = next.into_iter().chain(error).collect();
     [
@@ -58,6 +63,15 @@ fn registry(one: &RegistryStatus) -> [Cell; 3] {
         (standing.to_owned(), None),
         (more.join(": "), None),
     ]
+}
+
+/// `3 s ago`
+fn ago(ms: u64) -> String {
+    match ms / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds @ 120..7_200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3_600),
+    }
 }
 
 /// `in 3 s`
@@ -84,6 +98,7 @@ mod tests {
             state,
             is_used: false,
             error: None,
+            failed_ms_ago: None,
             next_try_ms: None,
         }
     }
@@ -104,6 +119,11 @@ mod tests {
             away,
             used,
             registry("c:1", BreakerState::Closed),
+            RegistryStatus {
+                error: Some("Connection refused".into()),
+                failed_ms_ago: Some(270_000),
+                ..registry("e:1", BreakerState::Open)
+            },
             registry("d:1", BreakerState::HalfOpen),
         ];
         let link = |name, standing, next_try_ms| LinkStatus {
@@ -124,9 +144,10 @@ mod tests {
             "  one.example:1  away         tried in 3 s: Connection refused",
             "  two.example:1  in use",
             "  c:1            ready",
+            "  e:1            away         since 4 min ago, not tried again yet: Connection refused",
             "  d:1            being tried",
             "── links ──",
-            "  bob    open               0b0b0b0b0b0b…  127.0.0.1:4",
+            "  bob    up                 0b0b0b0b0b0b…  127.0.0.1:4",
             "  carol  away, dialled now  0b0b0b0b0b0b…  127.0.0.1:4",
             "  dave   being dialled      0b0b0b0b0b0b…  127.0.0.1:4",
         ];
