@@ -28,10 +28,15 @@ fn a_registry_becomes_a_cluster_while_its_users_chat() {
     let new = [2, 3].map(|id| (id, (lasting_address(), Spot::default())));
     let mut cluster = Cluster::at([old].into_iter().chain(new));
     cluster.adopt(&site.registry.folder());
-    cluster.start_all();
+    for id in 1..=3 {
+        cluster.start_node_with(id, &["--registration", "closed"]);
+    }
+    cluster.wait_led(3, &[1, 2, 3]);
     let imported = import(&site, &cluster);
     let told = String::from_utf8_lossy(&imported.stderr);
     assert!(imported.status.success(), "{told}");
+    let printed = String::from_utf8_lossy(&imported.stdout);
+    assert!(printed.contains("imported 2 accounts with 2 devices"), "{printed}");
 
     for peer in &mut peers {
         wait_back(peer);

@@ -94,6 +94,11 @@ impl Cluster {
 
     /// Starts a node, and waits until it listens.
     pub fn start_node(&mut self, id: u8) {
+        self.start_node_with(id, &[]);
+    }
+
+    /// The same, with more arguments.
+    pub fn start_node_with(&mut self, id: u8, args: &[&str]) {
         let (_, spot) = &self.seats[&id];
         let members: Vec<String> = self
             .seats
@@ -106,7 +111,8 @@ impl Cluster {
             .arg("--ca")
             .arg(self.ca())
             .arg("--data")
-            .arg(self.folder.path().join(format!("node-{id}")));
+            .arg(self.folder.path().join(format!("node-{id}")))
+            .args(args);
         let log = File::options()
             .create(true)
             .append(true)
