@@ -207,15 +207,11 @@ impl Client {
         self.first.as_ref().is_some_and(|first| !first.is_closed())
     }
 
-    /// Whether nothing is gained by trying again while this peer runs, and the user cannot be asked. A name may only for now be another's
-    /// for who was let in before: a registry may have the wrong accounts.
+    /// Whether nothing is gained by trying again while this peer runs, and the user cannot be asked. Who was let in before goes on: a
+    /// registry that refuses him now may only have the wrong accounts, or none yet. When he is revoked his session ends with it.
     fn is_final(&self, error: &LoginError) -> bool {
-        let is_refused = match error {
-            LoginError::Barred(_) => true,
-            LoginError::NameInUse(_) => self.first.is_some(),
-            _ => false,
-        };
-        is_refused && !self.may_ask()
+        let is_refused = matches!(error, LoginError::Barred(_) | LoginError::NameInUse(_));
+        is_refused && self.first.is_some() && !self.may_ask()
     }
 
     /// No registry is tried any more: each try would be told to the devices of the account. The user is told, and whoever asks anything. None
