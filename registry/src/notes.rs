@@ -1,5 +1,6 @@
 //! What registries of one site say to each other by way of the table that they share: sealed, so that whoever can write to the table and
-//! is none of them says nothing, and whoever can read it learns no code. And the questions to which an answer is awaited.
+//! is none of them says nothing of his own, and whoever can read it learns no code. He could say again what one of them has said: that lets
+//! nobody in, but tries can so be counted or forgiven once more. And the questions to which an answer is awaited.
 //!
 //! Registries of one site have one authority, whose key nobody else has; the keys used here follow from it.
 

@@ -41,6 +41,14 @@ pub struct Imported {
     pub skipped: Vec<SkippedDevice>,
 }
 
+impl Imported {
+    /// Whether a device of the part is one of the account's here now. Of an account that was not taken none is, whatever it is here.
+    pub fn has(&self, device: DeviceId) -> bool {
+        let is_there = matches!(self.account, Fate::Made | Fate::Known);
+        is_there && self.skipped.iter().all(|skipped| skipped.device != device)
+    }
+}
+
 /// What has become of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

@@ -93,6 +93,27 @@ fn a_name_of_somebody_else_is_left_alone() {
 }
 
 #[test]
+fn nothing_is_ended_here_of_an_account_that_was_not_taken() {
+    let skipped = || SkippedDevice {
+        device: device(2).device,
+        why: Skipped::InUse,
+    };
+    for (account, has) in [
+        (Fate::Made, [true, false]),
+        (Fate::Known, [true, false]),
+        (Fate::NameTaken, [false, false]),
+        (Fate::LeftOut, [false, false]),
+    ] {
+        let imported = Imported {
+            account,
+            added: 0,
+            skipped: vec![skipped()],
+        };
+        assert_eq!([1, 2].map(|n| imported.has(device(n).device)), has, "{account:?}");
+    }
+}
+
+#[test]
 fn who_took_his_name_anew_gets_his_other_devices_and_his_password() {
     let part = part(Some("hash"), vec![device(1), device(2), revoked(3), revoked(4)]);
     let devices = [of("alice", false), None, None, of("alice", false)];

@@ -57,16 +57,15 @@ impl Calls {
         let imported = self.registry.accounts.import(part.clone(), at).await;
         let imported = imported.map_err(account_status)?;
         info!(user = %part.name, account = ?imported.account, devices = imported.added, "account imported");
-        let is_skipped = |device| imported.skipped.iter().any(|skipped| skipped.device == device);
-        self.tell_revoked(&part, is_skipped).await?;
+        self.tell_revoked(&part, |device| imported.has(device)).await?;
         Ok(to_imported(imported))
     }
 
     /// Peers that are there already must not believe the certificate of a device that was revoked elsewhere.
-    async fn tell_revoked(&self, part: &AccountPart, is_skipped: impl Fn(DeviceId) -> bool) -> Result<(), Status> {
+    async fn tell_revoked(&self, part: &AccountPart, is_taken: impl Fn(DeviceId) -> bool) -> Result<(), Status> {
         let since = self.registry.now().wall.before(LIFETIME_MAX);
         for device in &part.devices {
-            if device.revoked.is_some_and(|revoked| revoked >= since) && !is_skipped(device.device) {
+            if device.revoked.is_some_and(|revoked| revoked >= since) && is_taken(device.device) {
                 self.registry.engine.revoke(device.device).await?;
             }
         }
