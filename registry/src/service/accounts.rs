@@ -319,7 +319,8 @@ pub(crate) fn account_status(error: AccountError) -> Status {
         },
         AccountError::Wait(_)
         | AccountError::NoRoom(_)
-        | AccountError::NotApproved(linking::NotApproved::TooManyTries(_)) => Code::ResourceExhausted,
+        | AccountError::NotApproved(linking::NotApproved::TooManyTries(_))
+        | AccountError::Store(StoreError::TooManyInvites(_)) => Code::ResourceExhausted,
         AccountError::NotApproved(linking::NotApproved::Unknown) => Code::NotFound,
         AccountError::Hash(HashError::Busy) => Code::Unavailable,
         AccountError::Hash(_) | AccountError::NoRandomness => {
@@ -340,6 +341,13 @@ pub(crate) fn account_status(error: AccountError) -> Status {
 mod tests {
     use super::*;
     use crate::registry::{Registry, Settings};
+
+    #[test]
+    fn too_many_invites_are_no_trouble_of_the_database() {
+        let status = account_status(AccountError::Store(StoreError::TooManyInvites(7)));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.message().contains("7 open invites"), "{}", status.message());
+    }
 
     /// Between the moment at which somebody is let in and the one at which he has a lease there is time to revoke his device.
     #[tokio::test]
