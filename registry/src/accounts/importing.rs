@@ -42,10 +42,14 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// Whether the account is here now.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.account, Fate::Made | Fate::Known)
+    }
+
     /// Whether a device of the part is one of the account's here now. Of an account that was not taken none is, whatever it is here.
     pub fn has(&self, device: DeviceId) -> bool {
-        let is_there = matches!(self.account, Fate::Made | Fate::Known);
-        is_there && self.skipped.iter().all(|skipped| skipped.device != device)
+        self.is_taken() && self.skipped.iter().all(|skipped| skipped.device != device)
     }
 }
 
@@ -136,11 +140,7 @@ pub fn first_part(account: &StoredAccount, mut devices: Vec<Device>) -> (Account
 /// The part after the first one, of which this has become: its first device is one that was taken, by which the account is known again.
 /// None at the end, or where nothing was taken.
 pub fn next_part(first: &AccountPart, became: &Imported, rest: &mut VecDeque<Device>) -> Option<AccountPart> {
-    let is_taken = |device: &&Device| became.skipped.iter().all(|skipped| skipped.device != device.device);
-    let known_by = match became.account {
-        Fate::Made | Fate::Known => first.devices.iter().find(is_taken)?,
-        Fate::NameTaken | Fate::LeftOut => return None,
-    };
+    let known_by = first.devices.iter().find(|device| became.has(device.device))?;
     if rest.is_empty() {
         return None;
     }

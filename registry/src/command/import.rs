@@ -96,17 +96,22 @@ async fn bring(
     let became = target.import(&first, now).await?;
     count.account(&first, &became);
     count.devices(&first, &became);
+    let mut left_out = 0;
     while let Some(part) = next_part(&first, &became, &mut rest) {
         let became = target.import(&part, now).await?;
         count.devices(&part, &became);
+        if !became.is_taken() {
+            // Its first device came with the part before.
+            left_out += part.devices.len() - 1;
+        }
     }
-    if matches!(became.account, Fate::Made | Fate::Known) && !rest.is_empty() {
-        tell(&format!(
-            "{}: {} were not taken",
-            account.name.shown(),
-            counted(rest.len(), "more device")
-        ));
-        count.devices_skipped += rest.len();
+    if became.is_taken() {
+        left_out += rest.len();
+    }
+    if left_out > 0 {
+        let devices = counted(left_out, "more device");
+        tell(&format!("{}: {devices} were not taken", account.name.shown()));
+        count.devices_skipped += left_out;
     }
     Ok(())
 }
