@@ -362,6 +362,6 @@ impl Driver<'_> {
     }
 
     fn now(&self) -> Millis {
-        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Millis::from(self.started.elapsed())
     }
 }

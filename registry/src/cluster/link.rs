@@ -32,9 +32,6 @@ const LEDGER_QUEUE_MAX: usize = 64;
 /// How old a message may be when it is said. An older one would say what is no longer so.
 const STALE: Duration = Duration::from_secs(1);
 
-/// How long a connection with its handshake may take.
-const DIAL_TIMEOUT: Duration = Duration::from_millis(750);
-
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -127,7 +124,7 @@ impl Link {
         let carrier = Carrier {
             id,
             address,
-            nodes: members.ids().map(|id| id.number().into()).collect(),
+            nodes: members.numbers(),
             tls,
             shared: Arc::clone(&shared),
             states,
@@ -197,7 +194,7 @@ struct Carrier {
 impl Carrier {
     async fn run(mut self) {
         loop {
-            match self.dial().await {
+            match NodeClient::connect(self.address.as_str(), self.id, Arc::clone(&self.tls)).await {
                 Ok(client) => {
                     let Some(failure) = self.carry(client).await else {
                         return;
@@ -210,11 +207,6 @@ impl Carrier {
                 return;
             }
         }
-    }
-
-    async fn dial(&self) -> Result<NodeClient, LinkError> {
-        let dialled = NodeClient::connect(self.address.as_str(), self.id, Arc::clone(&self.tls));
-        timeout(DIAL_TIMEOUT, dialled).await.unwrap_or(Err(LinkError::Silent))
     }
 
     /// Says what is to be said until the connection fails; none where nothing more will be.

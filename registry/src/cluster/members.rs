@@ -121,6 +121,11 @@ impl Members {
         self.0.keys().copied()
     }
 
+    /// The same as numbers, as nodes show each other their lists.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.ids().map(|id| id.number().into()).collect()
+    }
+
     /// Whether a majority is as many as with one node less, so that the last one makes the cluster no safer.
     pub fn is_even(&self) -> bool {
         self.0.len().is_multiple_of(2)

@@ -110,7 +110,6 @@ struct Engine {
     seen: Term,
     keep: Keep,
     inbox: mpsc::Receiver<(NodeId, Message)>,
-    tls: Arc<ClientConfig>,
 }
 
 impl fmt::Debug for Engine {
@@ -149,11 +148,11 @@ impl Node {
             inbox: sender,
             leadership: watch::Sender::new(leadership),
             deciding,
-            tls: Arc::clone(&tls),
+            tls,
             shown: (chain, key),
             lives: Arc::default(),
             refused: Mutex::default(),
-            engine: Mutex::new(Some(Engine { seen, keep, inbox, tls })),
+            engine: Mutex::new(Some(Engine { seen, keep, inbox })),
         })
     }
 

@@ -30,19 +30,15 @@ impl TableClock {
         let passed = at.saturating_duration_since(self.counted);
         if passed > STEP_MAX {
             self.counted = at;
-            self.now = self.now + millis(STEP_MAX);
+            self.now = self.now + Millis::from(STEP_MAX);
         } else {
             // What is less than a millisecond counts the next time.
-            let passed = millis(passed);
+            let passed = Millis::from(passed);
             self.counted += Duration::from_millis(passed.0);
             self.now = self.now + passed;
         }
         self.now
     }
-}
-
-fn millis(span: Duration) -> Millis {
-    Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

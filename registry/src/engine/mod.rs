@@ -284,7 +284,7 @@ impl Engine {
 
     /// How long the registry has been running.
     pub(crate) fn now(&self) -> Millis {
-        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Millis::from(self.started.elapsed())
     }
 
     async fn done(&self, command: Command) -> Result<(), EngineError> {

@@ -1,6 +1,6 @@
 //! The words of the lease table.
 
-use std::{fmt, net::IpAddr, ops::Add, sync::Arc};
+use std::{fmt, net::IpAddr, ops::Add, sync::Arc, time::Duration};
 
 use peerchat_proto::names::{RoomName, UserName};
 
@@ -15,6 +15,12 @@ impl Millis {
     /// A span in whole seconds, for people.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1_000
+    }
+}
+
+impl From<Duration> for Millis {
+    fn from(span: Duration) -> Self {
+        Self(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

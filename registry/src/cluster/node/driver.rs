@@ -52,7 +52,7 @@ impl<'n> Driver<'n> {
         let mut tasks = JoinSet::new();
         let others = node.members().iter().filter(|(id, _)| *id != node.own());
         let links = others.map(|(id, address)| {
-            let (tls, states, lives) = (Arc::clone(&engine.tls), states.clone(), Arc::clone(&node.lives));
+            let (tls, states, lives) = (Arc::clone(&node.tls), states.clone(), Arc::clone(&node.lives));
             let link = Link::start(id, address.clone(), node.members(), tls, states, lives, &mut tasks);
             (id, link)
         });
@@ -105,7 +105,7 @@ impl<'n> Driver<'n> {
     }
 
     async fn step(&mut self, input: Input) {
-        let now = Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let now = Millis::from(self.started.elapsed());
         for output in self.election.handle(input, now, self.chance.u64(..)) {
             match output {
                 Output::Persist(term) => {

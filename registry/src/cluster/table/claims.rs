@@ -21,17 +21,14 @@ pub fn missing(routes: &Routes, claim: &LeaseRecord) -> Vec<Order> {
         let (peer, token) = (claim.peer.clone(), lease);
         orders.push(Order::Call(Command::LogIn { peer, token }));
     }
-    let (rooms, watched) = known.map(|known| (known.rooms, known.watched)).unwrap_or_default();
+    let rooms = known.map(|known| known.rooms).unwrap_or_default();
     for room in claim.rooms.iter().filter(|room| !rooms.contains(room)) {
         let room = room.clone();
         orders.push(Order::Call(Command::JoinRoom { lease, room }));
     }
-    let users: Vec<_> = claim
-        .watched
-        .iter()
-        .filter(|user| !watched.contains(user))
-        .cloned()
-        .collect();
+    // Of a lease that is not there yet, all.
+    let users = routes.unwatched(lease, &claim.watched);
+    let users = users.unwrap_or_else(|_| claim.watched.clone());
     if !users.is_empty() {
         orders.push(Order::Call(Command::Renew { lease, users }));
     }

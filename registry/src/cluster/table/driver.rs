@@ -52,9 +52,6 @@ const FOLLOW_PATIENCE: Duration = Duration::from_secs(4);
 /// by themselves for a long time, and its peers are to be missed as soon as those of a dead one. If it is there it comes again.
 const SILENT_TICKS_MAX: u32 = 4;
 
-/// How long a connection to the leader may take.
-const DIAL_TIMEOUT: Duration = Duration::from_millis(750);
-
 /// Why a node does not follow any longer.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
@@ -201,12 +198,11 @@ impl ClusterTable {
         let seat = &self.seat;
         let leader = term.leader().ok_or(FollowError::Unknown)?;
         let address = seat.members.address(leader).ok_or(FollowError::Unknown)?;
-        let dialled = NodeClient::connect(address.as_str(), leader, seat.tls.clone());
-        let mut client = timeout(DIAL_TIMEOUT, dialled).await.map_err(|_| LinkError::Silent)??;
+        let mut client = NodeClient::connect(address.as_str(), leader, seat.tls.clone()).await?;
         let (ups, said) = mpsc::channel(PENDING_MAX);
         let (hello, claims) = {
             let state = self.lock();
-            let nodes = seat.members.ids().map(|id| id.number().into()).collect();
+            let nodes = seat.members.numbers();
             let position = state.replica.position();
             (Hello { nodes, term, position }, state.claims())
         };

@@ -46,12 +46,15 @@ impl Order {
                 let names = users.iter().map(|user| user.shown().len() + user.key().len());
                 SMALL_BYTES + names.sum::<usize>()
             }
-            Self::RenewMany(leases) => SMALL_BYTES + leases.len() * size_of::<LeaseToken>(),
+            Self::RenewMany(leases) => SMALL_BYTES + leases.len() * (LIST_BYTES + size_of::<LeaseToken>()),
             Self::Call(Command::Say { note }) => SMALL_BYTES + note.bytes().len(),
             Self::Call(_) | Self::StreamsLost(_) => SMALL_BYTES,
         }
     }
 }
+
+/// What each of several tokens takes on the wire beside itself.
+const LIST_BYTES: usize = 2;
 
 /// What an order takes that has one name and one address at most.
 const SMALL_BYTES: usize = 1_024;

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use peerchat_identity::{DeviceBytes, DeviceKey, Fingerprint, NoKey, connect, tls};
 use peerchat_proto::v1::{self, cluster_service_client::ClusterServiceClient};
 use rustls::{CertificateError, ClientConfig};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Code, Status,
@@ -15,7 +15,7 @@ use tonic::{
 use super::{
     TABLE_BYTES_MAX,
     decide::to_request,
-    follow::{from_down, from_position, to_up},
+    follow::{from_down, from_node, from_position, to_up},
 };
 use crate::{
     address::Address,
@@ -28,6 +28,9 @@ use crate::{
         term::{NodeId, Term},
     },
 };
+
+/// How long a connection with its handshake may take.
+const DIAL_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// The most characters of what a node says of how it stands.
 const STANDING_CHARS_MAX: usize = 400;
@@ -82,6 +85,11 @@ impl NodeClient {
         id: NodeId,
         tls: Arc<ClientConfig>,
     ) -> Result<Self, LinkError> {
+        let dialled = timeout(DIAL_TIMEOUT, Self::dial(address, id, tls)).await;
+        dialled.unwrap_or(Err(LinkError::Silent))
+    }
+
+    async fn dial(address: &str, id: NodeId, tls: Arc<ClientConfig>) -> Result<Self, LinkError> {
         let stream = connect::connect(address, tls::node_name(id.number()), tls).await?;
         let key = connect::shown_key(&stream);
         let channel = connect::grpc(stream, endpoint()).await;
@@ -244,19 +252,18 @@ pub async fn ask_status(address: &str) -> Result<(Fingerprint, Option<ClusterSta
 
 /// The status in an answer; none where it makes no sense.
 fn status(answer: v1::GetStatusResponse) -> Option<ClusterStatus> {
-    let node = |number: u32| NodeId::new(number.into()).ok();
     if answer.members.len() > MEMBERS_MAX {
         return None;
     }
     let members = answer.members.iter().map(|member| {
         Some(MemberStatus {
-            id: node(member.id)?,
+            id: from_node(member.id)?,
             address: Address::new(&member.address, None).ok()?,
             is_reachable: member.is_reachable,
         })
     });
     Some(ClusterStatus {
-        id: node(answer.id)?,
+        id: from_node(answer.id)?,
         state: match answer.role() {
             v1::NodeRole::Follower => NodeState::Follower,
             v1::NodeRole::Election => NodeState::Election,
@@ -264,7 +271,7 @@ fn status(answer: v1::GetStatusResponse) -> Option<ClusterStatus> {
             v1::NodeRole::Unspecified => return None,
         },
         term: Some(Term::new(answer.term)?.number()).filter(|term| *term > 0),
-        leader: node(answer.leader),
+        leader: from_node(answer.leader),
         table: from_position(answer.table).filter(|table| table.term > Term::NONE),
         ledger: answer.ledger.map(|ledger| LedgerStatus {
             committed: ledger.committed,

@@ -3,9 +3,10 @@
 
 use peerchat_proto::v1::{self, decide_request as said};
 
+use super::follow::from_node;
 use crate::cluster::{
     ledger::{Entry, Message, Place, Proposal, Ticket},
-    term::{NodeId, Term},
+    term::Term,
 };
 
 /// A message as it is sent.
@@ -227,7 +228,7 @@ fn to_proposal(proposal: &Proposal) -> v1::LedgerProposal {
 
 fn from_proposal(proposal: v1::LedgerProposal) -> Option<Proposal> {
     Some(Proposal {
-        node: NodeId::new(proposal.node.into()).ok()?,
+        node: from_node(proposal.node)?,
         life: proposal.life,
         ticket: Ticket(proposal.ticket),
         change: proposal.change.as_ref().into(),

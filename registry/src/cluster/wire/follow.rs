@@ -7,7 +7,10 @@ use peerchat_proto::{
     v1::{self, follow_request as up, follow_response as down, table_part as part},
 };
 
-use super::order::{from_order, to_order};
+use super::{
+    change::{from_device, to_device},
+    order::{from_order, to_order},
+};
 use crate::{
     address::Address,
     cluster::{
@@ -18,7 +21,7 @@ use crate::{
         },
         term::{NodeId, Term},
     },
-    routes::{DeviceId, LeaseRecord, LeaseToken, Millis, Peer},
+    routes::{LeaseRecord, LeaseToken, Millis, Peer},
 };
 
 /// A message as it is sent.
@@ -175,7 +178,7 @@ fn from_lease(lease: v1::TableLease) -> Option<LeaseRecord> {
 pub(super) fn to_peer(peer: &Peer) -> v1::Peer {
     v1::Peer {
         user: peer.user.shown().to_owned(),
-        device: peer.device.0.to_vec().into(),
+        device: to_device(peer.device),
         address: peer.address.to_string(),
     }
 }
@@ -190,10 +193,6 @@ pub(super) fn from_peer(peer: v1::Peer) -> Option<Peer> {
 
 pub(super) fn from_token(bytes: &[u8]) -> Option<LeaseToken> {
     bytes.try_into().ok().map(LeaseToken)
-}
-
-pub(super) fn from_device(bytes: &[u8]) -> Option<DeviceId> {
-    bytes.try_into().ok().map(DeviceId)
 }
 
 pub(super) fn from_node(number: u32) -> Option<NodeId> {

@@ -5,7 +5,10 @@ use peerchat_proto::{
     v1::{self, table_order::Order as Wire},
 };
 
-use super::follow::{from_device, from_node, from_peer, from_room, from_token, from_users, to_peer};
+use super::{
+    change::{from_device, to_device},
+    follow::{from_node, from_peer, from_room, from_token, from_users, to_peer},
+};
 use crate::{
     cluster::table::order::Order,
     routes::{AttemptOutcome, Command, LeaseToken, Note},
@@ -33,7 +36,7 @@ pub(super) fn to_order(order: &Order) -> v1::TableOrder {
         }),
         Order::Call(Command::StreamLost { lease }) => Wire::StreamLost(v1::OrderLease { lease: bytes(lease) }),
         Order::Call(Command::Revoke { device }) => Wire::Revoke(v1::OrderRevoke {
-            device: device.0.to_vec().into(),
+            device: to_device(*device),
         }),
         Order::Call(Command::TellAttempt {
             user,
@@ -42,7 +45,7 @@ pub(super) fn to_order(order: &Order) -> v1::TableOrder {
             outcome,
         }) => Wire::Attempt(v1::OrderAttempt {
             user: user.shown().to_owned(),
-            device: device.0.to_vec().into(),
+            device: to_device(*device),
             host: from.to_string(),
             outcome: to_outcome(*outcome).into(),
         }),

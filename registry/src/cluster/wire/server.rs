@@ -69,13 +69,18 @@ impl Calls {
     /// This node, and the one that calls it. Whoever else does is told of in the log.
     fn caller(&self, extensions: &Extensions, nodes: &[u32]) -> Result<(&Node, NodeId), Status> {
         let (node, number) = self.certified(extensions)?;
+        Ok((node, self.listed(node, number, extensions, nodes)?))
+    }
+
+    /// Which of the others it is that calls. Whoever is none of them is told of in the log.
+    fn listed(&self, node: &Node, number: u8, extensions: &Extensions, nodes: &[u32]) -> Result<NodeId, Status> {
         let judged = Self::judge(node, number, extensions, nodes);
         if let Err(status) = &judged
             && node.is_news(number, status.message())
         {
             self.tell(extensions, status);
         }
-        Ok((node, judged?))
+        judged
     }
 
     /// This node, and the number of the one that calls, which may be none of the list. Whoever is no node at all is told of in the log.
@@ -107,7 +112,7 @@ impl Calls {
 
     fn judge(node: &Node, number: u8, extensions: &Extensions, nodes: &[u32]) -> Result<NodeId, Status> {
         let other = NodeId::new(number.into()).ok().filter(|id| *id != node.own());
-        let own: Vec<u32> = node.members().ids().map(|id| id.number().into()).collect();
+        let own = node.members().numbers();
         if nodes != own {
             return Err(Status::failed_precondition(format!(
                 "node {number} has the nodes {nodes:?} in its list, and node {} has {own:?}; give all the same --cluster",
@@ -135,6 +140,8 @@ impl Calls {
         mut ups: Streaming<v1::FollowRequest>,
         out: mpsc::Sender<Down>,
     ) -> Result<(), Status> {
+        // Nothing that a stranger says is read.
+        let (node, number) = self.certified(extensions)?;
         let first = timeout(HELLO_WAIT, ups.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("say first who follows"))??;
         let hello: Option<Hello> = first.and_then(from_up).and_then(|up| match up {
@@ -142,7 +149,7 @@ impl Calls {
             _ => None,
         });
         let hello = hello.ok_or_else(|| Status::invalid_argument("say first who follows"))?;
-        let (_, from) = self.caller(extensions, &hello.nodes)?;
+        let from = self.listed(node, number, extensions, &hello.nodes)?;
         let table = self.registry.engine.cluster_table();
         let table: &ClusterTable =
             table.ok_or_else(|| Status::failed_precondition("this registry has its own table"))?;
@@ -230,12 +237,8 @@ impl ClusterService for Calls {
         let (end, ended) = mpsc::channel(1);
         let (_, extensions, ups) = request.into_parts();
         let calls = self.clone();
-        // Nothing that a stranger says is read.
-        let is_node = self.certified(&extensions).map(drop);
         tokio::spawn(async move {
-            if let Err(status) = is_node {
-                let _ = end.send(status).await;
-            } else if let Err(status) = calls.serve_follower(&extensions, ups, out).await {
+            if let Err(status) = calls.serve_follower(&extensions, ups, out).await {
                 // Nobody is told where nobody reads any more.
                 let _ = end.send(status).await;
             }
