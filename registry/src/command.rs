@@ -67,7 +67,8 @@ pub enum CommandError {
     NoAccounts(PathBuf),
     /// The database is not to be written by anybody else.
     #[error(
-        "these accounts are those of a node of a cluster, which alone changes them; bring others to the cluster while it runs,         with --ca DIR --registry HOST:PORT in place of the database"
+        "these accounts are those of a node of a cluster, which alone changes them; bring others to the cluster while it runs, \
+        with --ca DIR --registry HOST:PORT in place of the database"
     )]
     IntoNode,
     /// None of the registries takes accounts.
@@ -198,6 +199,30 @@ mod tests {
             .unwrap();
         let refused = run_typed("invite").await.unwrap_err();
         assert!(refused.to_string().contains("--registry HOST:PORT"), "{refused}");
+    }
+
+    #[test]
+    fn a_message_is_one_line_without_gaps() {
+        let (path, text) = (PathBuf::from("folder"), "text".to_owned());
+        for error in [
+            CommandError::NoCa,
+            CommandError::OfCluster,
+            CommandError::NotInvited(text.clone()),
+            CommandError::NoAccounts(path.clone()),
+            CommandError::IntoNode,
+            CommandError::NotImported(text.clone()),
+            CommandError::Skipped {
+                summary: text.clone(),
+                accounts: text.clone(),
+                devices: text,
+            },
+            CommandError::NoAuthority(path.clone()),
+            CommandError::GoodNowhere(path.clone()),
+            CommandError::NoRegistry(path),
+        ] {
+            let message = error.to_string();
+            assert!(!message.contains("  ") && !message.contains('\n'), "{message}");
+        }
     }
 
     #[tokio::test]
