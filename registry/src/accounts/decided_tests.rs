@@ -12,12 +12,14 @@ use peerchat_proto::names::UserName;
 use tokio::sync::mpsc;
 
 use super::{
-    AccountError, Accounts, Arrival, DeviceLabel, Now, Policy, WallTime,
+    AccountError, Accounts, Arrival, Asked, DeviceLabel, Now, Policy, WallTime,
     change::Change,
     decider::{Decider, Undecided, Wish},
+    importing::{AccountPart, Fate},
     invite::Invite,
+    linking::NotApproved,
     rules::{DeviceState, Refusal, Registration},
-    store::{Place, Position},
+    store::{AddedBy, Device, Place, Position},
 };
 use crate::routes::{DeviceId, Millis};
 
@@ -158,4 +160,46 @@ async fn without_a_decision_a_known_device_is_in_and_nobody_else() {
     // What stays so for ever can be said.
     let refused = log_in(&accounts, "bob", 1).await.unwrap_err();
     assert!(matches!(refused, AccountError::Refused(Refusal::DeviceOfAnother)));
+}
+
+#[tokio::test]
+async fn an_import_that_leaves_a_device_out_lets_it_wait() {
+    let Two { near, .. } = two(Registration::Open).await;
+    let name = UserName::new("alice").unwrap();
+    log_in(&near, "alice", 1).await.unwrap();
+    let Asked::Waits(ticket) = near.ask_to_link(&arrival(&name, 2), NOW).await.unwrap() else {
+        panic!("it is none of hers yet");
+    };
+    let device = |n: u8| Device {
+        device: DeviceId([n; 32]),
+        label: LABEL.clone(),
+        added_by: AddedBy::Registration,
+        added: WallTime(7),
+        seen: WallTime(7),
+        revoked: None,
+    };
+    let part = |devices| AccountPart {
+        name: name.clone(),
+        password: None,
+        created: WallTime(7),
+        devices,
+    };
+    // Another alice, whose device wants to be one of this one's.
+    let became = near.import(part(vec![device(2)]), NOW.wall).await.unwrap();
+    assert_eq!(became.account, Fate::NameTaken);
+    let by = DeviceId([1; 32]);
+    let waiting = near.approve(&name, by, ticket.code, NOW).await.unwrap();
+    assert_eq!(waiting.device, DeviceId([2; 32]));
+
+    // One that was taken needs no approval any more.
+    let Asked::Waits(ticket) = near.ask_to_link(&arrival(&name, 3), NOW).await.unwrap() else {
+        panic!("it is none of hers yet");
+    };
+    let became = near.import(part(vec![device(1), device(3)]), NOW.wall).await.unwrap();
+    assert_eq!((became.account, became.added), (Fate::Known, 1));
+    let refused = near.approve(&name, by, ticket.code, NOW).await.unwrap_err();
+    assert!(
+        matches!(refused, AccountError::NotApproved(NotApproved::Unknown)),
+        "{refused:?}"
+    );
 }

@@ -78,17 +78,18 @@ impl Accounts {
         let outcomes = self.store.apply(changes).await?;
         for (at, outcome) in &outcomes {
             let change = changes.iter().find(|(of, _)| of == at);
-            if let (Some((_, Some(change))), Ok(_)) = (change, outcome) {
-                match &change.what {
-                    What::Claim(claim) => self.waits_no_longer(claim.device),
-                    What::Approve { device, .. } => self.waits_no_longer(*device),
-                    What::Revoke { device, .. } => self.forget(*device),
-                    What::Import(part) => {
-                        for device in &part.devices {
-                            self.waits_no_longer(device.device);
-                        }
+            if let (Some((_, Some(change))), Ok(done)) = (change, outcome) {
+                match (&change.what, done) {
+                    (What::Claim(claim), _) => self.waits_no_longer(claim.device),
+                    (What::Approve { device, .. }, _) => self.waits_no_longer(*device),
+                    (What::Revoke { device, .. }, _) => self.forget(*device),
+                    (What::Import(part), Done::Imported(imported)) => {
+                        let devices = part.devices.iter().map(|device| device.device);
+                        devices
+                            .filter(|device| imported.has(*device))
+                            .for_each(|device| self.waits_no_longer(device));
                     }
-                    What::SetPassword { .. } | What::AddInvite { .. } => {}
+                    (What::Import(_) | What::SetPassword { .. } | What::AddInvite { .. }, _) => {}
                 }
             }
         }
