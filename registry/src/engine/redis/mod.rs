@@ -247,10 +247,7 @@ impl RedisTable {
 
     /// Ends the stream of a lease here.
     fn end(&self, lease: LeaseToken, why: Option<StreamEnd>) {
-        let mut state = self.lock();
-        state.local.remove(&lease);
-        state.owed.forget(lease);
-        state.streams.end(lease, why);
+        self.lock().end(lease, why);
     }
 
     /// Ends the streams of those whose leases are not of this table, or of everybody.
@@ -270,9 +267,7 @@ impl RedisTable {
             );
         }
         for lease in over {
-            state.local.remove(&lease);
-            state.owed.forget(lease);
-            state.streams.end(lease, Some(StreamEnd::Lease(LeaseEnd::Lost)));
+            state.end(lease, Some(StreamEnd::Lease(LeaseEnd::Lost)));
         }
         state.cache.clear();
         (self.on_revoked)(None);
@@ -281,6 +276,20 @@ impl RedisTable {
     /// Nothing that is done under the lock can fail half-way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Lets nothing wait for a lease here any more, and tells why if that is to be told.
+    fn end(&mut self, lease: LeaseToken, why: Option<StreamEnd>) {
+        self.forget(lease);
+        self.streams.end(lease, why);
+    }
+
+    /// Whose stream is over: nothing is owed to him, and his lease is known here no longer.
+    fn forget(&mut self, lease: LeaseToken) {
+        self.local.remove(&lease);
+        self.owed.forget(lease);
     }
 }
 

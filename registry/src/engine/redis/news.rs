@@ -219,8 +219,7 @@ impl State {
             News::Tell { to, change } => to.into_iter().map(|to| tell(to, &change)).collect(),
             News::TellAll(change) => self.local.keys().map(|to| tell(*to, &change)).collect(),
             News::Ended { lease, peer, end } => {
-                self.local.remove(&lease);
-                self.owed.forget(lease);
+                self.forget(lease);
                 vec![Effect::Ended { lease, peer, end }]
             }
             News::RoomCreated { room, by } => vec![Effect::RoomCreated { room, by }],
@@ -228,7 +227,7 @@ impl State {
             News::Said { note } => vec![Effect::Said { note }],
         };
         for lease in self.streams.carry_out(effects) {
-            self.local.remove(&lease);
+            self.forget(lease);
             self.owed.lost(lease);
         }
     }
@@ -237,4 +236,31 @@ impl State {
 fn tell(to: LeaseToken, change: &Change) -> Effect {
     let change = change.clone();
     Effect::Tell { to, change }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerchat_proto::names::UserName;
+
+    use super::*;
+    use crate::{engine::redis::Local, mailbox::QUEUE_MAX, routes::DeviceId};
+
+    #[test]
+    fn who_reads_too_slowly_is_not_renewed_by_what_was_owed_to_him() {
+        let (lease, user) = (LeaseToken([1; 16]), UserName::new("alice").unwrap());
+        let mut state = State::default();
+        state.streams.begin(lease);
+        let local = Local {
+            epoch: None,
+            device: DeviceId([1; 32]),
+            user: user.clone(),
+        };
+        state.local.insert(lease, local);
+        assert!(state.owed.renewal(lease, Vec::new()));
+        let news = || News::TellAll(Change::Offline { user: user.clone() });
+        (0..=QUEUE_MAX).for_each(|_| state.hear(news()));
+        assert!(state.local.is_empty() && !state.streams.is_known(lease));
+        assert_eq!(state.owed.next_lost(), Some(lease));
+        assert_eq!(state.owed.next_renewal(), None);
+    }
 }
