@@ -5,7 +5,7 @@ use std::time::Duration;
 use peerchat_proto::names::UserName;
 use sqlx::Row as _;
 
-use super::{AddedBy, Store, StoreError, Value, WallTime, Work, count, maybe_time, time};
+use super::{AddedBy, Store, StoreError, Value, WallTime, Work, maybe_time, time};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -168,11 +168,9 @@ impl Work {
             found.shown = Some(UserName::new(&shown).map_err(|_| StoreError::Damaged)?);
             let password: Option<String> = account.try_get(1)?;
             found.password = password.as_deref().map(PasswordHash::stored);
-            let sql = "SELECT COUNT(*), COUNT(revoked) FROM devices WHERE account = ?";
-            let counts = self.one(sql, &[Value::Text(key)]).await?.ok_or(StoreError::Damaged)?;
-            let (ever, revoked) = (count(&counts, 0)?, count(&counts, 1)?);
+            let (live, ever) = self.counts(key).await?;
             found.stored = Stored::Account {
-                live: ever.saturating_sub(revoked),
+                live,
                 ever,
                 has_password: found.password.is_some(),
             };
@@ -205,21 +203,12 @@ impl Work {
     }
 
     async fn create(&mut self, claim: &Claim, now: WallTime) -> Result<(), StoreError> {
-        let key = claim.name.key();
         let password = match &claim.proof {
-            Proof::New(password) => Some(password.as_str()),
+            Proof::New(password) => Some(password),
             Proof::None | Proof::Compared { .. } => None,
         };
-        let sql = "INSERT INTO accounts (name, shown, password, created, changed) VALUES (?, ?, ?, ?, ?)";
-        let values = [
-            Value::Text(key),
-            Value::Text(claim.name.shown()),
-            Value::MaybeText(password),
-            Value::Time(now),
-            Value::Time(now),
-        ];
-        self.run(sql, &values).await?;
-        self.add(key, claim.device, &claim.label, AddedBy::Registration, now)
+        self.insert_account(&claim.name, password, now).await?;
+        self.add(claim.name.key(), claim.device, &claim.label, AddedBy::Registration, now)
             .await
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use peerchat_proto::names::UserName;
-use sqlx::Row as _;
+use sqlx::{Row as _, any::AnyRow};
 
-use super::{Store, StoreError, Value, WallTime, Work, hash, maybe_time, time};
+use super::{Store, StoreError, Value, WallTime, Work, count, hash, maybe_time, time};
 use crate::{
     accounts::{
         DeviceLabel,
@@ -84,17 +84,6 @@ impl Store {
     pub async fn devices(&self, name: &UserName) -> Result<Vec<Device>, StoreError> {
         let sql = "SELECT device, label, added_by, added, seen, revoked FROM devices WHERE account = ? ORDER BY added, device";
         let rows = self.read().await?.all(sql, &[Value::Text(name.key())]).await?;
-        let device = |row: &sqlx::any::AnyRow| {
-            let added_by: String = row.try_get(2)?;
-            Ok(Device {
-                device: DeviceId(hash(row, 0)?),
-                label: DeviceLabel::new(&row.try_get::<String, _>(1)?),
-                added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
-                added: time(row, 3)?,
-                seen: time(row, 4)?,
-                revoked: maybe_time(row, 5)?,
-            })
-        };
         rows.iter().map(device).collect()
     }
 
@@ -175,15 +164,35 @@ impl Work {
         added_by: AddedBy,
         now: WallTime,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO devices (device, account, label, added_by, added, seen) VALUES (?, ?, ?, ?, ?, ?)";
-        let values = [
-            Value::Hash(&device.0),
-            Value::Text(key),
-            Value::Text(label.as_str()),
-            Value::Text(added_by.as_str()),
-            Value::Time(now),
-            Value::Time(now),
-        ];
-        self.run(sql, &values).await.map(drop)
+        let device = Device {
+            device,
+            label: label.clone(),
+            added_by,
+            added: now,
+            seen: now,
+            revoked: None,
+        };
+        self.insert_device(key, &device).await
     }
+
+    /// How many devices of an account may log in, and how many it ever had.
+    pub(super) async fn counts(&mut self, key: &str) -> Result<(usize, usize), StoreError> {
+        let sql = "SELECT COUNT(*), COUNT(revoked) FROM devices WHERE account = ?";
+        let counts = self.one(sql, &[Value::Text(key)]).await?.ok_or(StoreError::Damaged)?;
+        let (ever, revoked) = (count(&counts, 0)?, count(&counts, 1)?);
+        Ok((ever.saturating_sub(revoked), ever))
+    }
+}
+
+/// The device of a row that begins with device, label, added_by, added, seen and revoked.
+pub(super) fn device(row: &AnyRow) -> Result<Device, StoreError> {
+    let added_by: String = row.try_get(2)?;
+    Ok(Device {
+        device: DeviceId(hash(row, 0)?),
+        label: DeviceLabel::new(&row.try_get::<String, _>(1)?),
+        added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
+        added: time(row, 3)?,
+        seen: time(row, 4)?,
+        revoked: maybe_time(row, 5)?,
+    })
 }

@@ -3,7 +3,7 @@
 use peerchat_proto::names::UserName;
 use sqlx::Row as _;
 
-use super::{Device, StoreError, Value, WallTime, Work, count, maybe_time, time};
+use super::{Device, StoreError, Value, WallTime, Work, maybe_time, time};
 use crate::accounts::{
     importing::{self, AccountHere, AccountPart, DeviceHere, Fate, Imported},
     password::PasswordHash,
@@ -52,14 +52,12 @@ impl Work {
         let Some(row) = self.one(sql, &[Value::Text(key)]).await? else {
             return Ok(None);
         };
-        let sql = "SELECT COUNT(*), COUNT(revoked) FROM devices WHERE account = ?";
-        let counts = self.one(sql, &[Value::Text(key)]).await?.ok_or(StoreError::Damaged)?;
-        let (ever, revoked) = (count(&counts, 0)?, count(&counts, 1)?);
+        let (live, ever) = self.counts(key).await?;
         let password: Option<String> = row.try_get(0)?;
         Ok(Some(AccountHere {
             created: time(&row, 1)?,
             password: password.as_deref().map(PasswordHash::stored),
-            live: ever.saturating_sub(revoked),
+            live,
             ever,
         }))
     }

@@ -1,6 +1,6 @@
 //! Invites in the database.
 
-use sqlx::Row as _;
+use sqlx::{Row as _, any::AnyRow};
 
 use super::{Store, StoreError, Value, WallTime, Work, count, hash, maybe_time, time};
 use crate::accounts::{
@@ -16,14 +16,6 @@ impl Store {
     pub async fn invites(&self) -> Result<Vec<StoredInvite>, StoreError> {
         let sql = "SELECT hash, created, expires, used_by FROM invites ORDER BY created, hash";
         let rows = self.read().await?.all(sql, &[]).await?;
-        let invite = |row: &sqlx::any::AnyRow| {
-            Ok(StoredInvite {
-                hash: InviteHash(hash(row, 0)?),
-                created: time(row, 1)?,
-                expires: time(row, 2)?,
-                used_by: row.try_get(3)?,
-            })
-        };
         rows.iter().map(invite).collect()
     }
 }
@@ -79,4 +71,14 @@ impl Work {
             _ => Err(StoreError::Raced),
         }
     }
+}
+
+/// The invite of a row that begins with hash, created, expires and used_by.
+pub(super) fn invite(row: &AnyRow) -> Result<StoredInvite, StoreError> {
+    Ok(StoredInvite {
+        hash: InviteHash(hash(row, 0)?),
+        created: time(row, 1)?,
+        expires: time(row, 2)?,
+        used_by: row.try_get(3)?,
+    })
 }

@@ -4,17 +4,10 @@ use sqlx::{Row as _, any::AnyRow};
 use tokio_stream::StreamExt as _;
 
 use super::{
-    AddedBy, Device, Store, StoreError, Value, WallTime, Work, answered, bound, changing::Position, hash, maybe_time,
-    time,
+    Device, Store, StoreError, Value, WallTime, Work, answered, bound, changing::Position, devices, invites,
+    maybe_time, time,
 };
-use crate::{
-    accounts::{
-        DeviceLabel,
-        invite::{InviteHash, StoredInvite},
-        password::PasswordHash,
-    },
-    routes::DeviceId,
-};
+use crate::accounts::{invite::StoredInvite, password::PasswordHash};
 use peerchat_proto::names::UserName;
 
 /// All that is stored.
@@ -68,10 +61,18 @@ impl Store {
         let position = work.position().await?;
         let sql = "SELECT shown, password, created FROM accounts ORDER BY name";
         let accounts = work.each(sql, account).await?;
-        let sql = "SELECT device, account, label, added_by, added, seen, revoked FROM devices ORDER BY device";
-        let devices = work.each(sql, device).await?;
+        let sql = "SELECT device, label, added_by, added, seen, revoked, account FROM devices ORDER BY device";
+        let of_account = |row: &AnyRow| {
+            let (account, device) = (row.try_get(6)?, devices::device(row)?);
+            Ok(StoredDevice { account, device })
+        };
+        let devices = work.each(sql, of_account).await?;
         let sql = "SELECT hash, created, expires, used_by, used FROM invites ORDER BY hash";
-        let invites = work.each(sql, invite).await?;
+        let whole_invite = |row: &AnyRow| {
+            let (stored, used) = (invites::invite(row)?, maybe_time(row, 4)?);
+            Ok(WholeInvite { stored, used })
+        };
+        let invites = work.each(sql, whole_invite).await?;
         let whole = Whole {
             accounts,
             devices,
@@ -134,32 +135,5 @@ fn account(row: &AnyRow) -> Result<StoredAccount, StoreError> {
         name: UserName::new(&row.try_get::<String, _>(0)?).map_err(|_| StoreError::Damaged)?,
         password: password.as_deref().map(PasswordHash::stored),
         created: time(row, 2)?,
-    })
-}
-
-fn device(row: &AnyRow) -> Result<StoredDevice, StoreError> {
-    let added_by: String = row.try_get(3)?;
-    Ok(StoredDevice {
-        account: row.try_get(1)?,
-        device: Device {
-            device: DeviceId(hash(row, 0)?),
-            label: DeviceLabel::new(&row.try_get::<String, _>(2)?),
-            added_by: AddedBy::named(&added_by).ok_or(StoreError::Damaged)?,
-            added: time(row, 4)?,
-            seen: time(row, 5)?,
-            revoked: maybe_time(row, 6)?,
-        },
-    })
-}
-
-fn invite(row: &AnyRow) -> Result<WholeInvite, StoreError> {
-    Ok(WholeInvite {
-        stored: StoredInvite {
-            hash: InviteHash(hash(row, 0)?),
-            created: time(row, 1)?,
-            expires: time(row, 2)?,
-            used_by: row.try_get(3)?,
-        },
-        used: maybe_time(row, 4)?,
     })
 }
