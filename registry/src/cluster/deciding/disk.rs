@@ -69,17 +69,20 @@ impl<'d> Disk<'d> {
     }
 
     /// Keeps records, in one sync.
-    pub(super) async fn keep(&mut self, records: Vec<Record>) -> Option<()> {
+    pub(super) async fn keep(&mut self, mut records: Vec<Record>) -> Option<()> {
         if records.is_empty() {
             return Some(());
         }
-        let mut is_first = true;
         loop {
             let mut store = self.store.take()?;
-            let some = if is_first { records.clone() } else { Vec::new() };
+            let some = std::mem::take(&mut records);
             let kept = spawn_blocking(move || {
                 // What has failed is in the file or not; a new file has it for sure.
-                let kept = if is_first { store.keep(&some) } else { store.mend() };
+                let kept = if some.is_empty() {
+                    store.mend()
+                } else {
+                    store.keep(&some)
+                };
                 (store, kept)
             });
             let (store, kept) = self.wait_for(kept).await?.ok()?;
@@ -88,7 +91,6 @@ impl<'d> Disk<'d> {
                 Ok(()) => break,
                 Err(failure) => self.rest::<LedgerStoreError>(&failure).await?,
             }
-            is_first = false;
         }
         self.goes_on();
         Some(())
