@@ -176,33 +176,25 @@ impl Ledger {
     pub(super) fn expire_proposals(&mut self, now: Millis) {
         let is_led = self.role.term().is_some();
         let over = |pending: &Pending| now >= pending.until;
-        for ticket in self
-            .proposals
-            .remove(|pending| over(pending) && pending.handed.is_some())
-        {
-            let why = Refusal::NoMajority;
-            self.outputs.push(Output::Refused { ticket, why });
-        }
+        self.refuse(Refusal::NoMajority, |pending| over(pending) && pending.handed.is_some());
         let why = if is_led { Refusal::NoMajority } else { Refusal::NoLeader };
-        for ticket in self.proposals.remove(over) {
-            self.outputs.push(Output::Refused { ticket, why });
-        }
+        self.refuse(why, over);
     }
 
     /// An entry of this leadership was applied: what earlier ones had and was not applied before it never will be.
     pub(super) fn supersede(&mut self, term: Term) {
         let is_over = |pending: &Pending| pending.handed.is_some_and(|(to, _)| to < term);
-        for ticket in self.proposals.remove(is_over) {
-            let why = Refusal::Superseded;
-            self.outputs.push(Output::Refused { ticket, why });
-        }
+        self.refuse(Refusal::Superseded, is_over);
     }
 
     /// A state was installed: what of it was proposed here is not known.
     pub(super) fn lose_sight(&mut self) {
-        for ticket in self.proposals.remove(|pending| pending.handed.is_some()) {
-            let why = Refusal::NoMajority;
-            self.outputs.push(Output::Refused { ticket, why });
-        }
+        self.refuse(Refusal::NoMajority, |pending| pending.handed.is_some());
+    }
+
+    fn refuse(&mut self, why: Refusal, is_over: impl Fn(&Pending) -> bool) {
+        let over = self.proposals.remove(is_over).into_iter();
+        let refused = over.map(|ticket| Output::Refused { ticket, why });
+        self.outputs.extend(refused);
     }
 }
