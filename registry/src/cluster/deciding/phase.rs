@@ -29,20 +29,17 @@ impl Phase {
     pub(super) fn take(outputs: &mut VecDeque<Output>) -> Self {
         let mut phase = Self::default();
         while let Some(output) = outputs.pop_front() {
-            let is_full = phase.install.is_some() || phase.changes.len() >= APPLIED_MAX;
+            let has_installed = phase.install.is_some();
+            let is_for_the_next = match &output {
+                Output::Persist(_) | Output::Install { .. } => has_installed || !phase.changes.is_empty(),
+                Output::Apply { .. } => has_installed || phase.changes.len() >= APPLIED_MAX,
+                _ => false,
+            };
+            if is_for_the_next {
+                outputs.push_front(output);
+                return phase;
+            }
             match output {
-                Output::Persist(_) if !phase.changes.is_empty() || phase.install.is_some() => {
-                    outputs.push_front(output);
-                    return phase;
-                }
-                Output::Apply { .. } | Output::Install { .. } if is_full => {
-                    outputs.push_front(output);
-                    return phase;
-                }
-                Output::Install { .. } if !phase.changes.is_empty() => {
-                    outputs.push_front(output);
-                    return phase;
-                }
                 Output::Persist(record) => phase.records.push(record),
                 Output::Apply { at, change, ticket } => phase.changes.push((at, change, ticket)),
                 Output::Install { at, state } => phase.install = Some((at, state)),
