@@ -268,9 +268,7 @@ impl Driver<'_> {
             }
             inputs.extend(heard.drain(..).map(|(from, message)| Input::Message { from, message }));
             for wish in wished.drain(..) {
-                let proposal = self
-                    .waiting
-                    .take(wish, Instant::now(), |change| change_to_bytes(Some(change)));
+                let proposal = self.waiting.take(wish, Instant::now(), change_to_bytes);
                 inputs.extend(proposal.map(|(ticket, change)| Input::Propose { ticket, change }));
             }
             let due = self.waiting.look(Instant::now());
@@ -327,7 +325,7 @@ impl Driver<'_> {
 
     fn refused(&mut self, ticket: Ticket, why: Refusal) -> Option<waiting::Proposal> {
         let undecided = self.undecided(why);
-        self.waiting.refused(ticket, why, Instant::now(), || undecided.clone())
+        self.waiting.refused(ticket, why, Instant::now(), &undecided)
     }
 
     /// What is told to who waited in vain.

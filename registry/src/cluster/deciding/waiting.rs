@@ -106,24 +106,18 @@ impl Waiting {
             let _ = asked.answer.send(Ok(outcome));
             return None;
         }
-        self.looked(ticket, now, || Ok(()))
+        self.looked(ticket, now, &Ok(()))
     }
 
     /// A proposal has come to nothing. It is proposed once more where it never will be applied and somebody has time to wait for it; else he is told
     /// why.
-    pub(super) fn refused(
-        &mut self,
-        ticket: Ticket,
-        why: Refusal,
-        now: Instant,
-        told: impl Fn() -> Undecided,
-    ) -> Option<Proposal> {
+    pub(super) fn refused(&mut self, ticket: Ticket, why: Refusal, now: Instant, told: &Undecided) -> Option<Proposal> {
         let is_worth_it = matches!(why, Refusal::Superseded | Refusal::NoLeader);
         if let Some(asked) = self.asked.remove(&ticket) {
             if is_worth_it && now < asked.until && !asked.answer.is_closed() {
                 return self.ask(asked);
             }
-            let _ = asked.answer.send(Err(told()));
+            let _ = asked.answer.send(Err(told.clone()));
             return None;
         }
         let is_own = self.looking.as_ref().is_some_and(|(of, _)| *of == ticket);
@@ -132,17 +126,18 @@ impl Waiting {
             let (patient, over): (Vec<_>, Vec<_>) = waiting
                 .into_iter()
                 .partition(|(until, answer)| now < *until && !answer.is_closed());
-            over.into_iter().for_each(|(_, answer)| drop(answer.send(Err(told()))));
+            over.into_iter()
+                .for_each(|(_, answer)| drop(answer.send(Err(told.clone()))));
             self.later.extend(patient);
             return self.look(now);
         }
-        self.looked(ticket, now, || Err(told()))
+        self.looked(ticket, now, &Err(told.clone()))
     }
 
-    fn looked(&mut self, ticket: Ticket, now: Instant, answer: impl Fn() -> Result<(), Undecided>) -> Option<Proposal> {
+    fn looked(&mut self, ticket: Ticket, now: Instant, answer: &Result<(), Undecided>) -> Option<Proposal> {
         let (_, waiting) = self.looking.take_if(|(of, _)| *of == ticket)?;
         for (_, waits) in waiting {
-            let _ = waits.send(answer());
+            let _ = waits.send(answer.clone());
         }
         self.look(now)
     }
@@ -166,10 +161,6 @@ mod tests {
         let until = later();
         let proposal = waiting.take(Wish::CatchUp { until, answer }, now, |_| Vec::new());
         (proposal, answered)
-    }
-
-    fn aside() -> Undecided {
-        Undecided::Aside
     }
 
     #[test]
@@ -209,19 +200,19 @@ mod tests {
         };
         let now = Instant::now();
         let (first, bytes) = waiting.take(wish, now, |_| b"change".to_vec()).unwrap();
-        let again = waiting.refused(first, Refusal::Superseded, Instant::now(), aside);
+        let again = waiting.refused(first, Refusal::Superseded, Instant::now(), &Undecided::Aside);
         let (second, same) = again.unwrap();
         assert!(first != second && bytes == same);
         assert!(answered.try_recv().is_err());
         // That one may yet come.
-        let none = waiting.refused(second, Refusal::NoMajority, Instant::now(), aside);
+        let none = waiting.refused(second, Refusal::NoMajority, Instant::now(), &Undecided::Aside);
         assert!(none.is_none());
         assert!(matches!(answered.try_recv(), Ok(Err(Undecided::Aside))));
 
         let (first, mut one) = catch_up(&mut waiting, now);
         let (_, mut two) = catch_up(&mut waiting, now);
         let now = now + LOOK_PAUSE;
-        let again = waiting.refused(first.unwrap().0, Refusal::NoLeader, now, aside);
+        let again = waiting.refused(first.unwrap().0, Refusal::NoLeader, now, &Undecided::Aside);
         assert!(
             waiting
                 .applied(again.unwrap().0, Ok(change::Done::Plainly), now)
@@ -230,9 +221,10 @@ mod tests {
         assert_eq!((one.try_recv(), two.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
         let (first, mut one) = catch_up(&mut waiting, now + LOOK_PAUSE);
         let over = later() + Duration::from_secs(1);
-        let none = waiting.refused(first.unwrap().0, Refusal::NoLeader, over, aside);
+        let none = waiting.refused(first.unwrap().0, Refusal::NoLeader, over, &Undecided::Aside);
         assert!(none.is_none() && one.try_recv() == Ok(Err(Undecided::Aside)));
     }
+
     #[test]
     fn who_is_refused_again_and_again_does_not_keep_all_disks_busy() {
         let mut waiting = Waiting::default();

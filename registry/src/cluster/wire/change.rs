@@ -36,11 +36,9 @@ const SUM: usize = 32;
 )]
 pub(in crate::cluster) struct Unreadable;
 
-/// A change as bytes. None is as good as no change.
-pub(in crate::cluster) fn change_to_bytes(change: Option<&Change>) -> Vec<u8> {
-    change
-        .map(|change| to_change(change).encode_to_vec())
-        .unwrap_or_default()
+/// A change as bytes, of which there is one at least: none are no change.
+pub(in crate::cluster) fn change_to_bytes(change: &Change) -> Vec<u8> {
+    to_change(change).encode_to_vec()
 }
 
 /// The change in these bytes; none where there are none.

@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn a_change_is_read_as_it_was_written_and_never_too_long(change in change()) {
-        let bytes = change_to_bytes(Some(&change));
+        let bytes = change_to_bytes(&change);
         prop_assert!(bytes.len() <= CHANGE_MAX);
         prop_assert_eq!(change_from_bytes(&bytes), Ok(Some(change)));
     }
@@ -186,7 +186,7 @@ fn a_part_of_an_account_fits_into_a_change() {
     let at = WallTime(u64::MAX);
     let bytes = |part: &AccountPart| {
         let what = What::Import(part.clone());
-        change_to_bytes(Some(&Change { at, what }))
+        change_to_bytes(&Change { at, what })
     };
     let fits = bytes(&part);
     assert!(fits.len() <= CHANGE_MAX, "{}", fits.len());

@@ -51,7 +51,7 @@ impl Calls {
         })?;
         let at = self.registry.now().wall;
         let what = What::Import(part.clone());
-        if change_to_bytes(Some(&Change { at, what })).len() > CHANGE_MAX {
+        if change_to_bytes(&Change { at, what }).len() > CHANGE_MAX {
             return Err(Status::invalid_argument("`account`: it is too long"));
         }
         let imported = self.registry.accounts.import(part.clone(), at).await;
