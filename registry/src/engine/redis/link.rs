@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, RedisError, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::sync::Mutex;
 use tracing::{error, warn};
 
@@ -22,11 +22,12 @@ use crate::{
 const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(2);
 
-pub(super) fn config() -> AsyncConnectionConfig {
-    let config = AsyncConnectionConfig::new();
-    config
+/// A connection to a server, or to whoever knows which one that is.
+pub(super) async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(ANSWER))
+        .set_response_timeout(Some(ANSWER));
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// The connection that is used now, and how many there were.
@@ -109,8 +110,7 @@ impl Link {
     }
 
     async fn connect_by(&self, host: usize) -> Result<MultiplexedConnection, RedisError> {
-        let client = self.url.locate(Script::PREFIX, host).await?;
-        client.get_multiplexed_async_connection_with_config(&config()).await
+        connect(&self.url.locate(Script::PREFIX, host).await?).await
     }
 
     fn failed(&self, error: &RedisError) {

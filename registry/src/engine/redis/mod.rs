@@ -295,9 +295,8 @@ impl State {
 
 /// What the script reads: a verb, who calls, when (or by its own clock), the name of a table that it may have to begin, and the rest.
 fn arguments(mut words: Vec<Vec<u8>>, node: &str, at: &str, epoch: &str) -> Vec<Vec<u8>> {
-    let rest = words.split_off(1.min(words.len()));
-    words.extend(words::words([node, at, epoch]));
-    words.extend(rest);
+    let after_verb = 1.min(words.len());
+    words.splice(after_verb..after_verb, words::words([node, at, epoch]));
     words
 }
 

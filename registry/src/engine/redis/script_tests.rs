@@ -6,7 +6,7 @@ use redis::{Value, aio::MultiplexedConnection};
 
 use super::{
     arguments,
-    link::config,
+    link::connect,
     script::Script,
     words::{self, Reply},
 };
@@ -30,10 +30,9 @@ impl Table {
     async fn start() -> Option<Self> {
         let server = Server::start(Kind::Redis).await?;
         let client = redis::Client::open(server.url("")).unwrap();
-        let connection = client.get_multiplexed_async_connection_with_config(&config()).await;
         let mut table = Self {
             _server: server,
-            connection: connection.unwrap(),
+            connection: connect(&client).await.unwrap(),
             script: Script::new(),
             now: 0,
             at: "one",

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisResult, Value};
 use zeroize::Zeroizing;
 
+use super::link::connect;
+
 /// Where a server listens where nobody says otherwise, and where Sentinel does.
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
@@ -52,9 +54,7 @@ impl FromStr for RoutesUrl {
             return Err(UnknownTable);
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority
-            .rsplit_once('@')
-            .map_or(("", authority), |(user, hosts)| (user, hosts));
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let default = if form == "sentinel" { SENTINEL_PORT } else { PORT };
         let hosts: Vec<_> = hosts
             .split(',')
@@ -104,37 +104,27 @@ impl RoutesUrl {
     /// that has lost the others goes on naming a server that is gone.
     pub(super) async fn locate(&self, slot_of: &str, host: usize) -> RedisResult<Client> {
         let host = &self.hosts[host % self.hosts.len()];
-        if self.form == Form::Single {
-            return self.client(host);
-        }
-        let nobody = || redis::RedisError::from((redis::ErrorKind::Client, "nobody knows where the table is"));
-        self.client(&self.ask(host, slot_of).await?.ok_or_else(nobody)?)
-    }
-
-    async fn ask(&self, host: &(String, u16), slot_of: &str) -> RedisResult<Option<(String, u16)>> {
-        let client = match &self.form {
-            // Sentinel has its own passwords, and no databases.
-            Form::Sentinel(_) => Client::open(self.at(host, "redis://server".into_connection_info()?))?,
-            _ => self.client(host)?,
-        };
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&super::link::config())
-            .await?;
-        match &self.form {
-            Form::Single => Ok(Some(host.clone())),
+        let found: Option<(String, u16)> = match &self.form {
+            Form::Single => return self.client(host),
             Form::Sentinel(group) => {
-                let mut command = redis::cmd("SENTINEL");
-                command.arg("get-master-addr-by-name").arg(group);
-                command.query_async(&mut connection).await
+                // Sentinel has its own passwords, and no databases.
+                let sentinel = Client::open(self.at(host, "redis://server".into_connection_info()?))?;
+                let mut connection = connect(&sentinel).await?;
+                let mut master = redis::cmd("SENTINEL");
+                master.arg("get-master-addr-by-name").arg(group);
+                master.query_async(&mut connection).await?
             }
             Form::Cluster => {
+                let mut connection = connect(&self.client(host)?).await?;
                 let mut slot = redis::cmd("CLUSTER");
                 let slot: i64 = slot.arg("KEYSLOT").arg(slot_of).query_async(&mut connection).await?;
                 let mut slots = redis::cmd("CLUSTER");
                 let slots: Value = slots.arg("SLOTS").query_async(&mut connection).await?;
-                Ok(owner(slot, &slots, host))
+                owner(slot, &slots, host)
             }
-        }
+        };
+        let nobody = || redis::RedisError::from((redis::ErrorKind::Client, "nobody knows where the table is"));
+        self.client(&found.ok_or_else(nobody)?)
     }
 
     fn client(&self, host: &(String, u16)) -> RedisResult<Client> {
