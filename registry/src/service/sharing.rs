@@ -15,10 +15,11 @@ use tokio::{
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
-use super::accounts::account_status;
+use super::{CALL_DEADLINE, accounts::account_status};
 use crate::{
     accounts::{
         DeviceLabel,
+        decider::DECISION_WAIT,
         linking::{self, Waiting},
         throttle::Origin,
         tries::{Tried, What},
@@ -28,9 +29,14 @@ use crate::{
     routes::{DeviceId, Note},
 };
 
-/// How long another registry may take to approve a device that waits there: less than the caller's call may take. Whoever mistypes a code
-/// waits as long, since nobody says that he does not have it.
-const APPROVAL_WAIT: Duration = Duration::from_secs(3);
+/// How long two notes may be on their way: the question and its answer.
+const NOTES_WAIT: Duration = Duration::from_millis(500);
+
+/// How long another registry may take to approve a device that waits there: longer than a cluster decides, and less than the caller's call may
+/// take. Whoever mistypes a code waits as long, since nobody says that he does not have it.
+const APPROVAL_WAIT: Duration = DECISION_WAIT.saturating_add(NOTES_WAIT);
+
+const _: () = assert!(APPROVAL_WAIT.as_millis() < CALL_DEADLINE.as_millis());
 
 /// A device that was let in, and what it calls itself.
 #[derive(Debug)]
@@ -62,9 +68,8 @@ pub(super) async fn approve_elsewhere(
     by: DeviceId,
     code: linking::Code,
 ) -> Result<Approved, Status> {
-    let unknown = || account_status(linking::NotApproved::Unknown.into());
     if !registry.engine.is_shared() {
-        return Err(unknown());
+        return Err(account_status(linking::NotApproved::Unknown.into()));
     }
     let mut asked = registry.notes.ask().ok_or(EngineError::Busy)?;
     let until = Instant::now() + APPROVAL_WAIT;
@@ -77,9 +82,19 @@ pub(super) async fn approve_elsewhere(
     let said = timeout_at(until, say(registry, sought)).await;
     said.unwrap_or(Err(EngineError::Away))?;
     let approved = timeout_at(until, &mut asked.answer).await;
-    let approved = approved.ok().and_then(Result::ok).unwrap_or_else(|| Err(unknown()))?;
+    let approved = approved.ok().and_then(Result::ok).unwrap_or_else(|| Err(silence()))?;
     registry.accounts.approved_elsewhere(user);
     Ok(approved)
+}
+
+/// No registry has answered for a code. Nobody has it, or who has it is too slow: which of the two it is nobody can know. It is told as a code
+/// that is wrong and not as a registry that is away, for which a peer would leave this one and have the same code counted once more.
+fn silence() -> Status {
+    Status::not_found(format!(
+        "no new device of yours waits with this code, as far as any registry has said within {} s: it is mistyped, or older than ten minutes, or \
+        the registry at which it waits did not answer; look at the code and try again",
+        APPROVAL_WAIT.as_secs_f32()
+    ))
 }
 
 /// Does for callers of other registries what only this one can, and tells the others what is tried here, for ever.
@@ -244,6 +259,14 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(from_tried(&nowhere), None);
+    }
+
+    #[test]
+    fn a_code_is_not_told_as_wrong_while_a_cluster_may_decide() {
+        assert!(DECISION_WAIT < APPROVAL_WAIT);
+        let told = silence();
+        assert_eq!(told.code(), Code::NotFound);
+        assert!(told.message().contains("within 4.5 s"), "{told}");
     }
 
     #[test]

@@ -34,7 +34,10 @@ async fn is_approved_elsewhere(alice: &mut Caller, bob: &mut Caller, there: &Reg
     );
     let (wrong, text) = refused(alice.approve(STRANGER).await);
     assert_eq!(wrong, Code::NotFound);
-    assert!(text.contains("no new device of yours waits with this code"), "{text}");
+    assert!(
+        text.contains("no new device of yours waits with this code") && text.contains("did not answer"),
+        "{text}"
+    );
     for registry in others.iter().chain([&there]) {
         let log = registry.log();
         assert!(!log.contains(&code), "a code is never logged:\n{log}");
