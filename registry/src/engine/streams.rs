@@ -80,18 +80,16 @@ impl Streams {
     }
 
     fn lease_ended(&mut self, lease: LeaseToken, peer: &Peer, end: LeaseEnd) {
-        let what = match end {
-            LeaseEnd::LoggedOut => "logged out",
-            LeaseEnd::Lost => "lease lost",
-            // Its peer is here with another one, or at another registry, and has just been told of as logged in.
-            LeaseEnd::Replaced => "logged in anew",
-            LeaseEnd::Revoked => "device revoked",
-        };
         match end {
-            LeaseEnd::Replaced => debug!(user = %peer.user, device = %peer.device, "{what}"),
-            _ => info!(user = %peer.user, device = %peer.device, "{what}"),
+            LeaseEnd::Replaced => debug!(user = %peer.user, device = %peer.device, "{}", said(end)),
+            _ => info!(user = %peer.user, device = %peer.device, "{}", said(end)),
         }
         self.end(lease, Some(StreamEnd::Lease(end)));
+    }
+
+    /// The same of a lease that began at another registry, where its end is told to the log.
+    pub(crate) fn lease_ended_elsewhere(peer: &Peer, end: LeaseEnd) {
+        debug!(user = %peer.user, device = %peer.device, "{} at another registry", said(end));
     }
 
     /// What registries that share the table say, from now on.
@@ -124,5 +122,16 @@ impl Streams {
         for (_, mailbox) in std::mem::take(&mut self.mailboxes) {
             mailbox.end(StreamEnd::ShuttingDown);
         }
+    }
+}
+
+/// The end of a lease, as the log has it.
+fn said(end: LeaseEnd) -> &'static str {
+    match end {
+        LeaseEnd::LoggedOut => "logged out",
+        LeaseEnd::Lost => "lease lost",
+        // Its peer is here with another one, or at another registry, and has just been told of as logged in.
+        LeaseEnd::Replaced => "logged in anew",
+        LeaseEnd::Revoked => "device revoked",
     }
 }

@@ -102,6 +102,18 @@ async fn peers_at_different_nodes_see_each_other() {
     carol.caller.log_out().await.unwrap();
     bob.hears("carol Left").await;
     cluster.agree(&[1, 2, 3]).await;
+    cluster.node(3).logged("logged out user=carol").await;
+
+    // Of a peer that is gone without a word the log of its own node tells as well, and no other one's.
+    bob.renew().await;
+    drop(alice);
+    bob.hears("#tea alice Lost").await;
+    cluster.agree(&[1, 2, 3]).await;
+    cluster.node(1).logged("lease lost user=alice").await;
+    let (left, lost) = ("logged out user=carol", "lease lost user=alice");
+    for (node, others) in [(1, left), (2, left), (2, lost), (3, lost)] {
+        assert!(!cluster.node(node).has_logged(others), "node {node}: {others}");
+    }
 }
 
 #[tokio::test]

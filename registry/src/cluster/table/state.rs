@@ -41,6 +41,8 @@ pub(super) struct State {
     /// The last steps of the copy.
     pub(super) log: Log,
     pub(super) streams: Streams,
+    /// The leases that began here and have not ended, also where their streams have: the ends of all others are told to the logs of their nodes.
+    held: BTreeSet<LeaseToken>,
     pub(super) part: Part,
     pending: BTreeMap<u64, Pending>,
     last_ticket: u64,
@@ -85,6 +87,7 @@ impl State {
             replica: Replica::default(),
             log: Log::default(),
             streams: Streams::default(),
+            held: BTreeSet::new(),
             part: Part::Apart,
             pending: BTreeMap::new(),
             // An order of this node's earlier life must not pass for one of this.
@@ -240,6 +243,7 @@ impl State {
         older.differences(&self.replica.routes, leases, |effect| {
             self.too_slow.extend(self.streams.tell(effect));
         });
+        self.held.retain(|lease| self.replica.routes.is_lease(*lease));
     }
 
     /// What its peers hold.
@@ -247,7 +251,14 @@ impl State {
         claims(&self.replica.routes, self.streams.leases())
     }
 
-    pub(super) fn tell(&mut self, effects: Vec<Effect>) {
+    pub(super) fn tell(&mut self, mut effects: Vec<Effect>) {
+        effects.retain(|effect| match effect {
+            Effect::Ended { lease, peer, end } if !self.held.remove(lease) => {
+                Streams::lease_ended_elsewhere(peer, *end);
+                false
+            }
+            _ => true,
+        });
         let too_slow = self.streams.carry_out(effects);
         self.too_slow.extend(too_slow);
     }
@@ -265,6 +276,7 @@ impl State {
             && !self.streams.is_closed()
         {
             self.streams.begin(*token);
+            self.held.insert(*token);
         }
         if let Some(reply) = pending.reply {
             // A caller that has gone needs no answer.
