@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use super::{
     Question, States, account,
     between::Queued,
-    calls::{Clients, call, failed, is_away, is_unwilling, list_rooms},
+    calls::{Clients, call, fail, failed, is_away, is_unwilling, list_rooms},
 };
 use crate::{
     net::{CALL_DEADLINE, Net},
@@ -136,7 +136,7 @@ impl Worker {
                 self.net.tell(Input::Notice(Notice { code, message })).await;
             }
         }
-        Queued::failed(question, status).answer(&self.net).await;
+        fail(&self.net, question, &status).await;
     }
 
     /// Asks for what is owed, until one of it cannot be done yet. False where the registry is away.
