@@ -213,11 +213,7 @@ impl Client {
             }
             Err(error) => {
                 let (now, used) = (self.now(), self.registries.used());
-                let reason = match &error {
-                    LoginError::Unavailable { reason, .. } => reason.clone(),
-                    error => error.to_string(),
-                };
-                self.registries.breaks(reason, now, &mut self.rng);
+                self.registries.breaks(error.reason(), now, &mut self.rng);
                 self.publish();
                 self.between.begin(error.to_string(), left).await;
                 self.broke = used.map(|place| (place, error));
