@@ -284,9 +284,5 @@ pub fn peerchat(data: &Path, args: &[&str]) -> std::process::Output {
 
 /// `peerchat`, with nothing of this machine's settings.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_peerchat"));
-    command
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env_remove("PEERCHAT_LOG");
-    command
+    Spot::default().program(Path::new(env!("CARGO_BIN_EXE_peerchat")))
 }
