@@ -131,6 +131,14 @@ impl LoginError {
         matches!(self, Self::Unavailable { .. } | Self::NoneAnswers(_))
     }
 
+    /// What happened, where it is known at which registry.
+    fn reason(&self) -> String {
+        match self {
+            Self::Unavailable { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        }
+    }
+
     /// Whether somebody has answered that is not the right one.
     fn is_not_the_one(&self) -> bool {
         matches!(self, Self::Changed { .. } | Self::Foreign { .. })

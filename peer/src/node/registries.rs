@@ -38,10 +38,8 @@ pub struct Registries {
 struct One {
     address: String,
     breaker: Breaker,
-    /// Why it was not used when it was last tried.
-    error: Option<String>,
-    /// When that was.
-    failed_at: Option<Millis>,
+    /// Why it was not used when it was last tried, and when that was.
+    error: Option<(String, Millis)>,
     /// It was there and could not do what it was asked: until then it is not taken for one that can.
     unwilling_until: Option<Millis>,
 }
@@ -115,7 +113,6 @@ impl Registries {
             address,
             breaker: Breaker::new(RETRY),
             error: None,
-            failed_at: None,
             unwilling_until: None,
         };
         Self {
@@ -190,7 +187,7 @@ impl Registries {
     pub fn fails(&mut self, place: usize, error: String, now: Millis, rng: &mut fastrand::Rng) {
         let one = &mut self.list[place];
         one.breaker.fails(now, rng);
-        (one.error, one.failed_at) = (Some(error), Some(now));
+        one.error = Some((error, now));
         if let Some(away) = self.away().filter(|_| place == FIRST) {
             (away.look_at, away.move_at) = (Some(look_at(now, rng)), None);
         }
@@ -208,7 +205,7 @@ impl Registries {
             one.breaker.works();
         }
         one.breaker.fails(now, rng);
-        (one.error, one.failed_at) = (Some(error), Some(now));
+        one.error = Some((error, now));
     }
 
     /// The one that is used is there, and cannot do what it is asked.
@@ -250,18 +247,21 @@ impl Registries {
     /// All of them, to be shown.
     pub fn report(&self) -> Vec<RegistryReport> {
         let used = self.used();
-        let report = |(place, one): (usize, &One)| RegistryReport {
-            address: one.address.clone(),
-            state: one.breaker.state(),
-            is_used: used == Some(place),
-            error: one.error.clone(),
-            failed_at: one.failed_at.filter(|_| one.error.is_some()),
-            unwilling_until: one.unwilling_until,
-            next_try: match used {
-                None => one.breaker.next_try(),
-                Some(_) if place == FIRST => self.look_at(),
-                Some(_) => None,
-            },
+        let report = |(place, one): (usize, &One)| {
+            let (error, failed_at) = one.error.clone().unzip();
+            RegistryReport {
+                address: one.address.clone(),
+                state: one.breaker.state(),
+                is_used: used == Some(place),
+                error,
+                failed_at,
+                unwilling_until: one.unwilling_until,
+                next_try: match used {
+                    None => one.breaker.next_try(),
+                    Some(_) if place == FIRST => self.look_at(),
+                    Some(_) => None,
+                },
+            }
         };
         self.list.iter().enumerate().map(report).collect()
     }

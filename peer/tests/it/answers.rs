@@ -13,15 +13,11 @@ fn ask(peer: &mut Peer, line: &str, event: &str) -> Value {
 
 /// The texts that a line brings up again, in their order.
 fn replayed(peer: &mut Peer, line: &str, why: &str) -> Vec<String> {
-    peer.type_line(line);
-    let mut texts = Vec::new();
-    let end = peer.wait(line, |event| {
-        if event["event"] == "message" {
-            assert_eq!(event["replayed"], true, "{event}");
-            texts.push(event["text"].as_str().unwrap().to_owned());
-        }
-        event["event"] == "replayed"
-    });
+    let (messages, end) = peer.replayed(line);
+    let texts: Vec<String> = messages
+        .iter()
+        .map(|message| message["text"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!((&end["why"], &end["count"]), (&why.into(), &texts.len().into()));
     texts
 }

@@ -1,22 +1,15 @@
 //! One registry becomes a cluster, and nobody who chats is asked anything.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use crate::harness::{Cluster, Peer, Site, Spot, lasting_address, registry_program};
 
 fn import(site: &Site, cluster: &Cluster) -> Output {
-    let mut command = Command::new(registry_program());
+    let mut command = Spot::default().program(registry_program());
     command.arg("import").arg("--from").arg(site.registry.folder());
     command.arg("--ca").arg(cluster.ca());
     command.args(["--registry", &cluster.list(&[1, 2, 3])]);
     command.output().unwrap()
-}
-
-/// Waits until a peer is at a registry again, after it was at none.
-fn wait_back(peer: &mut Peer) {
-    for state in ["lost", "connected"] {
-        peer.wait(state, |event| event["event"] == "registry" && event["state"] == state);
-    }
 }
 
 #[test]
@@ -39,7 +32,8 @@ fn a_registry_becomes_a_cluster_while_its_users_chat() {
     assert!(printed.contains("imported 2 accounts with 2 devices"), "{printed}");
 
     for peer in &mut peers {
-        wait_back(peer);
+        peer.wait_registry("lost");
+        peer.wait_registry("connected");
     }
     peers[0].say("we are a cluster now");
     peers[1].hear("we are a cluster now");

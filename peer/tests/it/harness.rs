@@ -52,6 +52,12 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Says that a test is skipped, since what it `needs` is not here. Fails where `CI` is set, so that nobody takes it there for passed.
+pub fn skipped(needs: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{needs} must be here where CI is set");
+    println!("skipped: needs {needs}");
+}
+
 /// An address where nothing listens, and that nobody is given while it is free for a moment: below the ports that the system
 /// hands out by itself.
 pub fn lasting_address() -> SocketAddr {
@@ -284,9 +290,5 @@ pub fn peerchat(data: &Path, args: &[&str]) -> std::process::Output {
 
 /// `peerchat`, with nothing of this machine's settings.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_peerchat"));
-    command
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env_remove("PEERCHAT_LOG");
-    command
+    Spot::default().program(Path::new(env!("CARGO_BIN_EXE_peerchat")))
 }

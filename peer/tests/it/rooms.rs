@@ -8,17 +8,9 @@ use crate::harness::{Peer, Site, assert_each_once};
 
 /// The ids of the last entries of the current conversation, as `/history` shows them.
 fn history(peer: &mut Peer, count: u64) -> Vec<Value> {
-    peer.type_line(&format!("/history {count}"));
-    let mut ids = Vec::new();
-    let end = peer.wait("the end of the history", |event| {
-        if event["event"] == "message" {
-            assert_eq!(event["replayed"], true, "nobody writes any more: {event}");
-            ids.push(event["id"].clone());
-        }
-        event["event"] == "replayed"
-    });
+    let (messages, end) = peer.replayed(&format!("/history {count}"));
     assert_eq!(end["count"], count);
-    ids
+    messages.iter().map(|message| message["id"].clone()).collect()
 }
 
 #[test]

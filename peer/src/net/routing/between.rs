@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     Question,
-    calls::{fail, failed, is_unwilling, unanswered},
+    calls::{fail, is_unwilling, unanswered},
 };
 use crate::{
     net::Net,
@@ -48,17 +48,11 @@ impl Queued {
         }
     }
 
-    /// Answers that nobody has answered.
+    /// Answers what another registry has failed with, or else that nobody answers.
     pub(super) async fn answer(self, net: &Net) {
-        match (self.question, self.failed) {
-            (Question::Ask(ask), Some(status)) => {
-                if let Some(input) = failed(ask, &status) {
-                    net.tell(input).await;
-                }
-            }
-            // Nobody waits where the peer ends.
-            (Question::Account(_, reply), Some(status)) => drop(reply.send(Err(status.message().to_owned()))),
-            (question, _) => unanswered(net, question).await,
+        match self.failed {
+            Some(status) => fail(net, self.question, &status).await,
+            None => unanswered(net, self.question).await,
         }
     }
 }

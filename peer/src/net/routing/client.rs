@@ -261,11 +261,7 @@ impl Client {
     /// A registry cannot be used. Of one that is not the right one the user is told, once, where nothing else tells him.
     pub(super) async fn refuse(&mut self, place: usize, error: &LoginError) {
         let now = self.now();
-        let reason = match error {
-            LoginError::Unavailable { reason, .. } => reason.clone(),
-            error => error.to_string(),
-        };
-        self.registries.fails(place, reason, now, &mut self.rng);
+        self.registries.fails(place, error.reason(), now, &mut self.rng);
         self.publish();
         let is_unsettled = self.first.is_some() && matches!(error, LoginError::Unknown { .. });
         let is_untold = self.is_list() || self.first.is_some();

@@ -1,10 +1,7 @@
 //! One log-in: its lease is renewed, what the registry tells is passed on, and it is asked questions. Where it is not at the first
 //! registry of the list, that one is looked at from time to time, and moved to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use peerchat_identity::Fingerprint;
 use peerchat_proto::v1 as wire;
@@ -86,16 +83,7 @@ impl Client {
             let _room = calls.try_send(queued);
         }
         let stop = CancellationToken::new();
-        let worker = Worker {
-            net: self.net.clone(),
-            clients: session.clients(),
-            lease: session.lease.clone(),
-            address: session.address.clone(),
-            states: self.watch_states(),
-            stop: stop.clone(),
-            owed: BTreeMap::new(),
-            is_told: false,
-        };
+        let worker = Worker::new(self.net.clone(), &session, self.watch_states(), stop.clone());
         let mut worker: JoinHandle<Left> = self.net.tasks.spawn(worker.run(queue));
         let mut left: Option<Vec<Queued>> = None;
         let up = Input::RegistryUp {
@@ -115,7 +103,7 @@ impl Client {
             let look_at = self.registries.look_at().map(|at| self.instant(at));
             let reason = tokio::select! {
                 ended = &mut worker, if left.is_none() => {
-                    let (questions, why) = ended.map_or_else(|_| Default::default(), |left| (left.questions, left.why));
+                    let Left { questions, why } = ended.unwrap_or_default();
                     left = Some(questions);
                     if why.is_some() {
                         let now = self.now();
@@ -196,7 +184,7 @@ impl Client {
                     Ok(ended) => ended,
                     Err(_) => worker.await,
                 };
-                ended.map_or_else(|_| Vec::new(), |left| left.questions)
+                ended.unwrap_or_default().questions
             }
         };
         left.append(&mut beside.late);
@@ -213,11 +201,7 @@ impl Client {
             }
             Err(error) => {
                 let (now, used) = (self.now(), self.registries.used());
-                let reason = match &error {
-                    LoginError::Unavailable { reason, .. } => reason.clone(),
-                    error => error.to_string(),
-                };
-                self.registries.breaks(reason, now, &mut self.rng);
+                self.registries.breaks(error.reason(), now, &mut self.rng);
                 self.publish();
                 self.between.begin(error.to_string(), left).await;
                 self.broke = used.map(|place| (place, error));

@@ -12,7 +12,8 @@ use tonic::{Code, Status};
 use super::{
     Question, States, account,
     between::Queued,
-    calls::{Clients, call, failed, is_away, is_unwilling, list_rooms},
+    calls::{Clients, call, fail, failed, is_away, is_unwilling, list_rooms},
+    login::Session,
 };
 use crate::{
     net::{CALL_DEADLINE, Net},
@@ -28,6 +29,7 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// How a worker has ended.
+#[derive(Default)]
 pub(super) struct Left {
     /// What was not answered.
     pub(super) questions: Vec<Queued>,
@@ -47,21 +49,35 @@ enum Outcome {
 
 /// Asks the questions of a session.
 pub(super) struct Worker {
-    pub(super) net: Net,
-    pub(super) clients: Clients,
-    pub(super) lease: Vec<u8>,
+    net: Net,
+    clients: Clients,
+    lease: Vec<u8>,
     /// HOST:PORT of the registry.
-    pub(super) address: String,
+    address: String,
     /// How all registries stand.
-    pub(super) states: watch::Receiver<States>,
-    pub(super) stop: CancellationToken,
+    states: watch::Receiver<States>,
+    stop: CancellationToken,
     /// Rooms to join or to leave, which the registry could not do: the last that was asked of each.
-    pub(super) owed: BTreeMap<RoomName, Ask>,
+    owed: BTreeMap<RoomName, Ask>,
     /// The user knows why.
-    pub(super) is_told: bool,
+    is_told: bool,
 }
 
 impl Worker {
+    /// The one of a session, to which `states` shows how all registries stand. It ends with `stop`.
+    pub(super) fn new(net: Net, session: &Session, states: watch::Receiver<States>, stop: CancellationToken) -> Self {
+        Self {
+            net,
+            clients: session.clients(),
+            lease: session.lease.clone(),
+            address: session.address.clone(),
+            states,
+            stop,
+            owed: BTreeMap::new(),
+            is_told: false,
+        }
+    }
+
     /// Asks one question after the other, so that joining and leaving a room keep their order. Ends where the registry is away, where it
     /// cannot do what it is asked and another one may, or where it is stopped.
     ///
@@ -69,10 +85,7 @@ impl Worker {
     /// says, and rooms are joined and left as soon as that can be done.
     pub(super) async fn run(mut self, mut questions: mpsc::Receiver<Queued>) -> Left {
         let stop = self.stop.clone();
-        let mut left = Left {
-            questions: Vec::new(),
-            why: None,
-        };
+        let mut left = Left::default();
         let mut again = interval(AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -136,7 +149,7 @@ impl Worker {
                 self.net.tell(Input::Notice(Notice { code, message })).await;
             }
         }
-        Queued::failed(question, status).answer(&self.net).await;
+        fail(&self.net, question, &status).await;
     }
 
     /// Asks for what is owed, until one of it cannot be done yet. False where the registry is away.

@@ -40,7 +40,8 @@ impl Cluster {
     pub fn at(seats: impl IntoIterator<Item = (u8, (SocketAddr, Spot))>) -> Self {
         let folder = TempDir::new().unwrap();
         let ca = folder.path().join("ca");
-        let made = Command::new(registry_program())
+        let made = Spot::default()
+            .program(registry_program())
             .args(["init", "--ca", ca.to_str().unwrap()])
             .output()
             .unwrap();

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::Spot;
+use super::{Spot, skipped};
 
 const DEVICE: &str = "way";
 
@@ -26,8 +26,7 @@ impl Networks {
             let found =
                 Command::new(tool).arg("--version").output().is_ok() || Command::new(tool).arg("-V").output().is_ok();
             if !found {
-                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{tool} must be installed");
-                println!("skipped: needs {tool}, of iproute2 or util-linux");
+                skipped(&format!("{tool}, of iproute2 or util-linux"));
                 return None;
             }
         }

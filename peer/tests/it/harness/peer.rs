@@ -237,6 +237,21 @@ impl Peer {
         self.wait(text, |event| event["event"] == "message" && event["text"] == *text)
     }
 
+    /// Types a line that brings up messages again. Returns them in their order, and the event that ends them. Nothing new may come
+    /// meanwhile.
+    pub fn replayed(&mut self, line: &str) -> (Vec<Value>, Value) {
+        self.type_line(line);
+        let mut messages = Vec::new();
+        let end = self.wait(line, |event| {
+            if event["event"] == "message" {
+                assert_eq!(event["replayed"], true, "nobody writes any more: {event}");
+                messages.push(event.clone());
+            }
+            event["event"] == "replayed"
+        });
+        (messages, end)
+    }
+
     /// The version of a conversation, as the peer says it.
     pub fn version(&mut self) -> u64 {
         self.type_line("/version");
