@@ -7,7 +7,7 @@ use peerchat::node::{
     types::{Conversation, RoomName, UserName},
 };
 
-use crate::{faults::Fault, janus::Janus, peer::SimPeer, registry::SimRegistry, wire::Wire};
+use crate::{faults::Fault, janus::Janus, peer::SimPeer, registry::SimRegistry, seeds::totals, wire::Wire};
 
 /// For so long, in milliseconds, everything goes wrong.
 const TROUBLE_MS: u64 = 60_000;
@@ -68,116 +68,30 @@ pub enum Happening {
     },
 }
 
-/// How often things happened, to see that a run was worth it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Totals {
-    pub entries: u64,
-    pub kills: u64,
-    pub power_losses: u64,
-    pub full_disks: u64,
-    pub partitions: u64,
-    pub registry_losses: u64,
-    pub lost: u64,
-    pub doubled: u64,
-    pub swapped: u64,
-    pub full_links: u64,
-    pub pulls: u64,
-    pub failed_pulls: u64,
-    pub wiped: u64,
-    pub refused: u64,
-    pub knocks: u64,
-    pub second_devices: u64,
-    pub followed: u64,
-    pub forks: u64,
+totals!(
+    entries,
+    kills,
+    power_losses,
+    full_disks,
+    partitions,
+    registry_losses,
+    lost,
+    doubled,
+    swapped,
+    full_links,
+    pulls,
+    failed_pulls,
+    wiped,
+    refused,
+    knocks,
+    second_devices,
+    followed,
+    forks,
     /// Logs that were compared meanwhile, since they held the same.
-    pub compared: u64,
+    compared,
     /// Messages that came from another peer while there was no registry, and had been written since it was lost.
-    pub without_registry: u64,
-}
-
-impl Totals {
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            entries: self.entries + other.entries,
-            kills: self.kills + other.kills,
-            power_losses: self.power_losses + other.power_losses,
-            full_disks: self.full_disks + other.full_disks,
-            partitions: self.partitions + other.partitions,
-            registry_losses: self.registry_losses + other.registry_losses,
-            lost: self.lost + other.lost,
-            doubled: self.doubled + other.doubled,
-            swapped: self.swapped + other.swapped,
-            full_links: self.full_links + other.full_links,
-            pulls: self.pulls + other.pulls,
-            failed_pulls: self.failed_pulls + other.failed_pulls,
-            wiped: self.wiped + other.wiped,
-            refused: self.refused + other.refused,
-            knocks: self.knocks + other.knocks,
-            second_devices: self.second_devices + other.second_devices,
-            followed: self.followed + other.followed,
-            forks: self.forks + other.forks,
-            compared: self.compared + other.compared,
-            without_registry: self.without_registry + other.without_registry,
-        }
-    }
-
-    pub fn assert_everything_happened(self) {
-        let Self {
-            entries,
-            kills,
-            power_losses,
-            full_disks,
-            partitions,
-            registry_losses,
-            lost,
-            doubled,
-            ..
-        } = self;
-        let Self {
-            swapped,
-            full_links,
-            pulls,
-            failed_pulls,
-            wiped,
-            refused,
-            knocks,
-            second_devices,
-            followed,
-            forks,
-            compared,
-            without_registry,
-            ..
-        } = self;
-        let all = [
-            entries,
-            kills,
-            power_losses,
-            full_disks,
-            partitions,
-            registry_losses,
-            lost,
-            doubled,
-        ];
-        let more = [
-            swapped,
-            full_links,
-            pulls,
-            failed_pulls,
-            wiped,
-            refused,
-            knocks,
-            second_devices,
-            followed,
-            forks,
-            compared,
-            without_registry,
-        ];
-        assert!(
-            all.into_iter().chain(more).all(|count| count > 0),
-            "something never happened: {self:?}"
-        );
-    }
-}
+    without_registry
+);
 
 /// A simulated world.
 pub struct World {

@@ -3,8 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -17,7 +16,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use crate::{
     load::{Load, user},
-    servers::{Kind, Server, free_port},
+    servers::{Kind, Server, free_port, secret},
 };
 
 /// Rows in one statement, and statements in one transaction.
@@ -240,12 +239,6 @@ fn program() -> Command {
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command
-}
-
-/// Writes a file that is its owner's alone.
-fn secret(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The first number after a word.

@@ -19,8 +19,8 @@ pub const STREAM_LOST: Millis = Millis(3_000);
 /// merely reconnects joins them at once; one that was started anew is soon gone from those that it does not join.
 pub const REJOIN: Millis = Millis(5_000);
 
-/// Live devices, each with a lease. About 1 KiB each, and a connection and its buffers beside it: how many files the process may have
-/// open is reached sooner on most machines.
+/// Live devices in one table, each with a lease of about 1 KiB. A registry alone is bound by its connections before that; this bounds the
+/// table that many registries share, or all nodes of a cluster.
 pub const LEASES_MAX: usize = 200_000;
 
 /// Rooms that exist at the same time.

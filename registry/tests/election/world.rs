@@ -16,6 +16,7 @@ use crate::{
     simulating::{
         network::{DELAY_MAX, Network, Odds},
         schedule::Schedule,
+        seeds::totals,
     },
 };
 
@@ -59,56 +60,20 @@ pub enum Happening {
     Fault(Fault),
 }
 
-/// How often things happened, to see that a run was worth it.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Totals {
-    pub leaderships: u64,
-    pub lost: u64,
-    pub doubled: u64,
-    pub crashes: u64,
-    pub crashes_while_keeping: u64,
-    pub partitions: u64,
-    pub one_way_cuts: u64,
-    pub resignations: u64,
-    pub stalls: u64,
+totals!(
+    leaderships,
+    lost,
+    doubled,
+    crashes,
+    crashes_while_keeping,
+    partitions,
+    one_way_cuts,
+    resignations,
+    stalls;
+    most:
     /// Of all runs the longest time until all agreed.
-    pub slowest_ms: u64,
-}
-
-impl Totals {
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            leaderships: self.leaderships + other.leaderships,
-            lost: self.lost + other.lost,
-            doubled: self.doubled + other.doubled,
-            crashes: self.crashes + other.crashes,
-            crashes_while_keeping: self.crashes_while_keeping + other.crashes_while_keeping,
-            partitions: self.partitions + other.partitions,
-            one_way_cuts: self.one_way_cuts + other.one_way_cuts,
-            resignations: self.resignations + other.resignations,
-            stalls: self.stalls + other.stalls,
-            slowest_ms: self.slowest_ms.max(other.slowest_ms),
-        }
-    }
-
-    pub fn assert_everything_happened(self) {
-        let all = [
-            self.leaderships,
-            self.lost,
-            self.doubled,
-            self.crashes,
-            self.crashes_while_keeping,
-            self.partitions,
-            self.one_way_cuts,
-            self.resignations,
-            self.stalls,
-        ];
-        assert!(
-            all.into_iter().all(|count| count > 0),
-            "something never happened: {self:?}"
-        );
-    }
-}
+    slowest_ms
+);
 
 /// A node: what is on its disk, and its process.
 #[derive(Debug)]

@@ -78,8 +78,7 @@ impl Nginx {
     /// Logs in by way of it.
     async fn log_in(&self, n: u8) -> Caller {
         let channel = dial(&self.address, key(n), endpoint()).await;
-        let user = format!("user{n}");
-        Caller::over(channel, login(&user, &format!("127.0.0.1:{}", 40_000 + u16::from(n))))
+        Caller::over(channel, login(&format!("user{n}"), &address(n)))
             .await
             .unwrap()
     }

@@ -1,6 +1,7 @@
 //! Devices of the tests' own, which call a registry as peers would.
 
 use std::{
+    fmt::Display,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -44,9 +45,16 @@ fn number(device: &[u8]) -> String {
 
 /// A connection to whichever registry is at this address.
 pub(crate) async fn dial(address: &str, key: &DeviceKey, endpoint: Endpoint) -> Channel {
+    try_dial(address, key, endpoint).await.unwrap()
+}
+
+/// A connection to whichever registry is at this address. Unavailable where none lets it in.
+pub(crate) async fn try_dial(address: &str, key: &DeviceKey, endpoint: Endpoint) -> Result<Channel, Status> {
+    let away = |error: &dyn Display| Status::unavailable(error.to_string());
     let tls = tls::registry_client(key).unwrap();
-    let stream = connect::connect(address, tls::registry_name(), tls).await.unwrap();
-    connect::grpc(stream, endpoint).await.unwrap()
+    let stream = connect::connect(address, tls::registry_name(), tls).await;
+    let channel = connect::grpc(stream.map_err(|error| away(&error))?, endpoint).await;
+    channel.map_err(|error| away(&error))
 }
 
 pub(crate) fn endpoint() -> Endpoint {
@@ -226,7 +234,7 @@ impl Caller {
 }
 
 /// Where a device says that it listens.
-fn address(n: u8) -> String {
+pub(crate) fn address(n: u8) -> String {
     format!("127.0.0.1:{}", 40_000 + u16::from(n))
 }
 

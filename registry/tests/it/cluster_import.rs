@@ -9,7 +9,7 @@ use crate::{
     caller::*,
     cluster_site::*,
     harness::*,
-    servers::{Kind, Server},
+    servers::{Kind, Server, secret},
 };
 
 const PASSWORD: &str = "correct horse";
@@ -64,12 +64,12 @@ impl Alone {
     }
 }
 
-/// A cluster of three which has the authority of a registry alone, and takes no new names.
-async fn cluster_of(alone: &Alone) -> Cluster {
+/// A cluster of three which has the authority of a registry alone; its nodes are told something beside that.
+async fn cluster_of(alone: &Alone, more: &[&str]) -> Cluster {
     let mut cluster = Cluster::new(&[1, 2, 3]).await;
     alone.give_authority(&cluster.ca());
     for id in 1..=3 {
-        cluster.start_and(id, &["--registration", "invite"]);
+        cluster.start_and(id, more);
     }
     cluster.decide(&[1, 2, 3]).await;
     cluster
@@ -98,7 +98,8 @@ async fn all_is_as_it_was(node: &Registry) {
 #[tokio::test]
 async fn a_cluster_goes_on_with_the_accounts_of_a_registry_alone() {
     let alone = Alone::run().await;
-    let mut cluster = cluster_of(&alone).await;
+    // It takes no new names.
+    let mut cluster = cluster_of(&alone, &["--registration", "invite"]).await;
     let ca = cluster.ca();
     // Nobody sees another registry.
     assert_eq!(cluster.node(2).fingerprint().await.to_string(), alone.fingerprint);
@@ -143,12 +144,7 @@ async fn a_cluster_goes_on_with_the_accounts_of_a_registry_alone() {
 #[tokio::test]
 async fn what_is_somebody_elses_is_told_by_name_and_stays_his() {
     let alone = Alone::run().await;
-    let mut cluster = Cluster::new(&[1, 2, 3]).await;
-    alone.give_authority(&cluster.ca());
-    for id in 1..=3 {
-        cluster.start(id);
-    }
-    cluster.decide(&[1, 2, 3]).await;
+    let cluster = cluster_of(&alone, &[]).await;
     let node = cluster.node(1).address.clone();
     // A stranger was faster with one name, and a device of the other's has become a third one's.
     Caller::log_in(cluster.node(1), "Alice", 8).await;
@@ -183,12 +179,7 @@ async fn what_is_somebody_elses_is_told_by_name_and_stays_his() {
 #[tokio::test]
 async fn who_took_his_name_anew_before_the_import_is_himself() {
     let alone = Alone::run().await;
-    let mut cluster = Cluster::new(&[1, 2, 3]).await;
-    alone.give_authority(&cluster.ca());
-    for id in 1..=3 {
-        cluster.start(id);
-    }
-    cluster.decide(&[1, 2, 3]).await;
+    let cluster = cluster_of(&alone, &[]).await;
     assert!(Caller::log_in(cluster.node(1), "alice", 2).await.answer.is_new_account);
     let (code, _, text) = import(alone.from(), &cluster.ca(), &cluster.node(3).address).await;
     assert_eq!(code, Some(0), "{text}");
@@ -206,8 +197,7 @@ async fn a_database_takes_the_accounts_of_a_registry_alone() {
         let ca = folder.path().join("ca");
         alone.give_authority(&ca);
         let (ca, url) = (ca.to_str().unwrap(), folder.path().join("url"));
-        fs::write(&url, server.create("site").await).unwrap();
-        fs::set_permissions(&url, fs::Permissions::from_mode(0o600)).unwrap();
+        secret(&url, &server.create("site").await);
         let url = ["--accounts-file", url.to_str().unwrap()];
         for known in [0, 2] {
             let arguments = [&["import", "--from", alone.from()], &url[..]].concat();
@@ -235,16 +225,7 @@ async fn an_import_that_cannot_be_says_why() {
     // Of another authority than the registry that is asked.
     let ca = empty.path().join("ca");
     alone.give_authority(&ca);
-    let (code, text) = run(&[
-        "import",
-        "--from",
-        alone.from(),
-        "--ca",
-        ca.to_str().unwrap(),
-        "--registry",
-        &node,
-    ])
-    .await;
+    let (code, _, text) = import(alone.from(), &ca, &node).await;
     assert_eq!(code, Some(1));
     assert!(
         text.contains("stopped at account 1 of 2") && text.contains("is a registry of another authority"),

@@ -33,7 +33,7 @@ impl Peer {
     }
 
     async fn try_at(cluster: &Cluster, node: u8, name: &str, n: u8) -> Result<Self, Status> {
-        let request = login(name, &format!("127.0.0.1:{}", 40_000 + u16::from(n)));
+        let request = login(name, &address(n));
         let mut caller = Caller::try_log_in(cluster.node(node), n, request).await?;
         let mut watcher = caller.try_watch(&[]).await?;
         assert_eq!(watcher.heard().await, "revoked ");

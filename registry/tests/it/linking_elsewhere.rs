@@ -74,11 +74,6 @@ async fn registries_that_share_a_table_pass_approvals_on() {
 async fn nodes_of_a_cluster_pass_approvals_on() {
     let cluster = Cluster::running(&[1, 2, 3]).await;
     cluster.agree(&[1, 2, 3]).await;
-    // Where each node has accounts of its own, she and bob have one at each.
-    for node in [2, 3, 1] {
-        Caller::log_in(cluster.node(node), "alice", 1).await;
-        Caller::log_in(cluster.node(node), "bob", 3).await;
-    }
     let mut alice = Caller::log_in(cluster.node(1), "alice", 1).await;
     let mut bob = Caller::log_in(cluster.node(3), "bob", 3).await;
     let others = [cluster.node(1), cluster.node(3)];

@@ -35,13 +35,8 @@ struct Load {
 
 impl Load {
     async fn log_in(&self, n: u8) -> Result<Caller, Status> {
-        let away = |error: &dyn std::fmt::Display| Status::unavailable(error.to_string());
-        let tls = peerchat_identity::tls::registry_client(key(n)).unwrap();
-        let name = peerchat_identity::tls::registry_name();
-        let stream = peerchat_identity::connect::connect(&self.nginx, name, tls).await;
-        let channel = peerchat_identity::connect::grpc(stream.map_err(|error| away(&error))?, endpoint()).await;
-        let request = login(&format!("user{n}"), &format!("127.0.0.1:{}", 40_000 + u16::from(n)));
-        let caller = Caller::over(channel.map_err(|error| away(&error))?, request).await?;
+        let channel = try_dial(&self.nginx, key(n), endpoint()).await?;
+        let caller = Caller::over(channel, login(&format!("user{n}"), &address(n))).await?;
         self.log_ins.fetch_add(1, Relaxed);
         Ok(caller)
     }

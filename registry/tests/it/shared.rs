@@ -1,9 +1,7 @@
 //! Registries that share their leases in Redis and their accounts in MariaDB or PostgreSQL.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -12,7 +10,7 @@ use tonic::Code;
 use crate::{
     caller::*,
     harness::*,
-    servers::{Kind, Server},
+    servers::{Kind, Server, secret},
 };
 
 /// The servers that registries share, and what each of them is told.
@@ -61,12 +59,6 @@ impl Site {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-}
-
-/// Writes a file that is its owner's alone.
-pub(crate) fn secret(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Tries until it succeeds, for as long as things may take that heal by themselves.

@@ -11,8 +11,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::{
     caller::*,
     harness::*,
-    servers::{find, free_port},
-    shared::{in_the_end, secret},
+    servers::{find, free_port, secret},
+    shared::in_the_end,
 };
 
 /// A Redis of some kind. Killed when dropped.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peerchat_identity::{DeviceKey, connect, tls};
+use peerchat_identity::DeviceKey;
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -49,11 +49,7 @@ impl Load {
 
     /// Logs in as some user with some device.
     pub(crate) async fn log_in_as(&self, user: &str, device: &DeviceKey, at: usize) -> Result<Caller, Status> {
-        let tls = tls::registry_client(device).unwrap();
-        let stream = connect::connect(&self.address(at), tls::registry_name(), tls).await;
-        let stream = stream.map_err(|error| Status::unavailable(error.to_string()))?;
-        let channel = connect::grpc(stream, endpoint()).await;
-        let channel = channel.map_err(|error| Status::unavailable(error.to_string()))?;
+        let channel = try_dial(&self.address(at), device, endpoint()).await?;
         Caller::over(channel, login(user, "127.0.0.1:40000")).await
     }
 
@@ -66,8 +62,8 @@ impl Load {
         callers
     }
 
-    /// Ends what callers do. Then all come into one room, wherever they reach a registry, and each sees the same.
-    pub(crate) async fn end(&self, mut callers: JoinSet<()>) {
+    /// Ends what callers do. Then all come into one room, wherever they reach a registry, and each sees the same. No registry has panicked.
+    pub(crate) async fn end(&self, mut callers: JoinSet<()>, registries: &[Registry]) {
         self.is_over.store(true, Ordering::Relaxed);
         while let Some(ended) = callers.join_next().await {
             ended.unwrap();
@@ -87,6 +83,9 @@ impl Load {
             let mut found: Vec<_> = joined.members.iter().map(|member| member.device.to_vec()).collect();
             found.sort();
             assert_eq!(found, expected);
+        }
+        for registry in registries {
+            assert!(!registry.has_logged("panicked"), "{}", registry.log());
         }
     }
 
@@ -174,10 +173,7 @@ async fn every_part_is_killed_under_load(database: Kind) {
     site.database.resume().await;
     load.goes_on().await;
 
-    load.end(callers).await;
-    for registry in &registries {
-        assert!(!registry.has_logged("panicked"), "{}", registry.log());
-    }
+    load.end(callers, &registries).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

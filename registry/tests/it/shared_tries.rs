@@ -47,11 +47,9 @@ async fn registries_that_share_a_table_count_guesses_together() {
 async fn nodes_of_a_cluster_count_guesses_together() {
     let cluster = Cluster::running(&[1, 2, 3]).await;
     cluster.agree(&[1, 2, 3]).await;
-    // Where each node has accounts of its own, she has one at each.
-    for node in [1, 3] {
-        let mut alice = Caller::log_in(cluster.node(node), "alice", 1).await;
-        alice.set_password("correct horse").await.unwrap();
-    }
+    let mut alice = Caller::log_in(cluster.node(1), "alice", 1).await;
+    alice.set_password("correct horse").await.unwrap();
+    cluster.accounts_agree(&[1, 2, 3]).await;
     let heard = guesses_heard([cluster.node(1), cluster.node(3)]).await;
     assert!((FREE..2 * FREE).contains(&heard), "{heard}");
 }

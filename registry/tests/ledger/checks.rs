@@ -6,6 +6,7 @@ use peerchat_registry::cluster::ledger::{Message, Place, Refusal, limits::PROPOS
 
 use crate::{
     node::SimNode,
+    simulating::seeds::totals,
     world::{APPLIED_WITHIN, Happening, Who, World},
 };
 
@@ -23,24 +24,6 @@ pub struct Checks {
     /// Those of which it was said that they never will be.
     refused: BTreeSet<u64>,
     last_change: u64,
-}
-
-macro_rules! totals {
-    ($($name:ident),+) => {
-        /// How often things happened, to see that a run was worth it.
-        #[derive(Debug, Default, Clone, Copy)]
-        pub struct Totals { $(pub $name: u64),+ }
-
-        impl Totals {
-            pub fn plus(self, other: Self) -> Self {
-                Self { $($name: self.$name + other.$name),+ }
-            }
-
-            pub fn assert_everything_happened(self) {
-                $(assert!(self.$name > 0, concat!("no ", stringify!($name), ": {:?}"), self);)+
-            }
-        }
-    };
 }
 
 totals!(

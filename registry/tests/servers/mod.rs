@@ -294,6 +294,12 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// Writes a file that is its owner's alone.
+pub(crate) fn secret(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 fn is_root() -> bool {
     id(&["-u"]).trim() == "0"
 }

@@ -5,6 +5,33 @@ use std::{env, fmt::Debug, panic, thread};
 /// How many seeds are run where nobody says.
 const SEEDS: u64 = 1_000;
 
+/// Makes the `Totals` of a simulation: how often each of these things happened in all runs, which must be at least once. With
+/// `; most: name` there is also the largest figure of any run, which may be 0.
+macro_rules! totals {
+    ($($(#[$about:meta])* $name:ident),+ $(; most: $(#[$about_most:meta])* $most:ident)?) => {
+        /// How often things happened, to see that a run was worth it.
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+        pub struct Totals {
+            $($(#[$about])* pub $name: u64,)+
+            $($(#[$about_most])* pub $most: u64,)?
+        }
+
+        impl Totals {
+            pub fn plus(self, other: Self) -> Self {
+                Self {
+                    $($name: self.$name + other.$name,)+
+                    $($most: self.$most.max(other.$most),)?
+                }
+            }
+
+            pub fn assert_everything_happened(self) {
+                $(assert!(self.$name > 0, concat!("no ", stringify!($name), ": {:?}"), self);)+
+            }
+        }
+    };
+}
+pub(crate) use totals;
+
 /// What a simulation with many seeds is made of.
 pub struct Seeds<T> {
     /// `{variable}_SEED` is the one seed to run, and `{variable}_SEEDS` how many.
