@@ -57,6 +57,10 @@ impl Outage {
     }
 
     /// Whether it has failed since then: who has waited for his turn meanwhile need not try.
+    #[cfg_attr(
+        not(feature = "shared"),
+        allow(dead_code, reason = "only a shared table is waited for in turn")
+    )]
     pub(crate) fn has_failed_since(&self, Asks(failures): Asks) -> bool {
         self.lock().failures != failures
     }

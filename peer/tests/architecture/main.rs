@@ -1,4 +1,4 @@
-//! Who may know whom. Reads the sources and fails on a new edge, and on what a source file must not hold.
+//! Who may know whom. Reads the sources and fails on a new edge, and on what a source file or the program must not hold.
 //!
 //! A rule that the compiler cannot state is stated here. Where a test fails, either the code is in the wrong place or the rule is:
 //! then change the rule, its reason, and ARCHITECTURE.md in the same commit.
@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod contract;
+mod dependencies;
 mod sources;
 
 use std::fs;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Config;
 use crate::{
-    accounts::store::{DatabaseUrl, UnknownDatabase},
+    accounts::store::{DatabaseUrl, DatabaseUrlError},
     engine::{RoutesUrl, UnknownTable},
 };
 
@@ -50,7 +50,7 @@ pub enum UrlError {
         /// Which.
         flag: &'static str,
         /// Why.
-        source: UnknownDatabase,
+        source: DatabaseUrlError,
     },
     /// It is of no table.
     #[error("{flag}: {source}")]
@@ -161,6 +161,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "shared"), ignore = "needs URLs that only the feature `shared` takes")]
     fn a_url_with_a_password_is_not_typed() {
         assert!(url(&[]).unwrap().is_none());
         assert!(url(&["--accounts", "sqlite:/var/lib/a"]).unwrap().is_some());
@@ -188,6 +189,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "shared"), ignore = "needs URLs that only the feature `shared` takes")]
     fn a_file_with_a_url_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("url");

@@ -3,6 +3,10 @@
 //! connected here.
 
 pub(crate) mod clock;
+#[cfg(feature = "shared")]
+mod redis;
+#[cfg(not(feature = "shared"))]
+#[path = "no_redis.rs"]
 mod redis;
 pub(crate) mod streams;
 
@@ -12,7 +16,7 @@ use peerchat_proto::names::{RoomName, UserName};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{sync::mpsc, time::Instant};
 
-use self::redis::{OnRevoked, RedisTable};
+use self::redis::RedisTable;
 pub use self::redis::{RoutesUrl, UnknownTable};
 use crate::{
     cluster::{ClusterTable, Seat},
@@ -26,6 +30,9 @@ use crate::{
 
 /// How often time passes in the table when nobody calls: how much later than due the others hear of a lost lease.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
+
+/// What is to be done when a device was revoked, here or elsewhere; without one, when some may have been.
+pub(crate) type OnRevoked = Box<dyn Fn(Option<DeviceId>) + Send + Sync>;
 
 /// Why a call could not be carried out.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,12 @@
 //! Random calls against a table, in memory or elsewhere, with watchers that know only what they are told.
 
-mod view;
+pub(crate) mod view;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
-pub(crate) use view::{LeaseView, Table, View};
+use view::Table;
 
 const USERS: [&str; 3] = ["alice", "Bob", "bob"];
 const ROOMS: [&str; 3] = ["lobby", "tea", "work"];

@@ -1,5 +1,5 @@
 //! Servers of others that the tests start themselves: on free ports of loopback, with all that they keep in a folder that goes with them.
-//! Where one is not installed a test is skipped, and fails with `CI` set.
+//! Where one is not installed a test is skipped, and fails with `CI` set. All are skipped where this is built without their drivers.
 
 use std::{
     fs,
@@ -261,8 +261,12 @@ impl Drop for Server {
     }
 }
 
-/// The program, if it is there.
+/// The program, if it is there and can be spoken to.
 fn installed(kind: Kind) -> Option<PathBuf> {
+    if cfg!(not(feature = "shared")) {
+        println!("skipped: needs the feature `shared`");
+        return None;
+    }
     let found = match kind {
         Kind::MariaDb => find("mariadbd").filter(|_| find("mariadb-install-db").is_some()),
         Kind::Redis => find("redis-server").or_else(|| find("valkey-server")),

@@ -27,7 +27,7 @@ const SERVER_LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct DatabaseUrl(Zeroizing<String>);
 
-/// The databases that are known. Which of them are built in is up to sqlx's features.
+/// The databases that are known. See [`Dialect::is_built_in`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,
@@ -35,10 +35,19 @@ pub(super) enum Dialect {
     MariaDb,
 }
 
-/// A URL of something else.
+/// A URL of no database that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected the URL of a database: sqlite:, postgres: or mariadb:")]
-pub struct UnknownDatabase;
+pub enum DatabaseUrlError {
+    /// It is of something else.
+    #[error("expected the URL of a database: sqlite:, postgres: or mariadb:")]
+    Unknown,
+    /// It is of a database whose driver is not part of this program.
+    #[error(
+        "this program was built without PostgreSQL and MariaDB; start `peerchat-registry`, or build this one with the feature \
+        `shared` of the package peerchat-registry"
+    )]
+    NotBuiltIn,
+}
 
 impl DatabaseUrl {
     /// Accounts in the memory of this process.
@@ -47,8 +56,8 @@ impl DatabaseUrl {
     }
 
     /// The SQLite file with this path, which is there already.
-    pub(super) fn file(path: &Path) -> Result<Self, UnknownDatabase> {
-        let path = path.to_str().ok_or(UnknownDatabase)?;
+    pub(super) fn file(path: &Path) -> Result<Self, DatabaseUrlError> {
+        let path = path.to_str().ok_or(DatabaseUrlError::Unknown)?;
         // All that has a meaning in a URL.
         let escape = |c: char| match c {
             '%' | '?' | '#' | ' ' | '\\' | '"' | '<' | '>' | '\t' | '\n' | '\r' => format!("%{:02X}", c as u32),
@@ -82,23 +91,27 @@ impl DatabaseUrl {
         &self.0
     }
 
-    pub(super) fn dialect(&self) -> Result<Dialect, UnknownDatabase> {
+    pub(super) fn dialect(&self) -> Result<Dialect, DatabaseUrlError> {
         match self.0.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Ok(Dialect::Sqlite),
             Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
             Some("mysql" | "mariadb") => Ok(Dialect::MariaDb),
-            _ => Err(UnknownDatabase),
+            _ => Err(DatabaseUrlError::Unknown),
         }
     }
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = UnknownDatabase;
+    type Err = DatabaseUrlError;
 
-    fn from_str(text: &str) -> Result<Self, UnknownDatabase> {
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
         let url = Self(Zeroizing::new(text.to_owned()));
-        url.dialect()?;
-        Ok(url)
+        // To connect without a driver would be a panic of sqlx.
+        if url.dialect()?.is_built_in() {
+            Ok(url)
+        } else {
+            Err(DatabaseUrlError::NotBuiltIn)
+        }
     }
 }
 
@@ -110,6 +123,11 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl Dialect {
+    /// Whether this program has the driver. SQLite has no server to be shared, and is always there.
+    const fn is_built_in(self) -> bool {
+        cfg!(feature = "shared") || matches!(self, Self::Sqlite)
+    }
+
     /// The types of columns. A name must be compared byte by byte: what is one name has been decided before.
     const fn types(self) -> [(&'static str, &'static str); 5] {
         match self {
@@ -288,6 +306,23 @@ mod tests {
         );
     }
 
+    fn typed(url: &str) -> DatabaseUrl {
+        DatabaseUrl(Zeroizing::new(url.into()))
+    }
+
+    #[test]
+    fn only_a_database_whose_driver_is_built_in_is_taken() {
+        assert!("sqlite:/var/lib/a.sqlite".parse::<DatabaseUrl>().is_ok());
+        for url in ["postgres://host/db", "mariadb://host/db", "mysql://host/db"] {
+            let taken = url.parse::<DatabaseUrl>().map(drop);
+            if cfg!(feature = "shared") {
+                assert_eq!(taken, Ok(()), "{url}");
+            } else {
+                assert_eq!(taken, Err(DatabaseUrlError::NotBuiltIn), "{url}");
+            }
+        }
+    }
+
     #[test]
     fn a_url_tells_the_database_and_nothing_else() {
         for (url, dialect) in [
@@ -296,7 +331,7 @@ mod tests {
             ("mariadb://me:hunter2@host/db", Dialect::MariaDb),
             ("mysql://me:hunter2@host/db", Dialect::MariaDb),
         ] {
-            let url: DatabaseUrl = url.parse().unwrap();
+            let url = typed(url);
             assert_eq!(url.dialect(), Ok(dialect));
             assert!(!format!("{url:?}").contains("hunter2"));
             assert_eq!(url.has_password(), dialect != Dialect::Sqlite);
@@ -306,12 +341,11 @@ mod tests {
             "mysql://host:3306/db?ssl-mode=required",
             "sqlite::memory:",
         ] {
-            assert!(!url.parse::<DatabaseUrl>().unwrap().has_password(), "{url}");
+            assert!(!typed(url).has_password(), "{url}");
         }
-        let hidden: DatabaseUrl = "postgres://host/db?user=me&password=x".parse().unwrap();
-        assert!(hidden.has_password());
+        assert!(typed("postgres://host/db?user=me&password=x").has_password());
         for other in ["", "/var/lib/a.sqlite", "oracle://host"] {
-            assert_eq!(other.parse::<DatabaseUrl>().unwrap_err(), UnknownDatabase);
+            assert_eq!(other.parse::<DatabaseUrl>().unwrap_err(), DatabaseUrlError::Unknown);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an error of a database means, in whichever database.
 
-use sqlx::{Error, mysql::MySqlDatabaseError};
+use sqlx::{Error, error::DatabaseError};
 
 /// What came of a statement that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,25 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::PoolTimedOut | Error::Io(_) | Error::Protocol(_) | Error::Tls(_) => Failure::Away,
         Error::ColumnDecode { .. } => Failure::Damaged,
         Error::Database(error) if error.is_unique_violation() => Failure::Raced,
-        Error::Database(error) => match error.try_downcast_ref::<MySqlDatabaseError>() {
-            Some(error) => of_mariadb(error.number(), error.code()),
+        Error::Database(error) => match mariadb_number(&**error) {
+            Some(number) => of_mariadb(number, error.code().as_deref()),
             None => of_code(error.code().as_deref()),
         },
         _ => Failure::Other,
     }
+}
+
+/// The number of an error, if it is one of MariaDB's.
+#[cfg(feature = "shared")]
+fn mariadb_number(error: &dyn DatabaseError) -> Option<u16> {
+    let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
+    Some(error.number())
+}
+
+/// Without MariaDB's driver there are none.
+#[cfg(not(feature = "shared"))]
+fn mariadb_number(_: &dyn DatabaseError) -> Option<u16> {
+    None
 }
 
 /// MariaDB has numbers; its codes say less: most that can go wrong is `HY000`, a full disk and a row that is locked alike.

@@ -37,7 +37,7 @@ pub use admission::Found;
 pub use changing::{Outcome, Position};
 pub use devices::{AddedBy, Device, RevokedDevice};
 use dialect::Dialect;
-pub use dialect::{DatabaseUrl, UnknownDatabase};
+pub use dialect::{DatabaseUrl, DatabaseUrlError};
 use failure::{Failure, failure};
 use tokio::time::timeout;
 use tracing::warn;
@@ -74,9 +74,9 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// Not a database that is known.
+    /// Not a database that can be used.
     #[error(transparent)]
-    Unknown(#[from] UnknownDatabase),
+    Unknown(#[from] DatabaseUrlError),
     /// The database refuses.
     #[error("cannot open the accounts in {place}")]
     Database {

@@ -64,6 +64,11 @@ async fn what_cannot_be_opened_says_why() {
 
     let told = open_error(Place::Folder(file.join("x"))).await;
     assert!(told.contains("accounts.sqlite/x"), "{told}");
+}
+
+#[tokio::test]
+#[cfg_attr(not(feature = "shared"), ignore = "needs a URL that only the feature `shared` takes")]
+async fn a_server_that_cannot_be_reached_is_named_without_its_password() {
     let error = Store::open(&Place::Url("postgres://me:hunter2@127.0.0.1:1/db".parse().unwrap())).await;
     let told = format!("{:#}", anyhow::Error::from(error.unwrap_err()));
     assert!(

@@ -41,7 +41,7 @@ use tokio::{
 use tracing::warn;
 
 use self::{cache::Cache, link::Link, owed::Owed, script::Script, words::Reply};
-use super::{EngineError, streams::Streams};
+use super::{EngineError, OnRevoked, streams::Streams};
 use crate::{
     mailbox::{Closed, Outbox, StreamEnd},
     outage::Outage,
@@ -51,9 +51,6 @@ pub use url::{RoutesUrl, UnknownTable};
 
 /// How long an answer waits for news that came before it. Later it is given all the same: its news is then newer than it.
 const CATCH_UP: Duration = Duration::from_secs(1);
-
-/// What is to be done when a device was revoked, here or elsewhere; without one, when some may have been.
-pub(crate) type OnRevoked = Box<dyn Fn(Option<DeviceId>) + Send + Sync>;
 
 /// The table, and who is connected here.
 pub(crate) struct RedisTable {

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     routes::{
         Answer, Command, Effect, LeaseToken, Millis, Step,
-        model_tests::{LeaseView, Table, View, World, call},
+        model_tests::{
+            World, call,
+            view::{LeaseView, Table, View},
+        },
     },
     servers::{Kind, Server},
 };
