@@ -11,8 +11,10 @@ use std::{
     time::Duration,
 };
 
-use peerchat_identity::secret_file::{self, SecretFileError};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use peerchat_identity::{
+    open_files,
+    secret_file::{self, SecretFileError},
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -52,8 +54,6 @@ const EVENTS_MAX: usize = 4_096;
 const REQUESTS_MAX: usize = 256;
 /// How long ending in order may take after a signal.
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
-/// So many open files are enough, and taken by systems that refuse to allow as many as they name.
-const OPEN_FILES: u64 = 10_240;
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
 
@@ -148,7 +148,7 @@ where
     F: FnOnce(mpsc::Sender<Request>, mpsc::Receiver<Event>, Option<mpsc::Receiver<Input>>, ui::Options) -> R,
     R: Future<Output = io::Result<ui::Ending>> + Send + 'static,
 {
-    allow_open_files();
+    open_files::allow_most();
     let folder = UserFolder::open(&config.data, &config.user)?;
     let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
     let device = credentials.device();
@@ -310,20 +310,6 @@ fn notary(credentials: &Arc<Credentials>) -> SharedNotary {
     DeviceNotary::shared(move |message| signer.key().sign(message), judge)
 }
 
-/// Raises the limit of open files as far as the system lets it: a conversation has two and a connection one, so that what others may begin
-/// could otherwise take all of them, and with them the log.
-fn allow_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    for current in [limit.maximum, Some(most.min(OPEN_FILES))] {
-        match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
-            Ok(()) => return,
-            // Where it is refused again, the peer has as many as it was given.
-            Err(error) => tracing::debug!(%error, ?current, "cannot raise the limit of open files"),
-        }
-    }
-}
-
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // Nobody listens where the screen has ended, and then the peer ends as well.
     let _ended = events.send(event).await;
@@ -375,19 +361,4 @@ async fn quit_on_signal(requests: mpsc::Sender<Request>) -> io::Result<Infallibl
         () = &mut patience => {}
     }
     std::process::exit(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_files_may_be_open_as_the_system_allows() {
-        let limit = getrlimit(Resource::Nofile);
-        let less = limit.maximum.map(|most| most / 2);
-        let lowered = Rlimit { current: less, ..limit };
-        setrlimit(Resource::Nofile, lowered).unwrap();
-        allow_open_files();
-        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
-    }
 }

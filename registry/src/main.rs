@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, error::ErrorKind};
+use peerchat_identity::open_files;
 use peerchat_registry::{
     Registry, RoutesUrl, Settings,
     accounts::store::DatabaseUrl,
@@ -56,6 +57,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         let line = command::run(command, &config, accounts).await?;
         return writeln!(io::stdout(), "{}", *line).context("cannot print");
     }
+    open_files::allow_most();
     let folder = config.data_folder()?;
     match &folder {
         Some(folder) => prepare_data_folder(folder)?,

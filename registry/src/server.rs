@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use peerchat_identity::accept::{Entrance, Limits, Refused, accept};
+use peerchat_identity::{
+    accept::{Entrance, Limits, Refused, accept},
+    open_files,
+};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Router};
@@ -15,20 +18,22 @@ use crate::{
     service::{CALL_DEADLINE, Service, ending, sharing},
 };
 
-/// What connections are bound by: more than the files that most systems let a process open.
+/// What connections are bound by, where the system lets the process open so many files.
 const LIMITS: Limits = Limits {
     connections_max: 12_000,
     handshake_timeout: Duration::from_secs(5),
     preface_timeout: Duration::from_secs(5),
 };
 
+/// Files that are not for connections: the database, what listens, and calls to other registries.
+const OTHER_FILES: u64 = 256;
+
 /// How often a silent connection is asked for a sign of life, and how long it may take: a vanished peer is found in 8 s, well
 /// before its lease ends.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Calls and streams that one connection may have open at a time. A peer needs a few; a program that plays many peers over
-/// one connection needs one for each.
+/// Calls and streams that one connection may have open at a time. A peer needs its watch and a call or two for each room that it enters.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 
 /// Unary calls of one connection that are worked on at a time; the rest wait.
@@ -42,6 +47,12 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// How long closing the accounts may take. A database or a disk that hangs must not hold up the end.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// The most connections where so many files may be open.
+fn connections_max(open_files: Option<u64>) -> usize {
+    let left = open_files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES));
+    usize::try_from(left).map_or(LIMITS.connections_max, |left| left.min(LIMITS.connections_max))
+}
 
 /// Why a registry cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +126,17 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let refused = move |refused: Refused| refusals.tell(&refused);
     // A balancer must find at once that nobody listens here any more, and try another one.
     let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
-    let incoming = accept(entrance, LIMITS, move || Some(Arc::clone(&config)), refused, severed);
+    let limits = Limits {
+        connections_max: connections_max(open_files::limit()),
+        ..LIMITS
+    };
+    if limits.connections_max < LIMITS.connections_max {
+        let (most, wanted) = (limits.connections_max, LIMITS.connections_max as u64 + OTHER_FILES);
+        warn!(
+            "the system lets this process open so few files that no more than {most} peers can be connected; allow it {wanted} files"
+        );
+    }
+    let incoming = accept(entrance, limits, move || Some(Arc::clone(&config)), refused, severed);
 
     // Beside the server, which stops asking for its signal once nobody listens any more.
     let farewell = async {
@@ -191,4 +212,16 @@ async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), Se
                 .max_decoding_message_size(SIDE_REQUEST_BYTES_MAX),
         );
     Ok((health, router))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_rest() {
+        assert_eq!(connections_max(Some(1_024)), 768);
+        assert_eq!(connections_max(Some(16_384)), LIMITS.connections_max);
+        assert_eq!(connections_max(None), LIMITS.connections_max);
+    }
 }

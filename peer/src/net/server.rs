@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peerchat_identity::accept::{Caller, Limits, Refused, accept};
+use peerchat_identity::{
+    accept::{Caller, Limits, Refused, accept},
+    open_files,
+};
 use peerchat_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -13,7 +16,6 @@ use peerchat_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
     },
 };
-use rustix::process::{Resource, getrlimit};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +71,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let chat = Counted::new(chat, refusals.clone());
     let limits = Limits {
-        connections_max: connections_max(getrlimit(Resource::Nofile).current),
+        connections_max: connections_max(open_files::limit()),
         ..LIMITS
     };
     // Whichever way this future ends, no connection outlives it.

@@ -1,5 +1,7 @@
 //! Starting and ending the program.
 
+use std::process::Command;
+
 use tonic::Code;
 
 use crate::{caller::*, harness::*};
@@ -102,4 +104,14 @@ async fn wrong_usage_is_exit_2() {
         let (code, text) = run(arguments).await;
         assert_eq!(code, Some(2), "{text}");
     }
+}
+
+#[tokio::test]
+async fn as_many_peers_are_taken_as_the_system_allows_files() {
+    // Most systems begin with less than they allow.
+    let mut limited = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_peerchat-registry");
+    limited.args(["-c", r#"ulimit -n 400 && ulimit -Sn 300 && exec "$0" "$@""#, program]);
+    let registry = Registry::start_by(limited, &[]);
+    registry.logged("no more than 144 peers can be connected").await;
 }
