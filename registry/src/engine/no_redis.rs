@@ -1,5 +1,5 @@
-//! In place of `redis` in a program that is built without it, as a peer is: types that have no values. So no such table can be asked
-//! for, the engine is written once, and what it would do with one is not compiled.
+//! In place of `redis` in a program that is built without it, as a peer is: types that have no values. So there can be no such table, no
+//! driver is needed, and the engine is written once.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use crate::{
     routes::{Answer, Command, LeaseToken, Note, Peer, Query, Told},
 };
 
-/// What there is none of. Behind a private field, so that the compiler takes what the engine does with a table for code that may run.
+/// What there is none of. It is behind private fields: the compiler would warn of what follows in the engine as of code that is never run.
 #[derive(Debug, Clone)]
 enum Nothing {}
 
@@ -47,7 +47,7 @@ impl RoutesUrl {
 #[derive(Debug)]
 pub(crate) struct RedisTable(Nothing);
 
-#[allow(clippy::unused_async, reason = "they are what the table's own methods are")]
+/// What the engine asks of a table; see the methods of the same names in `redis`.
 impl RedisTable {
     pub(crate) async fn open(url: RoutesUrl, _: OnRevoked) -> Result<Self, EngineError> {
         match url.0 {}
