@@ -27,6 +27,7 @@
 //! `disk` is all that is known of a disk; `real` and `memory` are two of them. `format`, `order`, `search` and `folders` are
 //! pure. `recovery` makes a [`Log`] of whatever the disk holds, `writer` and `reader` are what can be done with it.
 
+mod blocks;
 mod contradictions;
 mod disk;
 mod error;

@@ -4,13 +4,10 @@
 //! faster and wrong: a damaged length may lead to a frame further on, and the whole frames in between would be lost.
 
 use super::{
+    blocks::{Blocks, ROOM_BYTES},
     disk::{DiskFile, IoError},
-    format::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, HEADER_BYTES, Life, decode_frame, frame_len},
+    format::{FRAME_HEAD_BYTES, HEADER_BYTES, Life, decode_frame, frame_len},
 };
-
-/// How much of the file is in memory at once.
-const WINDOW_BYTES: usize = 1 << 20;
-const _: () = assert!(WINDOW_BYTES >= FRAME_BYTES_MAX);
 
 /// What stands at some place of a log file.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,25 +19,32 @@ pub(super) enum Found<'a> {
 }
 
 /// A walk through a log file.
-pub(super) struct Frames<'a, F> {
-    file: &'a F,
+pub(super) struct Frames<F> {
+    blocks: Blocks<F>,
     life: Life,
     next: u64,
     end: u64,
+    /// A block with what was left of the one before it in front. The bytes of the file begin at `from` in it.
     window: Vec<u8>,
+    from: usize,
     window_start: u64,
+    /// There are no more blocks.
+    is_over: bool,
 }
 
-impl<'a, F: DiskFile> Frames<'a, F> {
+impl<F: DiskFile> Frames<F> {
     /// A walk through the first `end` bytes of the file.
-    pub(super) fn new(file: &'a F, life: Life, end: u64) -> Self {
+    pub(super) fn new(file: &F, life: Life, end: u64) -> Self {
+        let next = HEADER_BYTES as u64;
         Self {
-            file,
+            blocks: Blocks::new(file, next, end),
             life,
-            next: HEADER_BYTES as u64,
+            next,
             end,
             window: Vec::new(),
-            window_start: 0,
+            from: 0,
+            window_start: next,
+            is_over: false,
         }
     }
 
@@ -52,7 +56,7 @@ impl<'a, F: DiskFile> Frames<'a, F> {
         }
         if let Some(len) = self.whole_at(offset)? {
             self.next = offset + (FRAME_HEAD_BYTES + len) as u64;
-            let start = (offset - self.window_start) as usize + FRAME_HEAD_BYTES;
+            let start = self.place(offset) + FRAME_HEAD_BYTES;
             let entry = &self.window[start..start + len];
             return Ok(Some(Found::Frame { offset, entry }));
         }
@@ -77,17 +81,31 @@ impl<'a, F: DiskFile> Frames<'a, F> {
         Ok(decode_frame(life, frame).map(<[u8]>::len))
     }
 
-    /// At least `len` bytes from `offset` on; fewer where the file ends.
+    /// At least `len` bytes from `offset` on; fewer where the file ends. Nothing before `offset` is asked for any more.
     fn bytes_at(&mut self, offset: u64, len: usize) -> Result<&[u8], IoError> {
         let rest = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let window_end = self.window_start + self.window.len() as u64;
-        if offset < self.window_start || offset + len.min(rest) as u64 > window_end {
-            self.window.resize(WINDOW_BYTES.min(rest), 0);
-            let read = self.file.read_at(offset, &mut self.window)?;
-            self.window.truncate(read);
-            self.window_start = offset;
+        while !self.is_over && self.window.len() < self.place(offset) + len.min(rest) {
+            // Less than a frame, or it would be enough.
+            let left = self.window.split_off(self.place(offset).min(self.window.len()));
+            match self.blocks.next(std::mem::take(&mut self.window)) {
+                Ok(block) => {
+                    self.is_over = block.len() == ROOM_BYTES;
+                    (self.window, self.from) = (block, ROOM_BYTES - left.len());
+                    self.window[self.from..ROOM_BYTES].copy_from_slice(&left);
+                    self.window_start = offset;
+                }
+                Err(error) => {
+                    (self.window, self.from, self.window_start) = (left, 0, offset);
+                    return Err(error);
+                }
+            }
         }
-        Ok(&self.window[(offset - self.window_start) as usize..])
+        Ok(self.window.get(self.place(offset)..).unwrap_or_default())
+    }
+
+    /// Where a byte of the file is in the window.
+    fn place(&self, offset: u64) -> usize {
+        self.from + (offset - self.window_start) as usize
     }
 }
 
@@ -150,10 +168,31 @@ mod tests {
     }
 
     #[test]
-    fn frames_longer_than_a_window_together() {
-        let frames: Vec<Vec<u8>> = (1..40).map(|n| vec![n as u8; n * 4_000]).collect();
-        let (file, starts) = file(&frames);
-        assert_eq!(walk(&file), (starts, vec![]));
+    fn frames_across_the_ends_of_blocks() {
+        // Blocks that are read here, and such that are read ahead.
+        for count in [40, 400] {
+            let frames: Vec<Vec<u8>> = (0..count).map(|n| vec![n as u8; 1 + n * 997 % 60_000]).collect();
+            let (file, starts) = file(&frames);
+            assert_eq!(walk(&file), (starts, vec![]));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_it_was_is_torn_there() {
+        let (file, starts) = file(&vec![vec![9; 100]; 3]);
+        let len = file.len().unwrap();
+        file.truncate(starts[2] + 5).unwrap();
+        let mut frames = Frames::new(&file, LIFE, len);
+        for offset in &starts[..2] {
+            assert!(matches!(frames.next(), Ok(Some(Found::Frame { offset: found, .. })) if found == *offset));
+        }
+        let torn = Found::Bad {
+            offset: starts[2],
+            bytes: 108,
+            at_end: true,
+        };
+        assert_eq!(frames.next().unwrap(), Some(torn));
+        assert_eq!(frames.next().unwrap(), None);
     }
 
     proptest! {
