@@ -23,7 +23,10 @@ const FRAMES_KEPT_BYTES: usize = 64 * 1024;
 #[must_use]
 pub struct SyncTask<F> {
     file: F,
+    /// How many entries the log has.
     entries: u32,
+    /// How many of them are not durable yet.
+    new: u32,
 }
 
 /// What came of a sync.
@@ -35,6 +38,11 @@ pub struct SyncOutcome {
 }
 
 impl<F: DiskFile> SyncTask<F> {
+    /// How many entries become durable by it.
+    pub fn entries(&self) -> u32 {
+        self.new
+    }
+
     /// Syncs. Blocks for milliseconds.
     pub fn run(self) -> SyncOutcome {
         SyncOutcome {
@@ -106,6 +114,7 @@ impl<D: Disk> Log<D> {
         Some(SyncTask {
             file: self.file.clone(),
             entries: self.index.len(),
+            new: self.index.len() - self.durable,
         })
     }
 
