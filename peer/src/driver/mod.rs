@@ -14,6 +14,7 @@ mod damage;
 mod fork_tests;
 mod incoming;
 mod invitations;
+mod linger;
 mod pace;
 mod people;
 pub mod ports;
@@ -38,6 +39,7 @@ mod waiting;
 use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -47,6 +49,7 @@ use self::{
     alarm::Alarm,
     commit::Commit,
     core::{Act, Core},
+    linger::Linger,
     pace::Pace,
     ports::{Incoming, LinkQueue, Order},
     refusals::Refusals,
@@ -102,6 +105,7 @@ pub struct Driver<D: Disk> {
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
     pace: Pace,
     alarm: Alarm,
+    linger: Linger,
     searches: VecDeque<Search>,
     waiting: WaitingCalls,
     state: State,
@@ -136,6 +140,7 @@ impl<D: Disk> Driver<D> {
             synced: mpsc::channel(TURN_MAX),
             pace: Pace::new(),
             alarm: Alarm::default(),
+            linger: Linger::new(Instant::now()),
             searches: VecDeque::new(),
             waiting: WaitingCalls::default(),
             state,
@@ -184,8 +189,14 @@ impl<D: Disk> Driver<D> {
                 Turn::Judged(inputs) => self.judged(inputs).await?,
                 Turn::Signed(input) => self.feed([input]).await?,
                 Turn::Search => self.search().await?,
+                Turn::Nothing => {
+                    thread::yield_now();
+                    self.linger.gave_way(begun.elapsed());
+                    continue;
+                }
             }
             self.answer_waiting();
+            self.linger.handled(Instant::now());
             if begun.elapsed() >= STALL {
                 self.feed([Input::Stalled]).await?;
             }

@@ -17,6 +17,8 @@ pub(super) enum Turn {
     /// A link that was waited for has room.
     Room,
     Search,
+    /// It is looked once more before the peer sleeps.
+    Nothing,
 }
 
 /// Something that is to be done at a time.
@@ -37,6 +39,7 @@ impl<D: Disk> Driver<D> {
         let crowded = self.crowded_link();
         let due = self.next_due(crowded.map(|(_, until)| until));
         let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
+        let looking = self.linger.looks(Instant::now());
         let (mut requests, mut batch) = (Vec::new(), Vec::new());
         let Self {
             channels,
@@ -67,6 +70,7 @@ impl<D: Disk> Driver<D> {
                 Turn::Incoming(batch)
             }
             () = tokio::task::yield_now(), if searching => Turn::Search,
+            () = tokio::task::yield_now(), if looking => Turn::Nothing,
         }
     }
 

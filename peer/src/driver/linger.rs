@@ -1,0 +1,175 @@
+//! What keeps a peer awake for a moment after something has come.
+//!
+//! Who talks is mostly answered at once: what was sent is acked, and what was acked is followed by the next message. To go to sleep, to be
+//! woken and to find the caches of the core taken by others costs about as much as the message itself. So where things follow each other
+//! closely the loop goes on looking for the next one, for a moment, before it sleeps. Whoever else wants the core has it at once; where
+//! that happens, or nothing came in time, it is tried the more rarely the more often it was in vain: a peer in which somebody types takes
+//! no more of the processor than before, nor do more peers than there are cores.
+
+use std::time::{Duration, Instant};
+
+/// How long the loop looks for what comes next, if what came last was handled within this as well. By then a peer on the same machine or in
+/// the same rack has answered.
+const LOOK: Duration = Duration::from_micros(200);
+/// Where giving way to others took so long, they had more to do than to answer: there are more of them than cores.
+const TAKEN: Duration = Duration::from_micros(50);
+/// The most turns for which it is not tried, after the core was wanted by others, and after nothing came: that costs more.
+const SKIPPED_MAX_TAKEN: u32 = 32;
+const SKIPPED_MAX_IN_VAIN: u32 = 256;
+
+/// When to look rather than to sleep.
+#[derive(Debug)]
+pub(super) struct Linger {
+    /// When the last turn ended that handled something.
+    handled: Instant,
+    /// Until when to look; none where it is to sleep.
+    until: Option<Instant>,
+    /// For so many turns it was not tried the last time, since it was in vain before; none where it was not.
+    back_off: u32,
+    /// For so many turns it is not tried now.
+    skipped: u32,
+}
+
+impl Linger {
+    /// Nothing has come yet.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            handled: now,
+            until: None,
+            back_off: 0,
+            skipped: 0,
+        }
+    }
+
+    /// A turn has ended that handled something.
+    pub(super) fn handled(&mut self, now: Instant) {
+        let apart = now.saturating_duration_since(self.handled);
+        self.handled = now;
+        let came_in_time = self.until.take().is_some();
+        // It came long after the last one, or there was much of it: who sends as much waits for nobody.
+        if apart >= LOOK {
+            return;
+        }
+        if came_in_time {
+            self.back_off = 0;
+        } else if self.skipped > 0 {
+            self.skipped -= 1;
+            return;
+        }
+        self.until = Some(now + LOOK);
+    }
+
+    /// Whether to look once more before sleeping.
+    pub(super) fn looks(&mut self, now: Instant) -> bool {
+        if self.until.is_some_and(|until| until <= now) {
+            self.missed(SKIPPED_MAX_IN_VAIN);
+        }
+        self.until.is_some()
+    }
+
+    /// Others were let in between two looks, and it took so long until they were done.
+    pub(super) fn gave_way(&mut self, took: Duration) {
+        if took >= TAKEN {
+            self.missed(SKIPPED_MAX_TAKEN);
+        }
+    }
+
+    fn missed(&mut self, most: u32) {
+        self.until = None;
+        self.back_off = (2 * self.back_off).clamp(2, most);
+        self.skipped = self.back_off;
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A driver's turns at times of the test's own.
+    struct Turns {
+        linger: Linger,
+        now: Instant,
+    }
+
+    impl Turns {
+        fn new() -> Self {
+            let now = Instant::now();
+            let linger = Linger::new(now);
+            Self { linger, now }
+        }
+
+        /// Something comes after a while and is handled at once. Answers whether more is looked for.
+        fn comes_after(&mut self, wait: Duration) -> bool {
+            self.now += wait;
+            self.linger.handled(self.now);
+            self.linger.looks(self.now)
+        }
+
+        /// How many turns that follow each other closely it takes until one of them looks.
+        fn until_it_looks(&mut self) -> u32 {
+            let mut turns = 1;
+            while !self.comes_after(SOON) {
+                turns += 1;
+            }
+            turns
+        }
+
+        fn nothing_comes(&mut self) {
+            self.now += LOOK;
+            assert!(!self.linger.looks(self.now));
+        }
+    }
+
+    const SOON: Duration = Duration::from_micros(30);
+
+    #[test]
+    fn where_turns_follow_each_other_closely_it_looks_for_the_next_one() {
+        let mut turns = Turns::new();
+        assert!(!turns.linger.looks(turns.now), "nothing came yet");
+        assert!(!turns.comes_after(10 * LOOK), "who writes this is no machine");
+        for _ in 0..10 {
+            assert!(turns.comes_after(SOON));
+            assert!(turns.linger.looks(turns.now + SOON));
+        }
+        turns.nothing_comes();
+    }
+
+    #[test]
+    fn a_stream_is_not_waited_for() {
+        let mut turns = Turns::new();
+        assert!(turns.comes_after(SOON));
+        // What takes so long to handle is much.
+        assert!(!turns.comes_after(LOOK));
+        assert!(turns.comes_after(SOON), "and that was not in vain");
+    }
+
+    #[test]
+    fn what_is_in_vain_is_tried_ever_more_rarely_until_it_is_not() {
+        let mut turns = Turns::new();
+        let mut tries = Vec::new();
+        for _ in 0..11 {
+            tries.push(turns.until_it_looks());
+            turns.nothing_comes();
+        }
+        // The first one after a pause, those that are passed over, and the one that looks.
+        assert_eq!(tries[..4], [1, 1 + 2 + 1, 1 + 4 + 1, 1 + 8 + 1]);
+        assert_eq!(tries[9..], [1 + SKIPPED_MAX_IN_VAIN + 1; 2]);
+        turns.until_it_looks();
+        assert!(turns.comes_after(SOON), "something came");
+        turns.nothing_comes();
+        assert_eq!(turns.until_it_looks(), 1 + 2 + 1);
+    }
+
+    #[test]
+    fn a_core_that_others_want_is_left_to_them() {
+        let mut turns = Turns::new();
+        let mut tries = Vec::new();
+        for _ in 0..7 {
+            tries.push(turns.until_it_looks());
+            turns.linger.gave_way(TAKEN / 2);
+            assert!(turns.linger.looks(turns.now), "nobody wanted it");
+            turns.linger.gave_way(TAKEN);
+            assert!(!turns.linger.looks(turns.now));
+        }
+        assert_eq!(tries, [1, 3, 5, 9, 17, SKIPPED_MAX_TAKEN + 1, SKIPPED_MAX_TAKEN + 1]);
+    }
+}
