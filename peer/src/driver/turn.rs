@@ -39,7 +39,8 @@ impl<D: Disk> Driver<D> {
         let crowded = self.crowded_link();
         let due = self.next_due(crowded.map(|(_, until)| until));
         let (quit_at, searching) = (self.quit_at, !self.searches.is_empty());
-        let looking = self.linger.looks(Instant::now());
+        let now = Instant::now();
+        let looking = self.linger.looks(now);
         let (mut requests, mut batch) = (Vec::new(), Vec::new());
         let Self {
             channels,
@@ -60,7 +61,7 @@ impl<D: Disk> Driver<D> {
             // The user comes first, but for what is due: his prompt answers while a history comes in.
             biased;
             input = Pace::signed(&mut pace.signed, pace.first_of_burst) => Turn::Signed(input),
-            () = alarm.until(due.map(|(at, _)| at)) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
+            () = alarm.until(due.map(|(at, _)| at), now) => Turn::Due(due.map_or(Due::Tick, |(_, what)| what)),
             _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() && crowded.is_none() => Turn::Requests(requests),
             () = room => Turn::Room,
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
