@@ -87,9 +87,10 @@ impl Streams {
         self.end(lease, Some(StreamEnd::Lease(end)));
     }
 
-    /// The same of a lease that began at another registry, where its end is told to the log.
-    pub(crate) fn lease_ended_elsewhere(peer: &Peer, end: LeaseEnd) {
-        debug!(user = %peer.user, device = %peer.device, "{} at another registry", said(end));
+    /// Ends a lease of which another registry tells the log.
+    pub(crate) fn lease_ended_quietly(&mut self, lease: LeaseToken, peer: &Peer, end: LeaseEnd) {
+        debug!(user = %peer.user, device = %peer.device, "{}, as the node that leads says", said(end));
+        self.end(lease, Some(StreamEnd::Lease(end)));
     }
 
     /// What registries that share the table say, from now on.

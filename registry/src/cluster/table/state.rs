@@ -41,8 +41,6 @@ pub(super) struct State {
     /// The last steps of the copy.
     pub(super) log: Log,
     pub(super) streams: Streams,
-    /// The leases that began here and have not ended, also where their streams have: the ends of all others are told to the logs of their nodes.
-    held: BTreeSet<LeaseToken>,
     pub(super) part: Part,
     pending: BTreeMap<u64, Pending>,
     last_ticket: u64,
@@ -66,6 +64,12 @@ pub(super) enum Part {
     Leading(Leading),
 }
 
+impl Part {
+    fn leads(&self) -> bool {
+        matches!(self, Self::Leading(_))
+    }
+}
+
 #[derive(Debug)]
 struct Pending {
     order: Order,
@@ -87,7 +91,6 @@ impl State {
             replica: Replica::default(),
             log: Log::default(),
             streams: Streams::default(),
-            held: BTreeSet::new(),
             part: Part::Apart,
             pending: BTreeMap::new(),
             // An order of this node's earlier life must not pass for one of this.
@@ -240,10 +243,10 @@ impl State {
     /// Tells its peers what they must hear who knew an older table.
     pub(super) fn tell_differences(&mut self, older: &Routes) {
         let leases: Vec<LeaseToken> = self.streams.leases().collect();
+        let leads = self.part.leads();
         older.differences(&self.replica.routes, leases, |effect| {
-            self.too_slow.extend(self.streams.tell(effect));
+            self.too_slow.extend(tell_one(&mut self.streams, effect, leads));
         });
-        self.held.retain(|lease| self.replica.routes.is_lease(*lease));
     }
 
     /// What its peers hold.
@@ -251,16 +254,11 @@ impl State {
         claims(&self.replica.routes, self.streams.leases())
     }
 
-    pub(super) fn tell(&mut self, mut effects: Vec<Effect>) {
-        effects.retain(|effect| match effect {
-            Effect::Ended { lease, peer, end } if !self.held.remove(lease) => {
-                Streams::lease_ended_elsewhere(peer, *end);
-                false
-            }
-            _ => true,
-        });
-        let too_slow = self.streams.carry_out(effects);
-        self.too_slow.extend(too_slow);
+    pub(super) fn tell(&mut self, effects: Vec<Effect>) {
+        let leads = self.part.leads();
+        for effect in effects {
+            self.too_slow.extend(tell_one(&mut self.streams, effect, leads));
+        }
     }
 
     fn carry_out(&mut self, entry: &Entry, step: Step<Answer>) {
@@ -276,7 +274,6 @@ impl State {
             && !self.streams.is_closed()
         {
             self.streams.begin(*token);
-            self.held.insert(*token);
         }
         if let Some(reply) = pending.reply {
             // A caller that has gone needs no answer.
@@ -290,6 +287,17 @@ impl State {
             // Where it does not fit, the lease ends with its time.
             let _ = self.submit_one(Order::Call(Command::StreamLost { lease }), None);
         }
+    }
+}
+
+/// Every node carries out the end of every lease, and the one that leads tells the log: a node that has died tells nothing of its peers.
+fn tell_one(streams: &mut Streams, effect: Effect, leads: bool) -> Option<LeaseToken> {
+    match effect {
+        Effect::Ended { lease, peer, end } if !leads => {
+            streams.lease_ended_quietly(lease, &peer, end);
+            None
+        }
+        effect => streams.tell(effect),
     }
 }
 
