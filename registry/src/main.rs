@@ -75,7 +75,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         routes,
         registration: config.registration,
         certificate_lifetime: config.certificate_lifetime,
-        tells_folder: false,
+        is_hosted: false,
         ca: config.ca,
         cluster,
         proxies: config.proxy_protocol_from,

@@ -35,8 +35,9 @@ pub struct Settings {
     pub registration: Registration,
     /// How long a device's certificate is valid, [`LIFETIME_MAX`] at most.
     pub certificate_lifetime: Duration,
-    /// Callers on this machine are told the folder, so that one of them can go on with it.
-    pub tells_folder: bool,
+    /// It runs in a peer, to which it leaves most of the open files. Callers on this machine are told the folder, so that one of them can go on
+    /// with it.
+    pub is_hosted: bool,
     /// The folder of an authority that several registries share; none for one of its own.
     pub ca: Option<PathBuf>,
     /// The cluster of which it is a node.
@@ -54,7 +55,7 @@ impl Settings {
             routes: None,
             registration: Registration::Open,
             certificate_lifetime: CERTIFICATE_LIFETIME,
-            tells_folder: false,
+            is_hosted: false,
             ca: None,
             cluster: None,
             proxies: Vec::new(),
@@ -65,7 +66,7 @@ impl Settings {
     pub fn hosted(folder: PathBuf) -> Self {
         Self {
             folder: Some(folder),
-            tells_folder: true,
+            is_hosted: true,
             ..Self::in_memory()
         }
     }

@@ -25,8 +25,11 @@ const LIMITS: Limits = Limits {
     preface_timeout: Duration::from_secs(5),
 };
 
-/// Files that are not for connections: the database, what listens, and calls to other registries.
+/// Files that are not for connections: the database, what listens, and calls to other registries. Where there are few files it is half of them.
 const OTHER_FILES: u64 = 256;
+
+/// The part of the files that is for the connections of a registry in a peer: the peer takes half of them for its own, and the rest is for its logs.
+const HOSTED_PART: u64 = 4;
 
 /// How often a silent connection is asked for a sign of life, and how long it may take: a vanished peer is found in 8 s, well
 /// before its lease ends.
@@ -48,10 +51,26 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// How long closing the accounts may take. A database or a disk that hangs must not hold up the end.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The most connections where so many files may be open.
-fn connections_max(open_files: Option<u64>) -> usize {
-    let left = open_files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES));
-    usize::try_from(left).map_or(LIMITS.connections_max, |left| left.min(LIMITS.connections_max))
+/// The most connections where the process may have so many files open.
+fn connections_max(open_files: Option<u64>, is_hosted: bool) -> usize {
+    let part = open_files.map_or(u64::MAX, |files| {
+        if is_hosted {
+            files / HOSTED_PART
+        } else {
+            files.saturating_sub(OTHER_FILES).max(files / 2)
+        }
+    });
+    usize::try_from(part).map_or(LIMITS.connections_max, |part| part.min(LIMITS.connections_max))
+}
+
+/// How many files a process must be allowed for all connections that its registry would take.
+const fn files_wanted(is_hosted: bool) -> u64 {
+    let connections = LIMITS.connections_max as u64;
+    if is_hosted {
+        connections * HOSTED_PART
+    } else {
+        connections + OTHER_FILES
+    }
 }
 
 /// Why a registry cannot listen.
@@ -126,12 +145,13 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     let refused = move |refused: Refused| refusals.tell(&refused);
     // A balancer must find at once that nobody listens here any more, and try another one.
     let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
+    let is_hosted = registry.settings.is_hosted;
     let limits = Limits {
-        connections_max: connections_max(open_files::limit()),
+        connections_max: connections_max(open_files::limit(), is_hosted),
         ..LIMITS
     };
     if limits.connections_max < LIMITS.connections_max {
-        let (most, wanted) = (limits.connections_max, LIMITS.connections_max as u64 + OTHER_FILES);
+        let (most, wanted) = (limits.connections_max, files_wanted(is_hosted));
         warn!(
             "the system lets this process open so few files that no more than {most} peers can be connected; allow it {wanted} files"
         );
@@ -220,8 +240,24 @@ mod tests {
 
     #[test]
     fn connections_leave_files_for_the_rest() {
-        assert_eq!(connections_max(Some(1_024)), 768);
-        assert_eq!(connections_max(Some(16_384)), LIMITS.connections_max);
-        assert_eq!(connections_max(None), LIMITS.connections_max);
+        let all = LIMITS.connections_max;
+        for (files, alone, hosted) in [
+            (Some(256), 128, 64),
+            (Some(1_024), 768, 256),
+            (Some(16_384), all, 4_096),
+            (None, all, all),
+        ] {
+            assert_eq!(connections_max(files, false), alone, "{files:?}");
+            assert_eq!(connections_max(files, true), hosted, "{files:?} in a peer");
+        }
+    }
+
+    #[test]
+    fn with_as_many_files_as_are_wanted_all_are_taken() {
+        for is_hosted in [false, true] {
+            let wanted = files_wanted(is_hosted);
+            assert_eq!(connections_max(Some(wanted), is_hosted), LIMITS.connections_max);
+            assert!(connections_max(Some(wanted - 1), is_hosted) < LIMITS.connections_max);
+        }
     }
 }

@@ -124,7 +124,7 @@ impl RoutingService for Service {
         let folder = settings
             .folder
             .as_deref()
-            .filter(|_| settings.tells_folder && from.is_loopback());
+            .filter(|_| settings.is_hosted && from.is_loopback());
         Ok(Response::new(v1::LogInResponse {
             lease: lease.0.to_vec().into(),
             lease_ms: u32::try_from(limits::LEASE.0).unwrap_or(u32::MAX),

@@ -113,5 +113,5 @@ async fn as_many_peers_are_taken_as_the_system_allows_files() {
     let program = env!("CARGO_BIN_EXE_peerchat-registry");
     limited.args(["-c", r#"ulimit -n 400 && ulimit -Sn 300 && exec "$0" "$@""#, program]);
     let registry = Registry::start_by(limited, &[]);
-    registry.logged("no more than 144 peers can be connected").await;
+    registry.logged("no more than 200 peers can be connected").await;
 }
