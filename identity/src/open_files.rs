@@ -15,8 +15,7 @@ pub fn limit() -> Option<u64> {
 /// database. Where that is refused, the process has as many as it was given.
 pub fn allow_most() {
     let limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    for current in [limit.maximum, Some(most.min(ENOUGH))] {
+    for current in wanted(&limit) {
         match setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
             Ok(()) => return,
             Err(error) => tracing::debug!(%error, ?current, "cannot raise the limit of open files"),
@@ -24,9 +23,33 @@ pub fn allow_most() {
     }
 }
 
+/// The limits to ask for, one after the other until the system takes one. None is lower than what there is.
+fn wanted(limit: &Rlimit) -> impl Iterator<Item = Option<u64>> + use<> {
+    let enough = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    let is_more = limit.current.is_some_and(|current| current < enough);
+    [Some(limit.maximum), is_more.then_some(Some(enough))]
+        .into_iter()
+        .flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_never_lowered() {
+        for (current, maximum, limits) in [
+            (Some(1_024), None, vec![None, Some(ENOUGH)]),
+            (Some(1_024), Some(1 << 20), vec![Some(1 << 20), Some(ENOUGH)]),
+            (Some(1_024), Some(4_096), vec![Some(4_096), Some(4_096)]),
+            (Some(ENOUGH), Some(1 << 20), vec![Some(1 << 20)]),
+            (Some(20_000), None, vec![None]),
+            (None, None, vec![None]),
+        ] {
+            let asked: Vec<_> = wanted(&Rlimit { current, maximum }).collect();
+            assert_eq!(asked, limits, "{current:?} of {maximum:?}");
+        }
+    }
 
     #[test]
     fn as_many_files_may_be_open_as_the_system_allows() {
