@@ -12,7 +12,10 @@ use peerchat_proto::{
     names::UserName,
     v1::{self, account_service_server::AccountService, link_device_response::Step},
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 use tracing::{error, info, warn};
@@ -218,6 +221,7 @@ impl AccountService for Service {
     }
 
     async fn approve_device(&self, request: Request<v1::ApproveDeviceRequest>) -> Answer<v1::ApproveDeviceResponse> {
+        let began = Instant::now();
         let (_, own, user) = self.lease(&request, &request.get_ref().lease).await?;
         let code = request.get_ref().code.parse::<linking::Code>();
         let code = code.map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -226,7 +230,7 @@ impl AccountService for Service {
             let approved = registry.accounts.approve(&user, own, code, registry.now()).await;
             let approved = match approved {
                 Err(AccountError::NotApproved(linking::NotApproved::Unknown)) => {
-                    sharing::approve_elsewhere(&registry, &user, own, code).await?
+                    sharing::approve_elsewhere(&registry, began, &user, own, code).await?
                 }
                 approved => approved.map(Approved::from).map_err(account_status)?,
             };

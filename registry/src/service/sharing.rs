@@ -36,7 +36,10 @@ const NOTES_WAIT: Duration = Duration::from_millis(500);
 /// take. Whoever mistypes a code waits as long, since nobody says that he does not have it.
 const APPROVAL_WAIT: Duration = DECISION_WAIT.saturating_add(NOTES_WAIT);
 
-const _: () = assert!(APPROVAL_WAIT.as_millis() < CALL_DEADLINE.as_millis());
+/// What the end of a call keeps of [`CALL_DEADLINE`] for its answer: one that is cut off tells the caller nothing.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
+
+const _: () = assert!(APPROVAL_WAIT.as_millis() + ANSWER_TIME.as_millis() < CALL_DEADLINE.as_millis());
 
 /// A device that was let in, and what it calls itself.
 #[derive(Debug)]
@@ -61,9 +64,10 @@ type Settled = Result<Approved, Status>;
 pub(crate) type Notes = crate::notes::Notes<Settled>;
 
 /// Approves a device that waits at another registry with this code, which is none of those that wait here. That the caller is a device of
-/// the user and may try another code was made sure of before.
+/// the user and may try another code was made sure of before, since `began`, when the call came.
 pub(super) async fn approve_elsewhere(
     registry: &Registry,
+    began: Instant,
     user: &UserName,
     by: DeviceId,
     code: linking::Code,
@@ -72,7 +76,7 @@ pub(super) async fn approve_elsewhere(
         return Err(account_status(linking::NotApproved::Unknown.into()));
     }
     let mut asked = registry.notes.ask().ok_or(EngineError::Busy)?;
-    let until = Instant::now() + APPROVAL_WAIT;
+    let until = answered_until(began, Instant::now());
     let sought = Said::ApprovalSought(v1::ApprovalSought {
         question: asked.number,
         user: user.shown().to_owned(),
@@ -85,6 +89,11 @@ pub(super) async fn approve_elsewhere(
     let approved = approved.ok().and_then(Result::ok).unwrap_or_else(|| Err(silence()))?;
     registry.accounts.approved_elsewhere(user);
     Ok(approved)
+}
+
+/// How long another registry is waited for at `now` in a call that `began` before: looking up the caller's lease takes its time too.
+fn answered_until(began: Instant, now: Instant) -> Instant {
+    (now + APPROVAL_WAIT).min(began + CALL_DEADLINE.saturating_sub(ANSWER_TIME))
 }
 
 /// No registry has answered for a code. Nobody has it, or who has it is too slow: which of the two it is nobody can know. It is told as a code
@@ -267,6 +276,14 @@ mod tests {
         let told = silence();
         assert_eq!(told.code(), Code::NotFound);
         assert!(told.message().contains("within 4.5 s"), "{told}");
+    }
+
+    #[test]
+    fn another_registry_is_waited_for_no_longer_than_the_call_may_take() {
+        let began = Instant::now();
+        assert_eq!(answered_until(began, began), began + APPROVAL_WAIT);
+        let late = began + Duration::from_secs(3);
+        assert_eq!(answered_until(began, late), began + CALL_DEADLINE - ANSWER_TIME);
     }
 
     #[test]
