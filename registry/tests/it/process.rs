@@ -1,6 +1,6 @@
 //! Starting and ending the program.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tonic::Code;
 
@@ -112,6 +112,7 @@ async fn as_many_peers_are_taken_as_the_system_allows_files() {
     let mut limited = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_peerchat-registry");
     limited.args(["-c", r#"ulimit -n 400 && ulimit -Sn 300 && exec "$0" "$@""#, program]);
+    limited.env_remove("RUST_LOG").stdin(Stdio::null());
     let registry = Registry::start_by(limited, &[]);
     registry.logged("no more than 200 peers can be connected").await;
 }
