@@ -1,21 +1,24 @@
 //! When what is stored is made durable.
 //!
-//! What is stored after a pause is synced at once: who waits for that waits for one sync and nothing else. Under load a sync is for all
-//! that came meanwhile, and between two of them there is a pause, or syncing would take the disk and the processor from what others
-//! wait for more: being stored. Where one thing comes at a time, and the next one only when that is durable, there is no load: a script
-//! that must not lose anything waits for a sync with each of its messages, and for no pause.
+//! All logs that have something new are synced in one round, and no other round begins before that has ended. What is stored after a pause
+//! is synced at once: who waits for that waits for one sync and nothing else. Under load a round is for all that came meanwhile, and between
+//! two of them there is a pause, or syncing would take the disk and the processor from what others wait for more: being stored. Where one
+//! thing comes at a time, and the next one as soon as that is durable, somebody waits for each round before he says more, as a script does
+//! that must not lose anything; then there is no pause.
 
 use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::log::Disk;
 
-/// How long after a sync the next one begins at the earliest under load, at least and at most. Between them it is this many times as long
-/// as a sync takes, so that syncing takes no more than a quarter of the time.
+/// How long after a round the next one begins at the earliest under load, at least and at most. Between them it is this many times as long
+/// as a round takes, so that syncing takes no more than a quarter of the time.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
-const PAUSE_SYNCS: u32 = 3;
-/// After so many syncs in a row that were for one entry each, entries come one at a time.
+const PAUSE_ROUNDS: u32 = 3;
+/// Who waits until something is durable says more within this.
+const PROMPT: Duration = Duration::from_millis(1);
+/// After so many rounds in a row that were for one prompt entry each, somebody waits for them.
 const SINGLES: u32 = 4;
 
 /// When to sync.
@@ -24,8 +27,15 @@ pub(super) struct Commit {
     at: Option<Instant>,
     /// Not before this.
     from: Instant,
-    pause: Duration,
-    /// How many syncs in a row were for one entry each, and nothing came meanwhile.
+    /// When the last round ended.
+    ended: Option<Instant>,
+    /// How many logs of this round are being synced, and how long the slowest of the others took.
+    under_way: usize,
+    took: Duration,
+    /// Something was stored meanwhile.
+    more: bool,
+    /// What is to be synced came promptly after the last round.
+    is_prompt: bool,
     singles: u32,
 }
 
@@ -35,38 +45,65 @@ impl Commit {
         Self {
             at: None,
             from: now,
-            pause: PAUSE_MIN,
+            ended: None,
+            under_way: 0,
+            took: Duration::ZERO,
+            more: false,
+            is_prompt: false,
             singles: 0,
         }
     }
 
-    /// When to begin; none where nothing is to be synced.
+    /// When to begin; none where nothing is to be synced, or a round is under way.
     pub(super) fn at(&self) -> Option<Instant> {
         self.at
     }
 
+    /// Whether it is known already that something is to be synced.
+    fn is_planned(&self) -> bool {
+        self.at.is_some() || self.more
+    }
+
     /// Something is stored that is not durable.
-    pub(super) fn plan(&mut self, now: Instant) {
-        self.at.get_or_insert(self.from.max(now));
+    fn plan(&mut self, now: Instant) {
+        if self.under_way > 0 {
+            self.more = true;
+        } else if self.at.is_none() {
+            let since = self.ended.map(|ended| now.saturating_duration_since(ended));
+            self.is_prompt = since.is_some_and(|since| since <= PROMPT);
+            self.at = Some(self.from.max(now));
+        }
     }
 
-    /// A sync of so many entries begins. None is to be synced where one is under way still.
-    pub(super) fn began(&mut self, entries: u32, now: Instant) {
-        (self.at, self.from) = (None, now + self.pause);
-        self.singles = if entries == 1 { self.singles + 1 } else { 0 };
+    /// A round of so many logs begins, with so many entries together that are not durable.
+    fn began(&mut self, logs: usize, entries: u32) {
+        (self.at, self.under_way) = (None, logs);
+        self.singles = if self.is_prompt && entries == 1 {
+            self.singles + 1
+        } else {
+            0
+        };
     }
 
-    /// A sync has ended that took so long.
+    /// The sync of a log has ended that took so long.
     pub(super) fn ended(&mut self, took: Duration, now: Instant) {
-        if self.at.is_some() {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.took = self.took.max(took);
+        if self.under_way > 0 {
+            return;
+        }
+        let (took, more) = (std::mem::take(&mut self.took), std::mem::take(&mut self.more));
+        if more {
             self.singles = 0;
         }
-        self.pause = match self.singles < SINGLES {
-            true => (took * PAUSE_SYNCS).clamp(PAUSE_MIN, PAUSE_MAX),
+        let pause = match self.singles < SINGLES {
+            true => (took * PAUSE_ROUNDS).clamp(PAUSE_MIN, PAUSE_MAX),
             false => Duration::ZERO,
         };
-        self.from = now + self.pause;
-        self.at = self.at.map(|at| at.max(self.from));
+        (self.ended, self.from) = (Some(now), now + pause);
+        if more {
+            (self.at, self.is_prompt) = (Some(self.from), false);
+        }
     }
 }
 
@@ -74,8 +111,8 @@ impl<D: Disk> Driver<D> {
     /// Begins to make durable what is stored, each log on another thread.
     pub(super) fn sync(&mut self) {
         let tasks = self.core.begin_syncs();
-        let entries = tasks.iter().map(|(_, task)| task.entries()).sum();
-        self.commit.began(entries, Instant::now());
+        let entries = tasks.iter().map(|(_, task)| task.new_entries()).sum();
+        self.commit.began(tasks.len(), entries);
         for (conversation, task) in tasks {
             let done = self.synced.0.clone();
             tokio::task::spawn_blocking(move || {
@@ -85,12 +122,11 @@ impl<D: Disk> Driver<D> {
                 let _ended = done.blocking_send((conversation, outcome, begun.elapsed()));
             });
         }
-        self.plan_sync();
     }
 
     /// Sees to it that what is stored becomes durable.
     pub(super) fn plan_sync(&mut self) {
-        if self.commit.at().is_none() && self.core.needs_sync() {
+        if !self.commit.is_planned() && self.core.needs_sync() {
             self.commit.plan(Instant::now());
         }
     }
@@ -99,65 +135,136 @@ impl<D: Disk> Driver<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        driver::{request::Request, testing::run, turn::Turn},
+        seal::testing::room,
+    };
 
-    #[test]
-    fn what_is_stored_after_a_pause_is_synced_at_once_and_what_follows_after_another_one() {
-        let begun = Instant::now();
-        let at = |ms| begun + Duration::from_millis(ms);
-        let mut commit = Commit::new(begun);
-        assert_eq!(commit.at(), None);
-        commit.plan(at(100));
-        assert_eq!(commit.at(), Some(at(100)));
-        commit.began(1, at(100));
-        commit.plan(at(101));
-        assert_eq!(
-            commit.at(),
-            Some(at(105)),
-            "while a sync is under way, or just after it"
-        );
-        commit.ended(Duration::from_millis(4), at(104));
-        assert_eq!(commit.at(), Some(at(116)), "three times as long as the sync took");
-        commit.plan(at(110));
-        assert_eq!(
-            commit.at(),
-            Some(at(116)),
-            "all that comes meanwhile waits for the same sync"
-        );
-        commit.began(2, at(116));
-        commit.ended(Duration::from_secs(1), at(1_116));
-        commit.plan(at(1_117));
-        assert_eq!(commit.at(), Some(at(1_166)), "not longer, however slow the disk is");
+    const MS: Duration = Duration::from_millis(1);
+    const SYNC: Duration = Duration::from_micros(100);
+
+    /// Rounds at times of the test's own.
+    struct Rounds {
+        commit: Commit,
+        now: Instant,
+    }
+
+    impl Rounds {
+        fn new() -> Self {
+            let now = Instant::now();
+            let commit = Commit::new(now);
+            Self { commit, now }
+        }
+
+        /// How long it is until a round begins for what is stored after a while.
+        fn wait(&mut self, after: Duration) -> Duration {
+            self.now += after;
+            self.commit.plan(self.now);
+            let at = self.commit.at().unwrap();
+            let wait = at - self.now;
+            self.now = at;
+            wait
+        }
+
+        /// A round of one log with so many entries takes so long.
+        fn round(&mut self, entries: u32, took: Duration) {
+            self.commit.began(1, entries);
+            assert_eq!(self.commit.at(), None);
+            self.now += took;
+            self.commit.ended(took, self.now);
+        }
+
+        /// The same of what is stored after a while.
+        fn single(&mut self, after: Duration) -> Duration {
+            let wait = self.wait(after);
+            self.round(1, SYNC);
+            wait
+        }
     }
 
     #[test]
-    fn who_waits_for_each_sync_before_he_goes_on_waits_for_no_pause() {
-        let mut now = Instant::now();
-        let (sync, ms) = (Duration::from_micros(100), Duration::from_millis(1));
-        let mut commit = Commit::new(now);
-        // How long it is until a sync begins for what is stored now; it is of so many entries, and more may come while it is under way.
-        let mut waits = |entries: u32, more: bool| {
-            commit.plan(now);
-            let wait = commit.at().unwrap() - now;
-            now += wait;
-            commit.began(entries, now);
-            now += sync;
-            if more {
-                commit.plan(now);
+    fn what_is_stored_after_a_pause_is_synced_at_once_and_what_follows_after_another_one() {
+        let mut rounds = Rounds::new();
+        assert_eq!(rounds.commit.at(), None);
+        assert_eq!(rounds.wait(100 * MS), Duration::ZERO);
+        rounds.round(1, 4 * MS);
+        assert_eq!(rounds.wait(2 * MS), 10 * MS, "three times as long as the sync took");
+        rounds.commit.plan(rounds.now + MS);
+        assert_eq!(
+            rounds.commit.at(),
+            Some(rounds.now),
+            "what comes meanwhile is of the same round"
+        );
+        rounds.round(2, Duration::from_secs(1));
+        assert_eq!(rounds.wait(MS), 49 * MS, "not longer, however slow the disk is");
+        rounds.round(1, SYNC);
+        assert_eq!(rounds.wait(MS), 4 * MS, "and not shorter, however fast it is");
+    }
+
+    #[test]
+    fn no_round_begins_while_another_one_is_under_way() {
+        let mut rounds = Rounds::new();
+        rounds.wait(MS);
+        rounds.commit.began(2, 2);
+        rounds.commit.plan(rounds.now + MS);
+        assert_eq!(rounds.commit.at(), None);
+        assert!(rounds.commit.is_planned());
+        rounds.commit.ended(4 * MS, rounds.now + 4 * MS);
+        assert_eq!(rounds.commit.at(), None, "the other log is synced still");
+        rounds.commit.ended(2 * MS, rounds.now + 6 * MS);
+        assert_eq!(rounds.commit.at(), Some(rounds.now + 18 * MS), "by the slower one");
+    }
+
+    #[test]
+    fn who_waits_for_each_round_before_he_says_more_waits_for_no_pause() {
+        let mut rounds = Rounds::new();
+        rounds.single(MS);
+        for _ in 0..SINGLES {
+            assert_eq!(rounds.single(SYNC), 5 * MS - SYNC);
+        }
+        assert_eq!([(); 3].map(|()| rounds.single(SYNC)), [Duration::ZERO; 3]);
+        rounds.wait(SYNC);
+        rounds.round(2, SYNC);
+        assert_eq!(rounds.single(SYNC), 5 * MS - SYNC, "two came at a time");
+        for _ in 0..SINGLES {
+            rounds.single(SYNC);
+        }
+        assert_eq!(rounds.wait(SYNC), Duration::ZERO);
+        rounds.commit.began(1, 1);
+        rounds.commit.plan(rounds.now);
+        rounds.commit.ended(SYNC, rounds.now);
+        assert_eq!(
+            rounds.commit.at(),
+            Some(rounds.now + 5 * MS),
+            "one came while another one was synced"
+        );
+    }
+
+    #[test]
+    fn who_types_waits_for_nobody() {
+        let mut rounds = Rounds::new();
+        for _ in 0..2 * SINGLES {
+            assert_eq!(rounds.single(Duration::from_secs(1)), Duration::ZERO);
+        }
+        assert_eq!(rounds.single(2 * MS), 3 * MS);
+    }
+
+    #[test]
+    fn the_loop_counts_what_each_round_makes_durable() {
+        run(async |mut driver, mut ends| {
+            // On a busy machine what follows may not be prompt.
+            while driver.commit.singles < SINGLES {
+                let (conversation, text) = (room(), "hello".to_owned());
+                ends.requests.send(Request::Write { conversation, text }).await.unwrap();
+                driver.turns_until(|turn| matches!(turn, Turn::Synced(_))).await;
+                while ends.events.try_recv().is_ok() {}
             }
-            commit.ended(sync, now);
-            wait
-        };
-        assert_eq!(waits(1, false), Duration::ZERO);
-        for _ in 1..SINGLES {
-            assert_eq!(waits(1, false), 5 * ms);
-        }
-        assert_eq!([(); 3].map(|()| waits(1, false)), [Duration::ZERO; 3]);
-        waits(2, false);
-        assert_eq!(waits(1, false), 5 * ms, "two came at a time");
-        for _ in 1..SINGLES {
-            waits(1, false);
-        }
-        assert_eq!(waits(1, true), Duration::ZERO);
-        assert_eq!(waits(1, false), 5 * ms, "one came while another one was synced");
+            for text in ["one", "two"] {
+                let (conversation, text) = (room(), text.to_owned());
+                ends.requests.send(Request::Write { conversation, text }).await.unwrap();
+            }
+            driver.turns_until(|turn| matches!(turn, Turn::Synced(_))).await;
+            assert_eq!(driver.commit.singles, 0);
+        });
     }
 }

@@ -50,36 +50,15 @@ impl<D: Disk> Driver<D> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-
     use super::*;
     use crate::{
-        driver::{Channels, Driver, ports::link_queue, refusals::Refusals, testing::Peer},
-        log::MemoryDisk,
+        driver::{ports::link_queue, testing::driver},
         node::link::Knock,
-        state::State,
     };
-
-    fn driver() -> Driver<MemoryDisk> {
-        let channels = Channels {
-            requests: mpsc::channel(1).1,
-            events: mpsc::channel(1).0,
-            incoming: mpsc::channel(1).1,
-            orders: mpsc::channel(1).0,
-            refusals: Refusals::default(),
-        };
-        Driver::new(
-            Peer::new().core,
-            channels,
-            State::default(),
-            MemoryDisk::new(2),
-            "/".into(),
-        )
-    }
 
     #[test]
     fn a_link_is_waited_for_as_long_as_it_has_no_room_for_a_turn() {
-        let mut driver = driver();
+        let (mut driver, _ends) = driver();
         let what = || {
             Outgoing::Knock(Knock {
                 proof: [0; 32],
@@ -111,7 +90,7 @@ mod tests {
     }
     #[test]
     fn many_links_without_room_are_waited_for_no_longer_than_one() {
-        let mut driver = driver();
+        let (mut driver, _ends) = driver();
         let mut outlets = Vec::new();
         for link in (0..200).map(LinkId) {
             let (queue, outlet) = link_queue(TURN_MAX);

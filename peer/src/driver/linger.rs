@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_micros(200);
 /// Where giving way to others took so long, they had more to do than to answer: there are more of them than cores.
 const TAKEN: Duration = Duration::from_micros(50);
-/// The most turns for which it is not tried, after the core was wanted by others, and after nothing came: that costs more.
-const SKIPPED_MAX_TAKEN: u32 = 32;
-const SKIPPED_MAX_IN_VAIN: u32 = 256;
+/// The most turns for which it is not tried.
+const SKIPPED_MAX: u32 = 256;
 
 /// When to look rather than to sleep.
 #[derive(Debug)]
 pub(super) struct Linger {
-    /// When the last turn ended that handled something.
+    /// When the last turn ended that handled what somebody sent.
     handled: Instant,
     /// Until when to look; none where it is to sleep.
     until: Option<Instant>,
@@ -41,7 +40,7 @@ impl Linger {
         }
     }
 
-    /// A turn has ended that handled something.
+    /// A turn has ended that handled what the user asked or others sent.
     pub(super) fn handled(&mut self, now: Instant) {
         let apart = now.saturating_duration_since(self.handled);
         self.handled = now;
@@ -62,7 +61,7 @@ impl Linger {
     /// Whether to look once more before sleeping.
     pub(super) fn looks(&mut self, now: Instant) -> bool {
         if self.until.is_some_and(|until| until <= now) {
-            self.missed(SKIPPED_MAX_IN_VAIN);
+            self.missed();
         }
         self.until.is_some()
     }
@@ -70,13 +69,13 @@ impl Linger {
     /// Others were let in between two looks, and it took so long until they were done.
     pub(super) fn gave_way(&mut self, took: Duration) {
         if took >= TAKEN {
-            self.missed(SKIPPED_MAX_TAKEN);
+            self.missed();
         }
     }
 
-    fn missed(&mut self, most: u32) {
+    fn missed(&mut self) {
         self.until = None;
-        self.back_off = (2 * self.back_off).clamp(2, most);
+        self.back_off = (2 * self.back_off).clamp(2, SKIPPED_MAX);
         self.skipped = self.back_off;
     }
 }
@@ -152,7 +151,7 @@ mod tests {
         }
         // The first one after a pause, those that are passed over, and the one that looks.
         assert_eq!(tries[..4], [1, 1 + 2 + 1, 1 + 4 + 1, 1 + 8 + 1]);
-        assert_eq!(tries[9..], [1 + SKIPPED_MAX_IN_VAIN + 1; 2]);
+        assert_eq!(tries[9..], [1 + SKIPPED_MAX + 1; 2]);
         turns.until_it_looks();
         assert!(turns.comes_after(SOON), "something came");
         turns.nothing_comes();
@@ -163,13 +162,13 @@ mod tests {
     fn a_core_that_others_want_is_left_to_them() {
         let mut turns = Turns::new();
         let mut tries = Vec::new();
-        for _ in 0..7 {
+        for _ in 0..4 {
             tries.push(turns.until_it_looks());
             turns.linger.gave_way(TAKEN / 2);
             assert!(turns.linger.looks(turns.now), "nobody wanted it");
             turns.linger.gave_way(TAKEN);
             assert!(!turns.linger.looks(turns.now));
         }
-        assert_eq!(tries, [1, 3, 5, 9, 17, SKIPPED_MAX_TAKEN + 1, SKIPPED_MAX_TAKEN + 1]);
+        assert_eq!(tries, [1, 2 + 1, 4 + 1, 8 + 1]);
     }
 }

@@ -171,35 +171,7 @@ impl<D: Disk> Driver<D> {
         self.feed([Input::Start(memberships)]).await?;
         while !self.may_end() {
             let turn = self.next_turn().await;
-            let begun = Instant::now();
-            match turn {
-                Turn::Requests(batch) => self.requests(batch).await?,
-                Turn::Incoming(batch) => self.incoming(batch).await?,
-                Turn::Synced((conversation, outcome, took)) => {
-                    self.commit.ended(took, Instant::now());
-                    let input = self.core.finish_sync(conversation, outcome)?;
-                    self.feed([input]).await?;
-                }
-                Turn::Due(Due::Sync) => self.sync(),
-                Turn::Due(Due::Seal) => self.seal().await?,
-                Turn::Due(Due::Judge) => self.judge(),
-                Turn::Due(Due::KeepPeople) => self.keep_people().await,
-                Turn::Due(Due::Tick) => self.feed([Input::Tick]).await?,
-                Turn::Room | Turn::Due(Due::Room) => {}
-                Turn::Judged(inputs) => self.judged(inputs).await?,
-                Turn::Signed(input) => self.feed([input]).await?,
-                Turn::Search => self.search().await?,
-                Turn::Nothing => {
-                    thread::yield_now();
-                    self.linger.gave_way(begun.elapsed());
-                    continue;
-                }
-            }
-            self.answer_waiting();
-            self.linger.handled(Instant::now());
-            if begun.elapsed() >= STALL {
-                self.feed([Input::Stalled]).await?;
-            }
+            self.carry_out(turn).await?;
         }
         self.feed([Input::LastWords]).await?;
         // What was said last must not wait for the next start to be proved.
@@ -208,6 +180,42 @@ impl<D: Disk> Driver<D> {
         }
         self.feed([Input::Quit]).await?;
         self.keep_people().await;
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, turn: Turn) -> Result<(), LogError> {
+        let begun = Instant::now();
+        let is_from_others = matches!(turn, Turn::Requests(_) | Turn::Incoming(_));
+        match turn {
+            Turn::Requests(batch) => self.requests(batch).await?,
+            Turn::Incoming(batch) => self.incoming(batch).await?,
+            Turn::Synced((conversation, outcome, took)) => {
+                self.commit.ended(took, Instant::now());
+                let input = self.core.finish_sync(conversation, outcome)?;
+                self.feed([input]).await?;
+            }
+            Turn::Due(Due::Sync) => self.sync(),
+            Turn::Due(Due::Seal) => self.seal().await?,
+            Turn::Due(Due::Judge) => self.judge(),
+            Turn::Due(Due::KeepPeople) => self.keep_people().await,
+            Turn::Due(Due::Tick) => self.feed([Input::Tick]).await?,
+            Turn::Room | Turn::Due(Due::Room) => {}
+            Turn::Judged(inputs) => self.judged(inputs).await?,
+            Turn::Signed(input) => self.feed([input]).await?,
+            Turn::Search => self.search().await?,
+            Turn::Nothing => {
+                thread::yield_now();
+                self.linger.gave_way(begun.elapsed());
+                return Ok(());
+            }
+        }
+        self.answer_waiting();
+        if is_from_others {
+            self.linger.handled(Instant::now());
+        }
+        if begun.elapsed() >= STALL {
+            self.feed([Input::Stalled]).await?;
+        }
         Ok(())
     }
 

@@ -1,11 +1,17 @@
 //! A peer on a disk in memory, and what others say to it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{runtime::Builder, sync::mpsc, time::timeout};
 
 use super::{
+    Channels, Driver,
     core::{Act, Codec, Core},
-    ports::Order,
+    ports::{Incoming, Order},
+    refusals::Refusals,
+    request::Request,
     serve::ServedPart,
+    turn::Turn,
 };
 use crate::{
     log::{Disk as _, MemoryDisk},
@@ -23,6 +29,7 @@ use crate::{
         self, HistoryReader, Part,
         testing::{HashNotary, Pen, device, room},
     },
+    state::State,
 };
 
 /// The peer under test is device 9, and its user is `user-9`.
@@ -82,6 +89,60 @@ pub fn open(disk: MemoryDisk, n: u8) -> Peer {
     }
     peer.acts.clear();
     peer
+}
+
+/// The other ends of a driver's channels.
+pub struct Ends {
+    pub requests: mpsc::Sender<Request>,
+    pub events: mpsc::Receiver<Event>,
+    _incoming: mpsc::Sender<Incoming>,
+    _orders: mpsc::Receiver<Order>,
+}
+
+/// The peer under test with its loop.
+pub fn driver() -> (Driver<MemoryDisk>, Ends) {
+    let (requests, requested) = mpsc::channel(16);
+    let (events, told) = mpsc::channel(256);
+    let (incoming, from_wire) = mpsc::channel(16);
+    let (orders, ordered) = mpsc::channel(256);
+    let channels = Channels {
+        requests: requested,
+        events,
+        incoming: from_wire,
+        orders,
+        refusals: Refusals::default(),
+    };
+    let disk = MemoryDisk::new(2);
+    let driver = Driver::new(Peer::new().core, channels, State::default(), disk, "/".into());
+    let ends = Ends {
+        requests,
+        events: told,
+        _incoming: incoming,
+        _orders: ordered,
+    };
+    (driver, ends)
+}
+
+/// Runs a test of the loop, which must not take longer than 20 s.
+pub fn run(test: impl AsyncFnOnce(Driver<MemoryDisk>, Ends)) {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let (driver, ends) = driver();
+    let ended = runtime.block_on(async { timeout(Duration::from_secs(20), test(driver, ends)).await });
+    ended.expect("the test waits for something that does not come");
+}
+
+impl Driver<MemoryDisk> {
+    /// Takes turns up to one of some kind, that one as well.
+    pub(super) async fn turns_until(&mut self, is_last: impl Fn(&Turn) -> bool) {
+        loop {
+            let turn = self.next_turn().await;
+            let is_last = is_last(&turn);
+            self.carry_out(turn).await.unwrap();
+            if is_last {
+                break;
+            }
+        }
+    }
 }
 
 impl Peer {

@@ -28,6 +28,8 @@ pub(super) enum Blocks<F> {
         full: Receiver<Result<Vec<u8>, IoError>>,
         /// What is to be read into.
         empty: SyncSender<Vec<u8>>,
+        /// How to go on where the thread has gone without it.
+        left: Next<F>,
     },
 }
 
@@ -39,19 +41,19 @@ impl<F: DiskFile> Blocks<F> {
         if end.saturating_sub(from) < AHEAD_BYTES {
             return Self::Here(next);
         }
-        let here = next.clone();
+        let left = next.clone();
         let ((filled, full), (empty, emptied)) = (sync_channel(BLOCKS_AHEAD), sync_channel(BLOCKS_AHEAD));
         let started = thread::Builder::new()
             .name("read ahead".into())
             .spawn(move || next.read_all(&emptied, &filled));
         if started.is_err() {
-            return Self::Here(here);
+            return Self::Here(left);
         }
         // The other one comes when the first block is asked for.
         for _ in 1..BLOCKS_AHEAD {
             let _ended = empty.send(Vec::new());
         }
-        Self::Ahead { full, empty }
+        Self::Ahead { full, empty, left }
     }
 
     /// The next block, behind [`ROOM_BYTES`] bytes of room; nothing but the room at the end of the file. `used` is one that is not needed
@@ -62,10 +64,17 @@ impl<F: DiskFile> Blocks<F> {
     pub(super) fn next(&mut self, used: Vec<u8>) -> Result<Vec<u8>, IoError> {
         match self {
             Self::Here(next) => next.read(used),
-            Self::Ahead { full, empty } => {
-                // Where this fails the thread has ended, and then it has read all.
+            Self::Ahead { full, empty, left } => {
                 let _ended = empty.send(used);
-                full.recv().unwrap_or_else(|_| Ok(vec![0; ROOM_BYTES]))
+                match full.recv() {
+                    Ok(Ok(block)) => {
+                        left.at += (block.len() - ROOM_BYTES) as u64;
+                        Ok(block)
+                    }
+                    Ok(Err(error)) => Err(error),
+                    // After the end of the file, or the thread is gone before that: what it did not read must not be taken for missing.
+                    Err(_) => left.read(Vec::new()),
+                }
             }
         }
     }
@@ -103,11 +112,18 @@ impl<F: DiskFile> Next<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{
+        io,
+        path::Path,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+    };
 
     use super::*;
     use crate::log::{
-        disk::Disk as _,
+        disk::{Disk as _, Stamp},
         memory::{MemoryDisk, MemoryFile},
     };
 
@@ -148,5 +164,69 @@ mod tests {
         let (_, file, bytes) = file(len);
         let mut blocks = Blocks::new(&file, 0, 2 * len as u64);
         assert!(all(&mut blocks).unwrap() == bytes);
+    }
+
+    /// A disk on which one read goes wrong.
+    #[derive(Debug, Clone)]
+    struct Flaky {
+        file: MemoryFile,
+        reads: Arc<AtomicU32>,
+        wrong: u32,
+        panics: bool,
+    }
+
+    impl DiskFile for Flaky {
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
+            let is_wrong = self.reads.fetch_add(1, Ordering::Relaxed) == self.wrong;
+            assert!(!(is_wrong && self.panics), "this read ends its thread");
+            match is_wrong {
+                true => Err(IoError::new(Path::new("/f"), "read", io::ErrorKind::Other.into())),
+                false => self.file.read_at(offset, buffer),
+            }
+        }
+
+        fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+            self.file.write_at(offset, bytes)
+        }
+
+        fn truncate(&self, len: u64) -> Result<(), IoError> {
+            self.file.truncate(len)
+        }
+
+        fn len(&self) -> Result<u64, IoError> {
+            self.file.len()
+        }
+
+        fn sync(&self) -> Result<(), IoError> {
+            self.file.sync()
+        }
+
+        fn stamp(&self) -> Result<Stamp, IoError> {
+            self.file.stamp()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_end_of_the_file() {
+        let len = AHEAD_BYTES as usize + BLOCK_BYTES;
+        let (_, file, bytes) = file(len);
+        for panics in [false, true] {
+            let flaky = Flaky {
+                file: file.clone(),
+                reads: Arc::default(),
+                wrong: 4,
+                panics,
+            };
+            let mut blocks = Blocks::new(&flaky, 0, len as u64);
+            let (mut found, mut errors) = (Vec::new(), 0);
+            while found.len() < len {
+                match blocks.next(Vec::new()) {
+                    Ok(block) => found.extend_from_slice(&block[ROOM_BYTES..]),
+                    Err(_) => errors += 1,
+                }
+            }
+            assert!(found == bytes, "{panics}");
+            assert_eq!(errors, u32::from(!panics), "what the thread did not read is read here");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub struct SyncTask<F> {
     /// How many entries the log has.
     entries: u32,
     /// How many of them are not durable yet.
-    new: u32,
+    new_entries: u32,
 }
 
 /// What came of a sync.
@@ -39,8 +39,8 @@ pub struct SyncOutcome {
 
 impl<F: DiskFile> SyncTask<F> {
     /// How many entries become durable by it.
-    pub fn entries(&self) -> u32 {
-        self.new
+    pub fn new_entries(&self) -> u32 {
+        self.new_entries
     }
 
     /// Syncs. Blocks for milliseconds.
@@ -114,7 +114,7 @@ impl<D: Disk> Log<D> {
         Some(SyncTask {
             file: self.file.clone(),
             entries: self.index.len(),
-            new: self.index.len() - self.durable,
+            new_entries: self.index.len() - self.durable,
         })
     }
 
