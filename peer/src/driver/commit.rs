@@ -16,8 +16,9 @@ use crate::log::Disk;
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 const PAUSE_ROUNDS: u32 = 3;
-/// Who waits until something is durable says more within this.
-const PROMPT: Duration = Duration::from_millis(1);
+/// Who waits until something is durable at all members says more within this of the end of a round: longer than the pause that one of them
+/// may be making, and sooner than somebody types.
+const PROMPT: Duration = Duration::from_millis(10);
 /// After so many rounds in a row that were for one prompt entry each, somebody waits for them.
 const SINGLES: u32 = 4;
 
