@@ -12,7 +12,8 @@ use super::Driver;
 use crate::log::Disk;
 
 /// How long after a round the next one begins at the earliest under load, at least and at most. Between them it is this many times as long
-/// as a round takes, so that syncing takes no more than a quarter of the time.
+/// as a round takes, so that syncing takes no more than a quarter of the time. That counts until the loop has heard of it: where more want
+/// the processor than there is, waking a thread for the disk takes longer than the disk.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 const PAUSE_ROUNDS: u32 = 3;
@@ -30,9 +31,9 @@ pub(super) struct Commit {
     from: Instant,
     /// When the last round ended.
     ended: Option<Instant>,
-    /// How many logs of this round are being synced, and how long the slowest of the others took.
+    /// When this round began, or the last one, and how many of its logs are being synced still.
+    began: Instant,
     under_way: usize,
-    took: Duration,
     /// Something was stored meanwhile.
     more: bool,
     /// What is to be synced came promptly after the last round.
@@ -47,8 +48,8 @@ impl Commit {
             at: None,
             from: now,
             ended: None,
+            began: now,
             under_way: 0,
-            took: Duration::ZERO,
             more: false,
             is_prompt: false,
             singles: 0,
@@ -77,8 +78,8 @@ impl Commit {
     }
 
     /// A round of so many logs begins, with so many entries together that are not durable.
-    fn began(&mut self, logs: usize, entries: u32) {
-        (self.at, self.under_way) = (None, logs);
+    fn began(&mut self, logs: usize, entries: u32, now: Instant) {
+        (self.at, self.began, self.under_way) = (None, now, logs);
         self.singles = if self.is_prompt && entries == 1 {
             self.singles + 1
         } else {
@@ -86,14 +87,13 @@ impl Commit {
         };
     }
 
-    /// The sync of a log has ended that took so long.
-    pub(super) fn ended(&mut self, took: Duration, now: Instant) {
+    /// The sync of a log has ended.
+    pub(super) fn ended(&mut self, now: Instant) {
         self.under_way = self.under_way.saturating_sub(1);
-        self.took = self.took.max(took);
         if self.under_way > 0 {
             return;
         }
-        let (took, more) = (std::mem::take(&mut self.took), std::mem::take(&mut self.more));
+        let (took, more) = (now - self.began, std::mem::take(&mut self.more));
         if more {
             self.singles = 0;
         }
@@ -113,14 +113,13 @@ impl<D: Disk> Driver<D> {
     pub(super) fn sync(&mut self) {
         let tasks = self.core.begin_syncs();
         let entries = tasks.iter().map(|(_, task)| task.new_entries()).sum();
-        self.commit.began(tasks.len(), entries);
+        self.commit.began(tasks.len(), entries, Instant::now());
         for (conversation, task) in tasks {
             let done = self.synced.0.clone();
             tokio::task::spawn_blocking(move || {
-                let begun = Instant::now();
                 let outcome = task.run();
                 // The driver has ended where this fails, and closing syncs again.
-                let _ended = done.blocking_send((conversation, outcome, begun.elapsed()));
+                let _ended = done.blocking_send((conversation, outcome));
             });
         }
     }
@@ -169,10 +168,10 @@ mod tests {
 
         /// A round of one log with so many entries takes so long.
         fn round(&mut self, entries: u32, took: Duration) {
-            self.commit.began(1, entries);
+            self.commit.began(1, entries, self.now);
             assert_eq!(self.commit.at(), None);
             self.now += took;
-            self.commit.ended(took, self.now);
+            self.commit.ended(self.now);
         }
 
         /// The same of what is stored after a while.
@@ -206,14 +205,18 @@ mod tests {
     fn no_round_begins_while_another_one_is_under_way() {
         let mut rounds = Rounds::new();
         rounds.wait(MS);
-        rounds.commit.began(2, 2);
+        rounds.commit.began(2, 2, rounds.now);
         rounds.commit.plan(rounds.now + MS);
         assert_eq!(rounds.commit.at(), None);
         assert!(rounds.commit.is_planned());
-        rounds.commit.ended(4 * MS, rounds.now + 4 * MS);
+        rounds.commit.ended(rounds.now + 4 * MS);
         assert_eq!(rounds.commit.at(), None, "the other log is synced still");
-        rounds.commit.ended(2 * MS, rounds.now + 6 * MS);
-        assert_eq!(rounds.commit.at(), Some(rounds.now + 18 * MS), "by the slower one");
+        rounds.commit.ended(rounds.now + 6 * MS);
+        assert_eq!(
+            rounds.commit.at(),
+            Some(rounds.now + 24 * MS),
+            "three times as long as both took"
+        );
     }
 
     #[test]
@@ -231,9 +234,9 @@ mod tests {
             rounds.single(SYNC);
         }
         assert_eq!(rounds.wait(SYNC), Duration::ZERO);
-        rounds.commit.began(1, 1);
+        rounds.commit.began(1, 1, rounds.now);
         rounds.commit.plan(rounds.now);
-        rounds.commit.ended(SYNC, rounds.now);
+        rounds.commit.ended(rounds.now);
         assert_eq!(
             rounds.commit.at(),
             Some(rounds.now + 5 * MS),

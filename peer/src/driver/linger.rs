@@ -23,7 +23,7 @@ pub(super) struct Linger {
     handled: Instant,
     /// Until when to look; none where it is to sleep.
     until: Option<Instant>,
-    /// For so many turns it was not tried the last time, since it was in vain before; none where it was not.
+    /// For so many turns it was not tried the last time: twice as many for each time in vain, half as many for each other one.
     back_off: u32,
     /// For so many turns it is not tried now.
     skipped: u32,
@@ -50,7 +50,7 @@ impl Linger {
             return;
         }
         if came_in_time {
-            self.back_off = 0;
+            self.back_off /= 2;
         } else if self.skipped > 0 {
             self.skipped -= 1;
             return;
@@ -153,7 +153,9 @@ mod tests {
         assert_eq!(tries[..4], [1, 1 + 2 + 1, 1 + 4 + 1, 1 + 8 + 1]);
         assert_eq!(tries[9..], [1 + SKIPPED_MAX + 1; 2]);
         turns.until_it_looks();
-        assert!(turns.comes_after(SOON), "something came");
+        for _ in 0..9 {
+            assert!(turns.comes_after(SOON), "something came");
+        }
         turns.nothing_comes();
         assert_eq!(turns.until_it_looks(), 1 + 2 + 1);
     }

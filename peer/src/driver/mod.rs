@@ -117,8 +117,8 @@ pub struct Driver<D: Disk> {
     quit_at: Option<Instant>,
 }
 
-/// What came of a sync, and how long it took.
-type Synced = (Conversation, SyncOutcome, Duration);
+/// What came of a sync.
+type Synced = (Conversation, SyncOutcome);
 
 #[derive(Debug)]
 struct Search {
@@ -189,8 +189,8 @@ impl<D: Disk> Driver<D> {
         match turn {
             Turn::Requests(batch) => self.requests(batch).await?,
             Turn::Incoming(batch) => self.incoming(batch).await?,
-            Turn::Synced((conversation, outcome, took)) => {
-                self.commit.ended(took, Instant::now());
+            Turn::Synced((conversation, outcome)) => {
+                self.commit.ended(Instant::now());
                 let input = self.core.finish_sync(conversation, outcome)?;
                 self.feed([input]).await?;
             }
