@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// How long the loop looks for what comes next, if what came last was handled within this as well. By then a peer on the same machine or in
 /// the same rack has answered.
 const LOOK: Duration = Duration::from_micros(200);
+/// A turn that took so long had more to do than a message or two.
+const MUCH: Duration = Duration::from_micros(25);
 /// Where giving way to others took so long, they had more to do than to answer: there are more of them than cores.
 const TAKEN: Duration = Duration::from_micros(50);
 /// The most turns for which it is not tried.
@@ -40,13 +42,13 @@ impl Linger {
         }
     }
 
-    /// A turn has ended that handled what the user asked or others sent.
-    pub(super) fn handled(&mut self, now: Instant) {
+    /// A turn has ended that handled what the user asked or others sent, and began at that time.
+    pub(super) fn handled(&mut self, begun: Instant, now: Instant) {
         let apart = now.saturating_duration_since(self.handled);
         self.handled = now;
         let came_in_time = self.until.take().is_some();
         // It came long after the last one, or there was much of it: who sends as much waits for nobody.
-        if apart >= LOOK {
+        if apart >= LOOK || now.saturating_duration_since(begun) >= MUCH {
             return;
         }
         if came_in_time {
@@ -81,7 +83,13 @@ impl Linger {
 }
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::{
+        driver::{request::Request, testing::run, turn::Turn},
+        seal::testing::room,
+    };
 
     /// A driver's turns at times of the test's own.
     struct Turns {
@@ -99,7 +107,7 @@ mod tests {
         /// Something comes after a while and is handled at once. Answers whether more is looked for.
         fn comes_after(&mut self, wait: Duration) -> bool {
             self.now += wait;
-            self.linger.handled(self.now);
+            self.linger.handled(self.now, self.now);
             self.linger.looks(self.now)
         }
 
@@ -136,8 +144,10 @@ mod tests {
     fn a_stream_is_not_waited_for() {
         let mut turns = Turns::new();
         assert!(turns.comes_after(SOON));
-        // What takes so long to handle is much.
-        assert!(!turns.comes_after(LOOK));
+        let begun = turns.now;
+        turns.now += MUCH;
+        turns.linger.handled(begun, turns.now);
+        assert!(!turns.linger.looks(turns.now));
         assert!(turns.comes_after(SOON), "and that was not in vain");
     }
 
@@ -172,5 +182,23 @@ mod tests {
             assert!(!turns.linger.looks(turns.now));
         }
         assert_eq!(tries, [1, 2 + 1, 4 + 1, 8 + 1]);
+    }
+
+    #[test]
+    fn the_loop_looks_as_long_as_it_is_told_to_and_then_sleeps() {
+        run(async |mut driver, mut ends| {
+            let before = driver.linger.handled;
+            ends.requests.send(Request::Who(room())).await.unwrap();
+            driver.turns_until(|turn| matches!(turn, Turn::Requests(_))).await;
+            assert!(driver.linger.handled > before);
+            assert!(ends.events.try_recv().is_ok());
+            driver.linger.until = Some(Instant::now() + Duration::from_secs(60));
+            driver.turns_until(|turn| matches!(turn, Turn::Nothing)).await;
+            driver.linger.until = None;
+            while let Ok(turn) = timeout(Duration::from_millis(20), driver.next_turn()).await {
+                assert!(!matches!(turn, Turn::Nothing));
+                driver.carry_out(turn).await.unwrap();
+            }
+        });
     }
 }

@@ -211,7 +211,7 @@ impl<D: Disk> Driver<D> {
         }
         self.answer_waiting();
         if is_from_others {
-            self.linger.handled(Instant::now());
+            self.linger.handled(begun, Instant::now());
         }
         if begun.elapsed() >= STALL {
             self.feed([Input::Stalled]).await?;

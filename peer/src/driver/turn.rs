@@ -92,32 +92,3 @@ impl<D: Disk> Driver<D> {
         dues.min_by_key(|(at, _)| *at)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::{driver::testing::run, seal::testing::room};
-
-    #[test]
-    fn after_turns_that_follow_each_other_closely_the_loop_looks_once_more_and_then_sleeps() {
-        run(async |mut driver, mut ends| {
-            // On a busy machine two turns may be far apart, and then it sleeps at once.
-            let mut looks = false;
-            while !looks {
-                for _ in 0..2 {
-                    ends.requests.send(Request::Who(room())).await.unwrap();
-                    driver.turns_until(|turn| matches!(turn, Turn::Requests(_))).await;
-                }
-                while ends.events.try_recv().is_ok() {}
-                let next = timeout(Duration::from_millis(1), driver.next_turn()).await;
-                looks = matches!(next, Ok(Turn::Nothing));
-            }
-            driver.carry_out(Turn::Nothing).await.unwrap();
-            while let Ok(turn) = timeout(Duration::from_millis(20), driver.next_turn()).await {
-                driver.carry_out(turn).await.unwrap();
-            }
-        });
-    }
-}
