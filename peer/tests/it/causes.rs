@@ -2,7 +2,10 @@
 
 use rustix::process::Signal;
 
-use crate::{harness::Site, network::Network};
+use crate::{
+    harness::{Site, has_seal, wait_for},
+    network::Network,
+};
 
 #[test]
 fn the_question_of_a_stopped_author_is_shown_before_its_answer() {
@@ -20,9 +23,9 @@ fn the_question_of_a_stopped_author_is_shown_before_its_answer() {
         let id = alice.say(&question);
         // It has reached bob only, and nobody can ask alice for it.
         bob.hear(&question);
-        // Its seal, without which bob could not pass it on, follows it within a few milliseconds, and this does not.
-        alice.wait("its being durable at bob's", |event| {
-            event["event"] == "delivered" && event["id"] == *id && event["durable"] == true
+        // Without it bob could not pass it on.
+        wait_for("its seal at bob's", || {
+            has_seal(site.data.path(), "bob", "lobby", &id).then_some(())
         });
         alice.signal(Signal::STOP);
         bob.say(&answer);

@@ -3,13 +3,9 @@
 use std::{thread, time::Duration};
 
 use fastrand::Rng;
-use peerchat::{
-    log::{RealDisk, read_seals},
-    node::sealing::Seal,
-};
 use rustix::process::Signal;
 
-use crate::harness::{Cluster, Peer, assert_causal, wait_for};
+use crate::harness::{Cluster, Peer, assert_causal, has_seal, wait_for};
 
 const ROUNDS: usize = 100;
 const NODES: [u8; 3] = [1, 2, 3];
@@ -98,14 +94,9 @@ impl World {
             return;
         };
         wait_for("the seal of the last text", || {
-            STAYING.iter().find(|name| {
-                let folder = self.cluster.data.path().join(name).join("rooms/lobby");
-                let mut is_there = false;
-                let is_it =
-                    |seal: Option<Seal>, _| is_there |= seal.is_some_and(|seal| last["id"] == seal.id.to_string());
-                read_seals(&RealDisk, &folder, is_it).unwrap();
-                is_there
-            })
+            let has_seal =
+                |name: &&&str| has_seal(self.cluster.data.path(), name, "lobby", last["id"].as_str().unwrap());
+            STAYING.iter().find(has_seal)
         });
     }
 

@@ -26,6 +26,10 @@ pub use self::{
     relay::Relay,
     spot::Spot,
 };
+use peerchat::{
+    log::{RealDisk, read_seals},
+    node::sealing::Seal,
+};
 use peerchat_identity::secret_file;
 use peerchat_proto::names::UserName;
 use peerchat_registry::{
@@ -50,6 +54,15 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether a user has the seal of an entry of a room, without which nobody but its author can pass it on.
+pub fn has_seal(data: &Path, user: &str, room: &str, id: &str) -> bool {
+    let folder = data.join(user).join("rooms").join(room);
+    let mut is_there = false;
+    let is_it = |seal: Option<Seal>, _| is_there |= seal.is_some_and(|seal| seal.id.to_string() == id);
+    read_seals(&RealDisk, &folder, is_it).unwrap();
+    is_there
 }
 
 /// Says that a test is skipped, since what it `needs` is not here. Fails where `CI` is set, so that nobody takes it there for passed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    harness::{Peer, Site, assert_each_once},
+    harness::{Peer, Site, assert_each_once, has_seal, wait_for},
     network::Network,
 };
 
@@ -94,9 +94,9 @@ fn who_comes_late_gets_a_dead_authors_entries_from_the_others() {
     let mut peers = network.room(&site, "lobby", &["alice", "bob"]);
     let id = peers[0].say("before you came");
     peers[1].hear("before you came");
-    // Its seal, without which bob could not pass it on, follows it at once, and this does not.
-    peers[0].wait("its being durable at bob's", |event| {
-        event["event"] == "delivered" && event["id"] == *id && event["durable"] == true
+    // Without it bob could not pass it on.
+    wait_for("its seal at bob's", || {
+        has_seal(site.data.path(), "bob", "lobby", &id).then_some(())
     });
     peers.remove(0).kill();
     let mut carol = network.peer(&site, "carol");
