@@ -21,16 +21,17 @@ const AHEAD_BYTES: u64 = 8 << 20;
 const BLOCKS_AHEAD: usize = 2;
 
 /// Blocks of a file, from the first to the last one.
-pub(super) enum Blocks<F> {
-    Here(Next<F>),
-    Ahead {
-        /// What was read. Its other end is gone after the last block.
-        full: Receiver<Result<Vec<u8>, IoError>>,
-        /// What is to be read into.
-        empty: SyncSender<Vec<u8>>,
-        /// How to go on where the thread has gone without it.
-        left: Next<F>,
-    },
+pub(super) struct Blocks<F> {
+    next: Next<F>,
+    /// The thread that reads the blocks of a long file.
+    ahead: Option<Ahead>,
+}
+
+struct Ahead {
+    /// What was read. Its other end is gone after the last block.
+    full: Receiver<Result<Vec<u8>, IoError>>,
+    /// What is to be read into.
+    empty: SyncSender<Vec<u8>>,
 }
 
 impl<F: DiskFile> Blocks<F> {
@@ -38,22 +39,9 @@ impl<F: DiskFile> Blocks<F> {
     pub(super) fn new(file: &F, from: u64, end: u64) -> Self {
         let file = file.clone();
         let next = Next { file, at: from, end };
-        if end.saturating_sub(from) < AHEAD_BYTES {
-            return Self::Here(next);
-        }
-        let left = next.clone();
-        let ((filled, full), (empty, emptied)) = (sync_channel(BLOCKS_AHEAD), sync_channel(BLOCKS_AHEAD));
-        let started = thread::Builder::new()
-            .name("read ahead".into())
-            .spawn(move || next.read_all(&emptied, &filled));
-        if started.is_err() {
-            return Self::Here(left);
-        }
-        // The other one comes when the first block is asked for.
-        for _ in 1..BLOCKS_AHEAD {
-            let _ended = empty.send(Vec::new());
-        }
-        Self::Ahead { full, empty, left }
+        let is_long = end.saturating_sub(from) >= AHEAD_BYTES;
+        let ahead = is_long.then(|| Ahead::start(next.clone())).flatten();
+        Self { next, ahead }
     }
 
     /// The next block, behind [`ROOM_BYTES`] bytes of room; nothing but the room at the end of the file. `used` is one that is not needed
@@ -62,27 +50,39 @@ impl<F: DiskFile> Blocks<F> {
     /// # Errors
     /// The disk refuses.
     pub(super) fn next(&mut self, used: Vec<u8>) -> Result<Vec<u8>, IoError> {
-        match self {
-            Self::Here(next) => next.read(used),
-            Self::Ahead { full, empty, left } => {
-                let _ended = empty.send(used);
-                match full.recv() {
-                    Ok(Ok(block)) => {
-                        left.at += (block.len() - ROOM_BYTES) as u64;
-                        Ok(block)
-                    }
-                    Ok(Err(error)) => Err(error),
-                    // After the end of the file, or the thread is gone before that: what it did not read must not be taken for missing.
-                    Err(_) => left.read(Vec::new()),
-                }
+        let Some(Ahead { full, empty }) = &self.ahead else {
+            return self.next.read(used);
+        };
+        let _ended = empty.send(used);
+        match full.recv() {
+            Ok(read) => {
+                let block = read?;
+                self.next.at += (block.len() - ROOM_BYTES) as u64;
+                Ok(block)
             }
+            // After the end of the file, or the thread is gone before that: what it did not read must not be taken for missing.
+            Err(_) => self.next.read(Vec::new()),
         }
+    }
+}
+
+impl Ahead {
+    /// None where the system has no thread.
+    fn start<F: DiskFile>(next: Next<F>) -> Option<Self> {
+        let ((filled, full), (empty, emptied)) = (sync_channel(BLOCKS_AHEAD), sync_channel(BLOCKS_AHEAD));
+        let thread = thread::Builder::new().name("read ahead".into());
+        thread.spawn(move || next.read_all(&emptied, &filled)).ok()?;
+        // The other one comes when the first block is asked for.
+        for _ in 1..BLOCKS_AHEAD {
+            let _ended = empty.send(Vec::new());
+        }
+        Some(Self { full, empty })
     }
 }
 
 /// What is read next.
 #[derive(Clone)]
-pub(super) struct Next<F> {
+struct Next<F> {
     file: F,
     at: u64,
     end: u64,
@@ -152,7 +152,7 @@ mod tests {
         for (len, is_long) in [(10, false), (2 * BLOCK_BYTES, false), (long, true)] {
             let (_, file, bytes) = file(len);
             let mut blocks = Blocks::new(&file, 3, len as u64 - 2);
-            assert_eq!(matches!(blocks, Blocks::Ahead { .. }), is_long);
+            assert_eq!(blocks.ahead.is_some(), is_long);
             assert!(all(&mut blocks).unwrap() == bytes[3..len - 2], "{len}");
             assert!(all(&mut blocks).unwrap().is_empty(), "it stays at its end");
         }
