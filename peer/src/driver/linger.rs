@@ -81,6 +81,7 @@ impl Linger {
         self.skipped = self.back_off;
     }
 }
+
 #[cfg(test)]
 mod tests {
     use tokio::time::timeout;

@@ -190,7 +190,7 @@ impl<D: Disk> Driver<D> {
             Turn::Requests(batch) => self.requests(batch).await?,
             Turn::Incoming(batch) => self.incoming(batch).await?,
             Turn::Synced((conversation, outcome)) => {
-                self.commit.ended(Instant::now());
+                self.commit.ended(begun);
                 let input = self.core.finish_sync(conversation, outcome)?;
                 self.feed([input]).await?;
             }
@@ -210,10 +210,11 @@ impl<D: Disk> Driver<D> {
             }
         }
         self.answer_waiting();
+        let ended = Instant::now();
         if is_from_others {
-            self.linger.handled(begun, Instant::now());
+            self.linger.handled(begun, ended);
         }
-        if begun.elapsed() >= STALL {
+        if ended - begun >= STALL {
             self.feed([Input::Stalled]).await?;
         }
         Ok(())
