@@ -38,6 +38,17 @@ pub struct Limits {
     pub preface_timeout: Duration,
 }
 
+impl Limits {
+    /// The same, with so many connections at most.
+    pub fn at_most(self, connections: u64) -> Self {
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+        Self {
+            connections_max: self.connections_max.min(connections),
+            ..self
+        }
+    }
+}
+
 /// How many bytes the client's HTTP/2 preface has.
 const PREFACE_BYTES: usize = 24;
 

@@ -51,16 +51,15 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// How long closing the accounts may take. A database or a disk that hangs must not hold up the end.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The most connections where the process may have so many files open.
-fn connections_max(open_files: Option<u64>, is_hosted: bool) -> usize {
-    let part = open_files.map_or(u64::MAX, |files| {
+/// The limits where the process may have so many files open.
+fn limits(open_files: Option<u64>, is_hosted: bool) -> Limits {
+    LIMITS.at_most(open_files.map_or(u64::MAX, |files| {
         if is_hosted {
             files / HOSTED_PART
         } else {
             files.saturating_sub(OTHER_FILES).max(files / 2)
         }
-    });
-    usize::try_from(part).map_or(LIMITS.connections_max, |part| part.min(LIMITS.connections_max))
+    }))
 }
 
 /// How many files a process must be allowed for all connections that its registry would take.
@@ -146,10 +145,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
     // A balancer must find at once that nobody listens here any more, and try another one.
     let entrance = Entrance::behind(listener, registry.settings.proxies.clone()).until(shutdown.clone());
     let is_hosted = registry.settings.is_hosted;
-    let limits = Limits {
-        connections_max: connections_max(open_files::limit(), is_hosted),
-        ..LIMITS
-    };
+    let limits = limits(open_files::limit(), is_hosted);
     if limits.connections_max < LIMITS.connections_max {
         let (most, wanted) = (limits.connections_max, files_wanted(is_hosted));
         warn!(
@@ -247,8 +243,8 @@ mod tests {
             (Some(16_384), all, 4_096),
             (None, all, all),
         ] {
-            assert_eq!(connections_max(files, false), alone, "{files:?}");
-            assert_eq!(connections_max(files, true), hosted, "{files:?} in a peer");
+            assert_eq!(limits(files, false).connections_max, alone, "{files:?}");
+            assert_eq!(limits(files, true).connections_max, hosted, "{files:?} in a peer");
         }
     }
 
@@ -256,8 +252,9 @@ mod tests {
     fn with_as_many_files_as_are_wanted_all_are_taken() {
         for is_hosted in [false, true] {
             let wanted = files_wanted(is_hosted);
-            assert_eq!(connections_max(Some(wanted), is_hosted), LIMITS.connections_max);
-            assert!(connections_max(Some(wanted - 1), is_hosted) < LIMITS.connections_max);
+            let connections = |files| limits(Some(files), is_hosted).connections_max;
+            assert_eq!(connections(wanted), LIMITS.connections_max);
+            assert!(connections(wanted - 1) < LIMITS.connections_max);
         }
     }
 }

@@ -49,10 +49,9 @@ const HISTORY_TIME: Duration = Duration::from_millis(2 * PULL_MS_MAX);
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
 
-/// The most connections where so many files may be open: half of these are left for the logs.
-fn connections_max(open_files: Option<u64>) -> usize {
-    let half = open_files.map_or(u64::MAX, |most| most / 2);
-    usize::try_from(half).map_or(LIMITS.connections_max, |half| half.min(LIMITS.connections_max))
+/// The limits where so many files may be open: half of these are left for the logs.
+fn limits(open_files: Option<u64>) -> Limits {
+    LIMITS.at_most(open_files.map_or(u64::MAX, |most| most / 2))
 }
 
 /// The peer's server cannot go on.
@@ -70,10 +69,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
     let refusals = net.refusals.clone();
     let chat = ChatServiceServer::new(Chat { net }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let chat = Counted::new(chat, refusals.clone());
-    let limits = Limits {
-        connections_max: connections_max(open_files::limit()),
-        ..LIMITS
-    };
+    let limits = limits(open_files::limit());
     // Whichever way this future ends, no connection outlives it.
     let severed = CancellationToken::new();
     let _sever = severed.clone().drop_guard();
@@ -268,8 +264,8 @@ mod tests {
 
     #[test]
     fn connections_leave_files_for_the_logs() {
-        assert_eq!(connections_max(Some(256)), 128);
-        assert_eq!(connections_max(Some(1 << 20)), LIMITS.connections_max);
-        assert_eq!(connections_max(None), LIMITS.connections_max);
+        assert_eq!(limits(Some(256)).connections_max, 128);
+        assert_eq!(limits(Some(1 << 20)).connections_max, LIMITS.connections_max);
+        assert_eq!(limits(None).connections_max, LIMITS.connections_max);
     }
 }
