@@ -7,13 +7,15 @@
 //! From the inside out: [`san`] is how a device and a user are written into a certificate; [`DeviceKey`] signs;
 //! [`DeviceCertificate`] and [`Trust`] read certificates and judge them; [`Fingerprint`] names a registry; [`tls`] has the
 //! five configurations that there are; [`accept`] and [`connect`] make connections of them; [`proxy`] reads what a proxy
-//! says of whom it connects; [`secret_file`] keeps keys; [`open_files`] makes room for many connections.
+//! says of whom it connects; [`secret_file`] keeps keys; [`open_files`] makes room for many connections; [`log_lines`] writes
+//! the log of a program.
 
 pub mod accept;
 mod certificate;
 pub mod connect;
 mod device_key;
 mod fingerprint;
+pub mod log_lines;
 pub mod open_files;
 pub mod proxy;
 pub mod san;

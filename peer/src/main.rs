@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use peerchat::{
@@ -21,14 +22,28 @@ use tokio::runtime::{Builder, Runtime};
 /// Exit code for a command line or config file that makes no sense.
 const USAGE: u8 = 2;
 
+/// How long the last lines of the log may take at the end.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
     let cli = Cli::read();
-    telemetry::init();
-    match run(cli.command) {
+    let log = telemetry::init();
+    let ended = run(cli.command);
+    let log = match &ended {
+        Ok(_) => log,
+        Err(error) => {
+            // Every error names its cause itself. Nobody can be told where stderr is closed or stuck.
+            let log = log.unwrap_or_else(telemetry::lines);
+            log.put(format!("peerchat: {error}\n").as_bytes());
+            Some(log)
+        }
+    };
+    if let Some(log) = log {
+        log.flush(LAST_WAIT);
+    }
+    match ended {
         Ok(code) => code,
         Err(error) => {
-            // Every error names its cause itself. Nobody can be told where stderr is closed.
-            let _ = writeln!(io::stderr(), "peerchat: {error}");
             let usage = error.is::<config::ConfigError>();
             let bench = error.downcast_ref().map(BenchError::exit_code);
             ExitCode::from(bench.unwrap_or(if usage { USAGE } else { 1 }))

@@ -20,30 +20,33 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How long what still waits for a disk or for the names of hosts may take at the end: either can hang, and nothing needs it any more.
+/// How long what still waits for a disk, for the names of hosts or for the log may take at the end: each can hang, and nothing needs it any more.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let config = Config::read();
     let accounts = config.accounts_url().unwrap_or_else(|error| wrong_usage(&error));
     let routes = config.routes_url().unwrap_or_else(|error| wrong_usage(&error));
-    telemetry::init();
+    let log = telemetry::init();
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "peerchat-registry: cannot start threads: {error}");
+            log.put(format!("peerchat-registry: cannot start threads: {error}\n").as_bytes());
+            log.flush(LAST_WAIT);
             return ExitCode::FAILURE;
         }
     };
     let ended = runtime.block_on(run(config, accounts, routes));
     runtime.shutdown_timeout(LAST_WAIT);
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Not through the log, which may be turned off.
-            let _ = writeln!(io::stderr(), "peerchat-registry: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = &ended {
+        // Said also where nothing is to be logged.
+        log.put(format!("peerchat-registry: {error:#}\n").as_bytes());
+    }
+    log.flush(LAST_WAIT);
+    if ended.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -93,8 +96,8 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         info!("shutting down");
         asked.cancel();
     });
-    // Scripts wait for this line. Where nobody reads it, the registry runs all the same.
-    let _ = writeln!(io::stdout(), "listening on {address}");
+    // Scripts wait for this line. Where nobody reads it or stdout takes nothing more, the registry runs all the same.
+    tokio::task::spawn_blocking(move || writeln!(io::stdout(), "listening on {address}"));
     serve(listener, registry, shutdown).await?;
     Ok(())
 }

@@ -38,6 +38,7 @@ mod partition;
 mod people;
 mod plain;
 mod private;
+mod program_log;
 mod reading;
 mod refusals;
 mod registries;

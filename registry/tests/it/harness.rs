@@ -43,17 +43,26 @@ impl Registry {
     }
 
     /// By a command that has something to say to the process itself.
-    pub(crate) fn start_by(mut command: Command, arguments: &[&str]) -> Self {
+    pub(crate) fn start_by(command: Command, arguments: &[&str]) -> Self {
+        Self::start_logging(command, arguments, Stdio::piped())
+    }
+
+    /// With a log that goes elsewhere than to this test.
+    pub(crate) fn start_logging(mut command: Command, arguments: &[&str], stderr: Stdio) -> Self {
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
-        let (stderr, written) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        let (stderr, written) = (child.stderr.take(), Arc::clone(&log));
         thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            for line in stderr
+                .into_iter()
+                .flat_map(|log| BufReader::new(log).lines())
+                .map_while(Result::ok)
+            {
                 let mut log = written.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');

@@ -31,6 +31,7 @@ mod hosting;
 mod leases;
 mod linking;
 mod linking_elsewhere;
+mod log;
 mod process;
 mod proxies;
 mod restart;
