@@ -1,6 +1,10 @@
-//! Accepting connections: with TLS only, so many at most, none that stays silent at first, and all cut at the end.
+//! Accepting connections: with TLS only, so many at most, none that stays silent at first, no party with more than its share of
+//! them, and all cut at the end.
 
+mod admission;
+mod calls;
 mod entrance;
+mod places;
 
 use std::{
     fmt, io,
@@ -15,7 +19,7 @@ use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -23,8 +27,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use self::entrance::Arrival;
-pub use self::entrance::Entrance;
+use self::{
+    admission::{Admission, Entered},
+    entrance::Arrival,
+};
+pub use self::{
+    admission::{Kept, Place},
+    calls::{NoteCalls, NotedCalls, Noting},
+    entrance::Entrance,
+};
 use crate::{DeviceBytes, DeviceCertificate, certificate, proxy::NoHeader, socket};
 
 /// What connections are bound by.
@@ -36,9 +47,22 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// How long a new connection may take after that to say that it speaks HTTP/2. Keepalive begins only then.
     pub preface_timeout: Duration,
+    /// How long after its beginning something must be asked over a connection, unless its device has another one that is kept.
+    pub first_call_timeout: Duration,
 }
 
+/// The share of all connections that one device may have, those that are kept among them.
+const SHARE_OF_A_DEVICE: usize = 16;
+
+/// So many connections are a device's in any case: a link, and some calls at once.
+const OF_A_DEVICE_MIN: usize = 8;
+
 impl Limits {
+    /// The most connections of one device.
+    fn per_device_max(&self) -> usize {
+        (self.connections_max / SHARE_OF_A_DEVICE).max(OF_A_DEVICE_MIN)
+    }
+
     /// The same, with so many connections at most.
     pub fn at_most(self, connections: u64) -> Self {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
@@ -66,14 +90,25 @@ pub struct Caller {
     pub certificate: Option<Arc<DeviceCertificate>>,
     /// Whatever certificate it showed. It has that one's key; what else is in it nobody has judged but the verifier.
     pub shown: Option<Arc<CertificateDer<'static>>>,
+    /// The place that the connection has among all.
+    pub place: Place,
 }
 
-/// Why a connection was closed before anything was asked over it.
+/// Why a connection was closed, most often before anything was asked over it.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// As many are open as there may be.
+    /// As many are open as there may be, and all of them are in use.
     #[error("a connection was refused: as many are open as there may be")]
     TooMany,
+    /// As many were open as there may be, and a newcomer was let in.
+    #[error("a connection from {0} was closed: its address had the most that were idle when there was no place left")]
+    Crowded(SocketAddr),
+    /// Its device has more than its share.
+    #[error("a connection from {0} was closed: its device has as many as one may have")]
+    Share(SocketAddr),
+    /// Nothing was asked over it in time.
+    #[error("a connection from {0} was closed: nothing was asked over it")]
+    Idle(SocketAddr),
     /// This side has nothing to show yet.
     #[error("a connection was refused: there is no certificate to show")]
     NoCertificate,
@@ -115,29 +150,33 @@ pub fn accept(
     let entrance = entrance.into();
     let (ready, connections) = mpsc::channel(READY_MAX);
     let refused: Watcher = Arc::new(refused);
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let admission = Admission::new(&limits, Arc::clone(&refused));
     tokio::spawn(async move {
         let (until, closing) = (severed.clone(), entrance.closing());
         let accepting = async {
             loop {
                 let (stream, address) = entrance.next().await;
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    refused(Refused::TooMany);
-                    continue;
-                };
                 let Some(config) = config() else {
                     refused(Refused::NoCertificate);
                     continue;
                 };
+                let closing = severed.child_token();
+                let entered = match admission.enter(address, closing.clone()) {
+                    Ok(entered) => entered,
+                    Err(why) => {
+                        refused(why);
+                        continue;
+                    }
+                };
                 let is_proxy = entrance.is_proxy(address);
-                let (ready, refused, severed) = (ready.clone(), Arc::clone(&refused), severed.clone());
+                let (ready, refused) = (ready.clone(), Arc::clone(&refused));
                 tokio::spawn(async move {
                     let arrival = Arrival {
                         stream,
                         address,
                         is_proxy,
                     };
-                    match shake_hands(arrival, config, limits, Arc::clone(&refused), severed, place).await {
+                    match shake_hands(arrival, config, limits, Arc::clone(&refused), closing, entered).await {
                         // Where nobody serves any more, the connection ends here.
                         Ok(connection) => drop(ready.send(Ok(connection)).await),
                         Err(why) => refused(why),
@@ -147,6 +186,7 @@ pub fn accept(
         };
         tokio::select! {
             () = accepting => {}
+            () = admission.watch() => {}
             () = until.cancelled() => {}
             () = closing.cancelled() => {}
         }
@@ -159,14 +199,17 @@ async fn shake_hands(
     config: Arc<ServerConfig>,
     limits: Limits,
     refused: Watcher,
-    severed: CancellationToken,
-    place: OwnedSemaphorePermit,
+    closing: CancellationToken,
+    entered: Entered,
 ) -> Result<Connection, Refused> {
     let near = arrival.address;
     let broken = |address| move |source| Refused::Handshake { address, source };
     let handshake = async {
         socket::prepare(&arrival.stream).map_err(broken(near))?;
         let (stream, address) = arrival.named().await?;
+        if address != near {
+            entered.comes_from(address);
+        }
         let stream = TlsAcceptor::from(config).accept(stream).await;
         Ok((stream.map_err(broken(address))?, address))
     };
@@ -174,24 +217,30 @@ async fn shake_hands(
         done = timeout(limits.handshake_timeout, handshake) => {
             done.map_err(|_| broken(near)(io::ErrorKind::TimedOut.into()))??
         }
-        () = severed.cancelled() => return Err(broken(near)(io::ErrorKind::ConnectionAborted.into())),
+        () = closing.cancelled() => return Err(broken(near)(io::ErrorKind::ConnectionAborted.into())),
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let device = shown.and_then(|shown| certificate::device_of(shown).ok());
+    if let Some(device) = device {
+        entered.is_of(device);
+    }
     let caller = Caller {
         address,
-        device: shown.and_then(|shown| certificate::device_of(shown).ok()),
+        device,
         certificate: shown
             .and_then(|shown| DeviceCertificate::parse(shown).ok())
             .map(Arc::new),
         shown: shown.map(|shown| Arc::new(shown.clone())),
+        place: entered.place(),
     };
     Ok(Connection {
         stream,
         caller,
-        severed: Box::pin(severed.cancelled_owned()),
+        closed: Box::pin(closing.clone().cancelled_owned()),
+        closing,
         preface: Some((PREFACE_BYTES, Box::pin(sleep(limits.preface_timeout)))),
         refused,
-        _place: place,
+        _entered: entered,
     })
 }
 
@@ -199,11 +248,24 @@ async fn shake_hands(
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
-    severed: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Cancelled when everything is cut, or when somebody else needs the place more.
+    closing: CancellationToken,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
     /// How many bytes of the preface are still to come, and until when.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     refused: Watcher,
-    _place: OwnedSemaphorePermit,
+    _entered: Entered,
+}
+
+impl Connection {
+    /// Whoever waits until the other side takes what is written must notice too that the connection is closed: HTTP/2 reads nothing
+    /// meanwhile. It was woken for that by what it has last read.
+    fn refuse_closed(&self) -> io::Result<()> {
+        match self.closing.is_cancelled() {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -222,7 +284,7 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.severed.as_mut().poll(cx).is_ready() {
+        if self.closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let before = buf.filled().len();
@@ -244,6 +306,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.refuse_closed()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -252,6 +315,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.refuse_closed()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

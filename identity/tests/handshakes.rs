@@ -149,6 +149,7 @@ const LIMITS: Limits = Limits {
     connections_max: 16,
     handshake_timeout: Duration::from_secs(60),
     preface_timeout: Duration::from_secs(60),
+    first_call_timeout: Duration::MAX,
 };
 
 /// What a caller hears who says something: an echo, or the error with which he is sent away.
@@ -305,9 +306,11 @@ async fn a_connection_that_stays_silent_or_is_one_too_many_ends() {
     let name = || tls::device_name(&bob.key.public());
     let _first = connect(&address, name(), alice.client()).await.unwrap();
     let mut held = server.connection().await;
+    let kept = held.connect_info().place.keep();
     connect(&address, name(), alice.client())
         .await
         .expect_err("one is the most");
+    drop(kept);
     let error = held.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     drop(held);
@@ -316,6 +319,35 @@ async fn a_connection_that_stays_silent_or_is_one_too_many_ends() {
     server.severed.cancel();
     let error = third.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_for_a_newcomer_and_one_that_is_kept_does_not() {
+    let authority = Authority::new();
+    let later = SystemTime::now() + hours(1);
+    let (alice, bob) = (
+        Device::new(&authority, "alice", later),
+        Device::new(&authority, "bob", later),
+    );
+    let two = Limits {
+        connections_max: 2,
+        ..LIMITS
+    };
+    let mut server = Server::start(bob.server(), two).await;
+    let address = server.address.to_string();
+    let connect = || connect(&address, tls::device_name(&bob.key.public()), alice.client());
+    let _first = connect().await.unwrap();
+    let held = server.connection().await;
+    let _kept = held.connect_info().place.keep();
+    let _second = connect().await.unwrap();
+    let mut idle = server.connection().await;
+    let _third = connect().await.unwrap();
+    let mut third = server.connection().await;
+    let error = idle.write_all(b"too late").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    let error = idle.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    third.write_all(b"here").await.unwrap();
 }
 
 #[test]

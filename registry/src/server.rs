@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use peerchat_identity::{
-    accept::{Entrance, Limits, Refused, accept},
+    accept::{Entrance, Limits, NoteCalls, Noting, Refused, accept},
     open_files,
 };
 use tokio::{net::TcpListener, time::timeout};
@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits {
     connections_max: 12_000,
     handshake_timeout: Duration::from_secs(5),
     preface_timeout: Duration::from_secs(5),
+    first_call_timeout: Duration::from_secs(10),
 };
 
 /// Files that are not for connections: the database, what listens, and calls to other registries. Where there are few files it is half of them.
@@ -197,7 +198,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
 }
 
 /// All services behind their limits.
-async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), ServeError> {
+async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router<Noting>), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in [Service::ROUTING, Service::ACCOUNTS, Calls::NAME] {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -213,6 +214,7 @@ async fn router(registry: &Arc<Registry>) -> Result<(HealthReporter, Router), Se
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .layer(NoteCalls)
         .add_service(Service::routing(registry))
         .add_service(Service::accounts(registry))
         .add_service(Calls::service(registry))

@@ -214,8 +214,10 @@ impl RoutingService for Service {
     async fn watch(&self, request: Request<Streaming<v1::WatchRequest>>) -> Answer<WatchStream> {
         // The answer's head goes out before the first request is here: some clients send nothing until they have it.
         let (device, _) = caller(&request)?;
+        let place = request.extensions().get::<Caller>().map(|caller| caller.place.clone());
         let (open, opening) = oneshot::channel();
-        tokio::spawn(follow(Arc::clone(&self.registry), device, request.into_inner(), open));
+        let follow = follow(Arc::clone(&self.registry), device, place, request.into_inner(), open);
+        tokio::spawn(follow);
         Ok(Response::new(WatchStream::Opening(opening)))
     }
 }

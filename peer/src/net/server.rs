@@ -6,7 +6,7 @@ use std::{
 };
 
 use peerchat_identity::{
-    accept::{Caller, Limits, Refused, accept},
+    accept::{Caller, Limits, NoteCalls, Place, Refused, accept},
     open_files,
 };
 use peerchat_proto::{
@@ -37,12 +37,13 @@ use crate::{
     },
 };
 
-/// What connections are bound by: a link to every device that may have one, and as many for calls beside them. A further one is
-/// closed at once, and its caller dials again later.
+/// What connections are bound by: a link to every device that may have one, and as many for calls beside them. Where one more comes, an
+/// idle one is closed for it.
 const LIMITS: Limits = Limits {
     connections_max: 2 * LINKS_MAX,
     handshake_timeout: Duration::from_secs(5),
     preface_timeout: Duration::from_secs(5),
+    first_call_timeout: Duration::from_secs(10),
 };
 /// How long a history is given, which is longer than a peer pulls before it plans anew: who takes it slowly is in others' way.
 const HISTORY_TIME: Duration = Duration::from_millis(2 * PULL_MS_MAX);
@@ -90,6 +91,7 @@ pub async fn serve(net: Net, listener: TcpListener) -> Result<(), ServeError> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_MAX)
+        .layer(NoteCalls)
         .add_service(chat)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(boxed)?)
@@ -113,6 +115,7 @@ impl ChatService for Chat {
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Result<Response<Self::LinkStream>, Status> {
         let passport = self.caller(&request)?;
+        let place = place(&request)?;
         let mut frames = request.into_inner();
         let first = timeout(CALL_DEADLINE, frames.message())
             .await
@@ -133,8 +136,11 @@ impl ChatService for Chat {
             .await
             .map_err(|_| ends())?;
         let frames = frames.map(|request| request.map(|request| request.frame.unwrap_or_default()));
-        net.tasks
-            .spawn(link::pump(frames, passport, link, net.incoming.clone(), closed));
+        let kept = place.keep();
+        net.tasks.spawn(async move {
+            link::pump(frames, passport, link, net.incoming.clone(), closed).await;
+            drop(kept);
+        });
         Ok(Response::new(Box::pin(
             outgoing.map(|frame| Ok(wire::LinkResponse { frame: Some(frame) })),
         )))
@@ -159,15 +165,18 @@ impl ChatService for Chat {
 
     async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
         let reader = self.caller(&request)?.reader();
+        let place = place(&request)?;
         let wire::HistoryRequest { conversation, heights } = request.into_inner();
         let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
         let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
         let passed = self.net.histories.pass(&reader.user, reader.user == self.net.me.user)?;
         let (parts, answer) = Parts::new(READER_WAIT)?;
         let chat = Self { net: self.net.clone() };
+        // As many as may pass are kept, and no more.
+        let kept = place.keep();
         self.net.tasks.spawn(async move {
             chat.send_parts(conversation, heights, reader, parts).await;
-            drop(passed);
+            drop((passed, kept));
         });
         Ok(Response::new(answer))
     }
@@ -248,6 +257,13 @@ impl Chat {
             ports::ServeError::Log(_) => Status::internal(error.to_string()),
         })
     }
+}
+
+/// The place that the caller's connection has.
+fn place<T>(request: &Request<T>) -> Result<Place, Status> {
+    let caller = request.extensions().get::<Caller>();
+    let place = caller.map(|caller| caller.place.clone());
+    place.ok_or_else(|| Status::internal("a call without a connection"))
 }
 
 fn invalid(error: EntryError) -> Status {

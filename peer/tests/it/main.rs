@@ -45,6 +45,7 @@ mod registries;
 mod registry;
 mod rooms;
 mod seals;
+mod shares;
 mod signals;
 mod spreading;
 mod stopped;

@@ -36,6 +36,7 @@ const LIMITS: Limits = Limits {
     connections_max: 64,
     handshake_timeout: DEADLINE,
     preface_timeout: DEADLINE,
+    first_call_timeout: Duration::MAX,
 };
 
 /// What it says instead of doing anything.

@@ -31,6 +31,7 @@ const LIMITS: Limits = Limits {
     connections_max: 64,
     handshake_timeout: DEADLINE,
     preface_timeout: DEADLINE,
+    first_call_timeout: std::time::Duration::MAX,
 };
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use peerchat_identity::accept::Place;
 use peerchat_proto::v1;
 use tokio::{sync::oneshot, time::timeout};
 use tokio_stream::Stream;
@@ -35,6 +36,7 @@ pub(crate) struct Opened {
 pub(super) async fn follow(
     registry: Arc<Registry>,
     device: DeviceId,
+    place: Option<Place>,
     mut requests: Streaming<v1::WatchRequest>,
     open: oneshot::Sender<Result<Opened, Status>>,
 ) {
@@ -47,6 +49,8 @@ pub(super) async fn follow(
             return;
         }
     };
+    // Who has a lease stays while strangers come.
+    let _kept = place.as_ref().map(Place::keep);
     if open.send(Ok(opened)).is_err() {
         return engine.stream_lost(lease, None).await;
     }

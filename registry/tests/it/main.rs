@@ -44,6 +44,7 @@ mod shared;
 mod shared_forms;
 mod shared_load;
 mod shared_tries;
+mod shares;
 mod side_services;
 mod strangers;
 mod watching;

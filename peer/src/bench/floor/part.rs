@@ -47,6 +47,7 @@ const LIMITS: Limits = Limits {
     connections_max: 1_024,
     handshake_timeout: std::time::Duration::from_secs(10),
     preface_timeout: std::time::Duration::from_secs(10),
+    first_call_timeout: std::time::Duration::MAX,
 };
 
 /// Messages as they are sent: the least that gRPC can carry.

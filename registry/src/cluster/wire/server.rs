@@ -98,6 +98,10 @@ impl Calls {
                     "this is for the nodes of the cluster, and the caller's certificate is none of them: {error}"
                 ))
             })?;
+            // Strangers who fill all places take no leader from a cluster.
+            if let Some(caller) = extensions.get::<Caller>() {
+                caller.place.trust();
+            }
             Ok((node, number))
         };
         certified().inspect_err(|status| self.tell(extensions, status))
