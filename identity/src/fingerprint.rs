@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 const PREFIX: &str = "SHA256:";
 
 /// The SHA-256 of the certificate of a registry's authority: whoever has been told it out of band knows the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
 /// A text that is no fingerprint.

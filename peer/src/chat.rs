@@ -163,6 +163,10 @@ where
         decode: convert::decode_entry,
     };
     let data = folder.path().to_owned();
+    let damage = credentials.damage().map(|message| Notice {
+        code: Code::TrustLost,
+        message: message.to_owned(),
+    });
     let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
     let state = State::load(&disk, folder.path())?;
     // A folder may be left by starts that came to nothing.
@@ -170,6 +174,7 @@ where
     let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
     core.set_people(people);
     notices.extend(lost);
+    notices.extend(damage);
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
     let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());

@@ -1,24 +1,27 @@
 //! What this device shows to others, and whom it believes: its key, the certificate that the registry gave it, the authority that
 //! issued it, and the devices that were revoked.
 //!
-//! The key is made at the first start. Certificate and authority are kept beside it, so that a peer that starts while its registry
-//! is away talks with whom it knows until its certificate ends.
+//! The key is made at the first start. Certificate, authority and who was revoked are kept beside it, so that a peer that starts while its
+//! registry is away talks with whom it knows until its certificate ends.
+
+mod revoked;
 
 use std::{
-    collections::BTreeSet,
+    mem,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
 use peerchat_identity::{
-    CertificateError, DeviceCertificate, DeviceKey, NoKey, Trust,
+    CertificateError, DeviceCertificate, DeviceKey, Fingerprint, NoKey, Trust,
     secret_file::{self, SecretFileError},
     tls::{self, TlsError},
 };
 use rustls::{ClientConfig, ServerConfig, pki_types::CertificateDer};
 use tokio::sync::watch;
 
+use self::revoked::Revoked;
 use crate::node::types::{DeviceId, UserName};
 
 const KEY: &str = "device.key";
@@ -110,7 +113,9 @@ pub struct Credentials {
     shown: watch::Sender<Option<Arc<Shown>>>,
     /// Whom to believe about authors, whether the own certificate has ended or not.
     authority: RwLock<Option<Trust>>,
-    revoked: watch::Sender<BTreeSet<DeviceId>>,
+    revoked: watch::Sender<Revoked>,
+    /// What is wrong with the file of those, for the user.
+    damage: Option<String>,
 }
 
 impl Credentials {
@@ -132,13 +137,15 @@ impl Credentials {
                 key
             }
         };
+        let (revoked, damage) = revoked::load(folder);
         let credentials = Self {
             folder: folder.to_owned(),
             user: user.clone(),
             key,
             shown: watch::channel(None).0,
             authority: RwLock::new(authority(folder)?),
-            revoked: watch::channel(BTreeSet::new()).0,
+            revoked: watch::channel(revoked).0,
+            damage,
         };
         let kept = (
             secret_file::read(&folder.join(CERTIFICATE))?,
@@ -193,7 +200,15 @@ impl Credentials {
         let shown = self.judge(certificate, authority)?;
         secret_file::write(&self.folder.join(AUTHORITY), shown.trust.authority())?;
         secret_file::write(&self.folder.join(CERTIFICATE), &shown.certificate.der)?;
-        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Some(shown.trust.clone());
+        let authority = Some(shown.trust.clone());
+        let before = mem::replace(
+            &mut *self.authority.write().unwrap_or_else(PoisonError::into_inner),
+            authority,
+        );
+        if before.is_some_and(|before| before.fingerprint() != shown.trust.fingerprint()) {
+            // It has revoked others.
+            self.revoked.send_modify(|_| {});
+        }
         self.shown.send_replace(Some(Arc::new(shown)));
         Ok(())
     }
@@ -229,19 +244,45 @@ impl Credentials {
         })
     }
 
-    /// Believes these devices no longer.
+    /// Believes these devices no longer, on the word of the authority that certifies.
     pub fn revoke(&self, devices: impl IntoIterator<Item = DeviceId>) {
-        self.revoked.send_modify(|revoked| revoked.extend(devices));
+        let Some(authority) = self.fingerprint() else {
+            return;
+        };
+        self.revoked
+            .send_if_modified(|revoked| revoked.learn(authority, devices, SystemTime::now()));
     }
 
     /// Whether a device was revoked.
     pub fn is_revoked(&self, device: &DeviceId) -> bool {
-        self.revoked.borrow().contains(device)
+        let authority = self.fingerprint();
+        authority.is_some_and(|authority| self.revoked.borrow().has(&authority, device))
     }
 
-    /// Tells of each device that is revoked.
-    pub fn watch_revoked(&self) -> watch::Receiver<BTreeSet<DeviceId>> {
+    /// Tells when devices are revoked.
+    pub fn watch_revoked(&self) -> watch::Receiver<Revoked> {
         self.revoked.subscribe()
+    }
+
+    /// Keeps who was revoked for the next start. It waits for the disk.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_revoked(&self) -> Result<(), CredentialsError> {
+        // Read before it is written: what comes meanwhile is told anew.
+        let revoked = self.revoked.borrow().clone();
+        Ok(revoked::save(&self.folder, &revoked)?)
+    }
+
+    /// What the user must know of files that could not be read as they should.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    /// The authority that certifies now.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        let authority = self.authority.read().unwrap_or_else(PoisonError::into_inner);
+        authority.as_ref().map(Trust::fingerprint)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
 //! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
-//! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `host` a registry in this
-//! process. `convert` stands between the generated types and a peer's own.
+//! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `revoking` who was revoked, `host` a
+//! registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
@@ -16,6 +16,7 @@ mod lookups;
 mod parts;
 mod passport;
 mod refusing;
+mod revoking;
 mod routing;
 mod server;
 mod turnstile;
@@ -130,6 +131,7 @@ impl Net {
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
         self.tasks.spawn(expiry::watch(self.clone()));
         self.tasks.spawn(introducing::introduce_own(self.clone()));
+        self.tasks.spawn(revoking::keep(self.clone()));
         let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();
         while let Some(order) = orders.recv().await {
             match order {

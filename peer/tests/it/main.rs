@@ -43,6 +43,7 @@ mod reading;
 mod refusals;
 mod registries;
 mod registry;
+mod revoking;
 mod rooms;
 mod seals;
 mod shares;
