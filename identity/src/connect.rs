@@ -8,20 +8,20 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
 use crate::{CertificateError, DeviceBytes, DeviceCertificate, Fingerprint, certificate, socket};
 
-/// Connects to `address` (HOST:PORT) and shakes hands with whoever has a certificate for `name`. The caller sets the deadline.
+/// Connects to `address`, such as HOST:PORT, and shakes hands with whoever has a certificate for `name`. The caller sets the deadline.
 ///
 /// # Errors
 /// Nobody listens there, or somebody else does. In TLS 1.3 a refusal of this side's own certificate shows only later, at the first
 /// read.
 pub async fn connect(
-    address: &str,
+    address: impl ToSocketAddrs,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
 ) -> io::Result<TlsStream<TcpStream>> {

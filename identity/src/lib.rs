@@ -8,7 +8,7 @@
 //! [`DeviceCertificate`] and [`Trust`] read certificates and judge them; [`Fingerprint`] names a registry; [`tls`] has the
 //! five configurations that there are; [`accept`] and [`connect`] make connections of them; [`proxy`] reads what a proxy
 //! says of whom it connects; [`secret_file`] keeps keys; [`open_files`] makes room for many connections; [`log_lines`] writes
-//! the log of a program.
+//! the log of a program; [`Special`] names addresses that are no peer's.
 
 pub mod accept;
 mod certificate;
@@ -21,12 +21,14 @@ pub mod proxy;
 pub mod san;
 pub mod secret_file;
 mod socket;
+mod special;
 pub mod tls;
 mod verifier;
 
 pub use certificate::{CertificateError, DeviceCertificate, Trust};
 pub use device_key::{DeviceKey, NoKey};
 pub use fingerprint::{Fingerprint, NoFingerprint};
+pub use special::Special;
 
 /// The bytes of a device's Ed25519 public key.
 pub type DeviceBytes = [u8; 32];

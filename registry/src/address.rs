@@ -2,9 +2,11 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
+
+use peerchat_identity::Special;
 
 /// The most characters of an address: the 255 that a name of the domain name system has.
 pub const ADDRESS_CHARS_MAX: usize = 255;
@@ -30,6 +32,16 @@ pub enum AddressError {
     /// Many hosts at once.
     #[error("an address is that of one host; {0} is a group of hosts")]
     NotOneHost(IpAddr),
+    /// At this address no peer can be.
+    #[error(
+        "{0} is where a cloud has a service for its machines, and not a peer; give another address with --advertise"
+    )]
+    NoPeer(IpAddr),
+    /// Another host on each link.
+    #[error(
+        "{0} is good on one link only; give another address with --advertise, or have the registry started with --allow-link-local"
+    )]
+    LinkLocal(IpAddr),
     /// `0.0.0.0` or `[::]`, and the caller's own address is not known.
     #[error("the address has no host, and the registry does not see the caller's; give the host")]
     HostUnknown,
@@ -57,6 +69,24 @@ impl Address {
         Ok(Self(text.into()))
     }
 
+    /// Whether others may be told to dial it, and link-local ones only where the registry allows that. Of a host name the one who dials
+    /// judges where it leads.
+    ///
+    /// # Errors
+    /// It leads to something that is no peer, or is good on one link only.
+    pub fn may_be_told(&self, allows_link_local: bool) -> Result<(), AddressError> {
+        let Ok(socket) = self.0.parse::<SocketAddr>() else {
+            return Ok(());
+        };
+        let ip = socket.ip();
+        match Special::of(ip) {
+            Some(Special::Metadata) => Err(AddressError::NoPeer(ip)),
+            Some(Special::LinkLocal) if !allows_link_local => Err(AddressError::LinkLocal(ip)),
+            Some(Special::NotOneHost) => Err(AddressError::NotOneHost(ip)),
+            Some(Special::LinkLocal) | None => Ok(()),
+        }
+    }
+
     /// The address as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,10 +105,11 @@ fn with_host(socket: SocketAddr, observed: Option<IpAddr>) -> Result<SocketAddr,
         return Err(AddressError::PortZero);
     }
     let ip = socket.ip();
-    if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+    let is_unspecified = ip.to_canonical().is_unspecified();
+    if Special::of(ip) == Some(Special::NotOneHost) && !is_unspecified {
         return Err(AddressError::NotOneHost(ip));
     }
-    if !ip.to_canonical().is_unspecified() {
+    if !is_unspecified {
         return Ok(socket);
     }
     // A listener on [::] sees callers of version 4 as mapped addresses, which not every host can dial.
@@ -118,7 +149,7 @@ fn is_label(label: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -186,5 +217,38 @@ mod tests {
         }
         let long = format!("{}:1", "a".repeat(254));
         assert_eq!(Address::new(&long, None), Err(TooLong { found: 256 }));
+    }
+
+    #[test]
+    fn nobody_is_told_to_dial_what_is_no_peer() {
+        let judge = |announced: &str, allows| Address::new(announced, None).unwrap().may_be_told(allows);
+        for announced in [
+            "169.254.169.254:80",
+            "[::ffff:169.254.169.254]:80",
+            "[fd00:ec2::254]:80",
+            "100.100.100.200:80",
+        ] {
+            for allows in [false, true] {
+                assert!(
+                    matches!(judge(announced, allows), Err(AddressError::NoPeer(_))),
+                    "{announced}"
+                );
+            }
+        }
+        for announced in ["169.254.7.7:80", "[fe80::1]:80"] {
+            assert!(
+                matches!(judge(announced, false), Err(AddressError::LinkLocal(_))),
+                "{announced}"
+            );
+            assert_eq!(judge(announced, true), Ok(()));
+        }
+        for announced in ["10.0.0.1:80", "127.0.0.1:80", "host.example:80"] {
+            assert_eq!(judge(announced, false), Ok(()));
+        }
+        let seen = Address::new("0.0.0.0:5", Some(IpAddr::V4(Ipv4Addr::new(169, 254, 7, 7)))).unwrap();
+        assert!(
+            matches!(seen.may_be_told(false), Err(AddressError::LinkLocal(_))),
+            "also as it is seen"
+        );
     }
 }

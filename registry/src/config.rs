@@ -118,6 +118,10 @@ pub struct Config {
     #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = proxy)]
     pub proxy_protocol_from: Vec<IpAddr>,
 
+    /// Takes peers with link-local addresses (169.254.0.0/16, fe80::/10), for a network that has no others
+    #[arg(long)]
+    pub allow_link_local: bool,
+
     /// What to do instead of running a registry.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -82,6 +82,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         ca: config.ca,
         cluster,
         proxies: config.proxy_protocol_from,
+        allows_link_local: config.allow_link_local,
     });
     let registry = registry.await?;
     info!(fingerprint = %registry.fingerprint(), "peers know this registry by its fingerprint");

@@ -44,6 +44,8 @@ pub struct Settings {
     pub cluster: Option<ClusterSettings>,
     /// Proxies before it, which say for whom they connect.
     pub proxies: Vec<IpAddr>,
+    /// Peers may announce addresses that are good on one link only.
+    pub allows_link_local: bool,
 }
 
 impl Settings {
@@ -58,6 +60,7 @@ impl Settings {
             is_hosted: false,
             ca: None,
             cluster: None,
+            allows_link_local: false,
             proxies: Vec::new(),
         }
     }

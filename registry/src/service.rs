@@ -100,6 +100,10 @@ impl RoutingService for Service {
         let (device, from) = caller(&request)?;
         let mut request = request.into_inner();
         let address = Address::new(&request.address, Some(from))
+            .and_then(|address| {
+                address.may_be_told(self.registry.settings.allows_link_local)?;
+                Ok(address)
+            })
             .map_err(|error| Status::invalid_argument(format!("`address`: {error}")))?;
         let admission = self.admit(device, from, &mut request).await?;
         let user = admission.user.clone();

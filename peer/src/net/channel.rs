@@ -1,14 +1,20 @@
 //! Connections that this peer makes: TLS first, with whom and as whom is settled there; then HTTP/2 and gRPC over it.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
-use peerchat_identity::{DeviceCertificate, connect, tls};
-use tokio::{net::TcpStream, time::timeout};
+use peerchat_identity::{DeviceCertificate, Special, connect, tls};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, Net, STREAM_WINDOW_BYTES};
 use crate::node::types::DeviceId;
+
+/// The most addresses of a host name that are tried.
+const HOSTS_MAX: usize = 16;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +51,32 @@ pub(super) async fn to_device(
     if net.credentials.is_revoked(&device) {
         return Err(ConnectError::Revoked(device));
     }
-    let dialled = connect::connect(address, tls::device_name(&device.0), shown.client.clone());
+    let dialled = async {
+        let hosts = may_be_dialled(address).await?;
+        connect::connect(&hosts[..], tls::device_name(&device.0), shown.client.clone()).await
+    };
     let stream = within_deadline(address, dialled).await?;
     let certificate = connect::device_certificate(&stream).map_err(|source| ConnectError::Certificate {
         address: address.to_owned(),
         source,
     })?;
     Ok((over(stream, address).await?, certificate))
+}
+
+/// Where an address leads that another one has named, unless no peer can be there. Whoever announces a host name decides later where it
+/// leads, so that one must not lead to a link of this machine's either; of a literal address that is for the registry to say.
+async fn may_be_dialled(address: &str) -> io::Result<Vec<SocketAddr>> {
+    let is_name = address.parse::<SocketAddr>().is_err();
+    let mut hosts: Vec<_> = lookup_host(address).await?.take(HOSTS_MAX).collect();
+    hosts.retain(|host| match Special::of(host.ip()) {
+        None => true,
+        Some(Special::LinkLocal) => !is_name,
+        Some(Special::Metadata | Special::NotOneHost) => false,
+    });
+    if hosts.is_empty() {
+        return Err(io::Error::other("no peer can be there"));
+    }
+    Ok(hosts)
 }
 
 /// Waits for a connection, but not for ever.
@@ -88,4 +113,25 @@ pub(super) async fn over(stream: TlsStream<TcpStream>, address: &str) -> Result<
             address: address.to_owned(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_peer_is_dialled_where_none_can_be() {
+        for address in [
+            "169.254.169.254:80",
+            "[fd00:ec2::254]:80",
+            "[::ffff:100.100.100.200]:80",
+            "0.0.0.0:80",
+            "224.0.0.1:80",
+        ] {
+            may_be_dialled(address).await.unwrap_err();
+        }
+        for address in ["127.0.0.1:80", "[::1]:80", "169.254.7.7:80", "localhost:80"] {
+            assert!(!may_be_dialled(address).await.unwrap().is_empty(), "{address}");
+        }
+    }
 }
