@@ -26,6 +26,10 @@ async fn bad_log_ins() {
         ("alice", "127.0.0.1:0", "port from 1 to 65535"),
         ("alice", "a b:1", "HOST:PORT"),
         ("alice", "239.1.1.1:1", "group of hosts"),
+        ("alice", "169.254.169.254:80", "service for its machines"),
+        ("alice", "[fd00:ec2::254]:80", "service for its machines"),
+        ("alice", "169.254.7.7:1", "--allow-link-local"),
+        ("alice", "[fe80::1]:1", "--allow-link-local"),
         ("alice", long_address.as_str(), "at most 255 characters"),
     ] {
         let (code, text) = refused(client.log_in(login(user, address)).await);
@@ -52,6 +56,17 @@ async fn bad_log_ins() {
     assert_eq!(code, Code::InvalidArgument, "{text}");
     let fresh = Caller::log_in(&registry, "alice", 1).await;
     assert!(fresh.answer.is_new_account, "what was refused left nothing behind");
+}
+
+#[tokio::test]
+async fn link_local_addresses_are_told_where_the_registry_allows_them() {
+    let registry = Registry::start_with(&["--allow-link-local"]);
+    let alice = Caller::try_log_in(&registry, 1, login("alice", "169.254.7.7:1")).await;
+    assert_eq!(alice.unwrap().answer.address, "169.254.7.7:1");
+    let bob = Caller::try_log_in(&registry, 2, login("bob", "169.254.169.254:80")).await;
+    let (code, text) = refused(bob);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(text.contains("service for its machines"), "{text}");
 }
 
 #[tokio::test]
