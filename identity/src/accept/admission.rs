@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::interval;
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,13 +17,14 @@ use super::{
 };
 use crate::DeviceBytes;
 
-/// How often it is looked who has asked nothing for too long.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
 /// Who is in.
 pub(super) struct Admission {
     inner: Mutex<Inner>,
     refused: Watcher,
+    /// There is somebody who may ask nothing for too long. Where nobody is, nobody looks: an idle peer is to cost little.
+    entered: Notify,
+    /// How often it is looked meanwhile.
+    look_every: Duration,
 }
 
 struct Inner {
@@ -40,7 +41,12 @@ impl Admission {
         );
         let doors = BTreeMap::new();
         let inner = Mutex::new(Inner { places, doors });
-        Arc::new(Self { inner, refused })
+        Arc::new(Self {
+            inner,
+            refused,
+            entered: Notify::new(),
+            look_every: limits.first_call_timeout / 2,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,6 +61,7 @@ impl Admission {
         inner.doors.insert(id, (address, closing));
         let closed = closed.and_then(|closed| inner.close(closed));
         drop(inner);
+        self.entered.notify_one();
         self.tell(closed, Refused::Crowded);
         let admission = Arc::clone(self);
         Ok(Entered(Place { admission, id }))
@@ -62,13 +69,17 @@ impl Admission {
 
     /// Closes whoever asks nothing for too long, as long as it is polled.
     pub(super) async fn watch(&self) {
-        let mut look = interval(LOOK_EVERY);
         loop {
-            look.tick().await;
+            self.entered.notified().await;
+            sleep(self.look_every).await;
             let mut inner = self.lock();
             let overdue = inner.places.overdue(Instant::now());
             let closed: Vec<_> = overdue.into_iter().filter_map(|id| inner.close(id)).collect();
+            let goes_on = inner.places.any_silent();
             drop(inner);
+            if goes_on {
+                self.entered.notify_one();
+            }
             for address in closed {
                 self.tell(Some(address), Refused::Idle);
             }

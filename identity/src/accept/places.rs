@@ -201,6 +201,12 @@ impl Places {
         overdue
     }
 
+    /// Whether there is a place over which nothing was asked yet.
+    pub(super) fn any_silent(&self) -> bool {
+        let mut all = self.open.values();
+        all.any(|place| !(place.has_called || place.is_kept()))
+    }
+
     /// Who has to go for a newcomer.
     fn longest_idle(&self) -> Option<Id> {
         let (first, second) = match self.strange.count > self.max / 2 {

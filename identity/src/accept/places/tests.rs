@@ -158,8 +158,10 @@ fn what_is_silent_for_too_long_goes_unless_its_device_is_known() {
     table.places.keep(link);
     assert_eq!(table.places.overdue(table.now + TIMEOUT / 2), []);
     assert_eq!(table.places.overdue(table.now + TIMEOUT), [silent]);
+    assert!(table.places.any_silent());
     table.places.release(link, table.now);
     assert_eq!(table.places.overdue(table.now + TIMEOUT), [beside]);
+    assert!(!table.places.any_silent());
     assert_eq!(table.places.overdue(table.now + TIMEOUT), []);
 }
 
