@@ -9,6 +9,8 @@ mod channel;
 mod client;
 pub mod convert;
 mod expiry;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host;
 mod introducing;
 mod link;

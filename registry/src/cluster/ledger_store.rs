@@ -6,7 +6,7 @@
 //! an error and never passed over: this node might have said that it has it. When the file has grown to several times what is in it, it is
 //! replaced as a whole.
 
-mod record;
+pub(super) mod record;
 
 use std::{
     fs,

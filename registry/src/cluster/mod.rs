@@ -28,6 +28,8 @@ use crate::address::Address;
 pub use node::NodeError;
 pub use status::{ClusterStatus, LedgerStatus, MemberStatus, NodeState};
 pub use term_file::TermFileError;
+#[cfg(feature = "fuzzing")]
+pub use wire::fuzzing;
 pub use wire::{AskError, Operator, OperatorError, ask_status};
 
 pub(crate) use self::{

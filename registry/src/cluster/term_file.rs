@@ -108,7 +108,7 @@ fn lock(path: PathBuf) -> Result<fs::File, TermFileError> {
     }
 }
 
-fn parse(line: &[u8]) -> Option<(NodeId, Term)> {
+pub(super) fn parse(line: &[u8]) -> Option<(NodeId, Term)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (node, term) = line.strip_prefix("node ")?.split_once(" term ")?;
     let number = term

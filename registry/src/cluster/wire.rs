@@ -9,6 +9,8 @@ mod decide_tests;
 mod follow;
 #[cfg(test)]
 mod follow_tests;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod operated;
 mod operator;
 mod order;

@@ -26,7 +26,7 @@ pub(super) fn records_of(kept: &Kept) -> Vec<Record> {
 }
 
 /// Writes a record after others.
-pub(super) fn encode(record: &Record, bytes: &mut Vec<u8>) {
+pub(in crate::cluster) fn encode(record: &Record, bytes: &mut Vec<u8>) {
     match record {
         Record::Promise(term) => {
             bytes.push(PROMISE);
@@ -74,7 +74,7 @@ fn put_place(bytes: &mut Vec<u8>, place: Place) {
 }
 
 /// The records in these bytes; none where they are anything else.
-pub(super) fn decode(mut bytes: &[u8]) -> Option<Vec<Record>> {
+pub(in crate::cluster) fn decode(mut bytes: &[u8]) -> Option<Vec<Record>> {
     let mut records = Vec::new();
     while let Some((kind, rest)) = bytes.split_first() {
         bytes = rest;
