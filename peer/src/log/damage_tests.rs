@@ -223,6 +223,23 @@ fn a_log_without_any_header_is_kept_aside() {
 }
 
 #[test]
+fn a_log_is_set_aside_whatever_numbers_are_taken() {
+    let workload = closed(12);
+    let others = ["log.damaged-1", "log.damaged-18446744073709551615"].map(path);
+    for other in &others {
+        workload.disk.replace(other, b"of another day").unwrap();
+    }
+    workload
+        .disk
+        .tamper(&path("log"), |bytes| bytes[HEADER_BYTES + FRAME_HEAD_BYTES] ^= 1);
+    let (_, opened) = reopen(&workload.disk);
+    assert_eq!(opened.damage[0].path, path("log.damaged-2"));
+    for other in &others {
+        assert_eq!(workload.disk.bytes_of(other).unwrap(), b"of another day");
+    }
+}
+
+#[test]
 fn what_is_twice_in_the_file_is_once_in_the_log() {
     let workload = closed(5);
     let first = HEADER_BYTES..HEADER_BYTES + FRAME_HEAD_BYTES + workload.entries[0].bytes.len();

@@ -66,8 +66,10 @@ pub fn look_aside<D: Disk>(
 
 /// Renames the log, durably; tells its new name.
 pub(super) fn set_aside<D: Disk>(disk: &D, folder: &Path) -> Result<PathBuf, IoError> {
-    let taken = numbers(disk, folder)?.into_iter().max().unwrap_or(0);
-    let path = folder.join(format!("{PREFIX}{}", taken + 1));
+    let taken = numbers(disk, folder)?;
+    // Not the one after the greatest: whatever is in the folder, there is a free one.
+    let free = (1..).find(|number| !taken.contains(number)).unwrap_or_default();
+    let path = folder.join(format!("{PREFIX}{free}"));
     disk.rename(&folder.join(LOG_FILE), &path)?;
     disk.sync_folder(folder)?;
     Ok(path)
