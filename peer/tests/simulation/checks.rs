@@ -189,7 +189,7 @@ impl World {
 
     /// After healing all members hold the same in the same order, and all that anybody held when healing began.
     pub fn check_the_end(&mut self, held: &BTreeMap<Conversation, BTreeSet<EntryId>>) {
-        if std::env::var_os("SIMULATION_TRACE").is_some() {
+        if self.traced {
             for peer in &self.peers {
                 println!("{}: {:#?}", peer.user, peer.core.as_ref().map(|core| core.node()));
             }

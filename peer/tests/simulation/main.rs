@@ -5,7 +5,10 @@
 //! is printed, and replays the same run:
 //!
 //!     SIMULATION_SEED=42 cargo test -p peerchat --test simulation
-//!     SIMULATION_SEEDS=100000 cargo test --release -p peerchat --test simulation
+//!     SIMULATION_TRACE=1 SIMULATION_SEED=42 cargo test -p peerchat --test simulation -- --nocapture
+//!     SIMULATION_FIRST=1000 SIMULATION_SEEDS=100000 cargo test --profile night -p peerchat --test simulation
+//!
+//! `seeds.rs`, which it shares with the simulations of the registry, says which seeds are run where nobody says; `.ci/night` runs many.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test")]
 
@@ -29,6 +32,8 @@ use world::{Totals, World};
 fn whatever_happens_the_invariants_hold_and_all_members_end_equal() {
     let seeds = Seeds {
         variable: "SIMULATION",
+        command: "cargo test -p peerchat --test simulation",
+        once_failed: &[],
         run: |seed| World::new(seed).run(),
         plus: Totals::plus,
         assert_everything_happened: Totals::assert_everything_happened,

@@ -196,6 +196,9 @@ impl World {
         let now = self.time();
         let mut inputs = vec![input];
         while !inputs.is_empty() && self.peers[who].life() == Some(life) {
+            if self.traced {
+                println!("{} {who} is told {inputs:?}", self.now);
+            }
             let core = self.peers[who].core.as_mut().unwrap();
             let acts = core.handle(inputs.drain(..), now);
             inputs.extend(self.acts(who, acts));
@@ -335,6 +338,9 @@ impl World {
 
     /// Does what a peer wants; an input where it fails at once.
     fn act(&mut self, who: Who, act: Act) -> Option<Input> {
+        if self.traced {
+            println!("{} {who} does {act:?}", self.now);
+        }
         match act {
             Act::Order(order) => {
                 self.order(who, order);

@@ -110,6 +110,8 @@ pub struct World {
     pub janus: Option<Janus>,
     /// Nothing goes wrong any more.
     pub peace: bool,
+    /// What each peer is told and does is printed, and its state in the end: where `SIMULATION_TRACE` is set.
+    pub traced: bool,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: std::collections::BTreeMap<u64, Happening>,
     next: u64,
@@ -140,6 +142,7 @@ impl World {
             private: None,
             janus: seed.is_multiple_of(3).then(|| Janus::new(2)),
             peace: false,
+            traced: std::env::var_os("SIMULATION_TRACE").is_some(),
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),
             next: 0,
