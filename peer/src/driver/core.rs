@@ -300,8 +300,8 @@ impl<D: Disk> Core<D> {
                     by_other_device,
                 }))
             }
-            Effect::TellLast(conversation, count, held, why) => {
-                Act::Tell(self.replay_of(&conversation, count, &held, why)?)
+            Effect::TellLast(conversation, count, stretches) => {
+                Act::Tell(self.tell_last(&conversation, count, &stretches)?)
             }
             Effect::TellDelivered(news) => return self.delivered(&news, acts),
             Effect::SendSeal(link, conversation, author, seq) => match self.seal_upto(&conversation, &author, seq)? {

@@ -5,7 +5,7 @@ use crate::{
     log::{Disk, Log, LogError},
     node::{
         event::{Event, Line, Replay, ReplayReason},
-        types::{Author, Conversation, Entry, Heights, UserName},
+        types::{Author, Conversation, Entry, Heights, Stretches, UserName},
     },
 };
 
@@ -16,22 +16,32 @@ impl<D: Disk> Core<D> {
     /// The log cannot be read.
     pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Event, LogError> {
         let held = self.log(conversation).map(Log::heights).unwrap_or_default();
-        self.replay_of(conversation, count, &held, why)
-    }
-
-    pub(super) fn replay_of(
-        &self,
-        conversation: &Conversation,
-        count: usize,
-        held: &Heights,
-        why: ReplayReason,
-    ) -> Result<Event, LogError> {
-        let lines = self.last(conversation, count, held)?;
+        let lines = self.last(conversation, count, &held)?;
         let more = (lines.len() as u64) < held.version();
         let conversation = conversation.clone();
         Ok(Event::Replay(Replay {
             conversation,
             why,
+            lines,
+            more,
+        }))
+    }
+
+    /// The last ones of what was not shown as it came.
+    pub(super) fn tell_last(
+        &self,
+        conversation: &Conversation,
+        count: usize,
+        stretches: &Stretches,
+    ) -> Result<Event, LogError> {
+        let entries = self.log(conversation).map(|log| log.last_of(stretches, count));
+        let lines = self.lines(conversation, &entries.transpose()?.unwrap_or_default());
+        let of = stretches.values().map(|seqs| seqs.end().0 + 1 - seqs.start().0);
+        let more = (lines.len() as u64) < of.sum();
+        let conversation = conversation.clone();
+        Ok(Event::Replay(Replay {
+            conversation,
+            why: ReplayReason::Synced,
             lines,
             more,
         }))

@@ -5,7 +5,7 @@
 //!
 //! A merge is over what the log held when it was made; what is appended later is not in it, however slowly it is consumed.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, ops::Range};
 
 use super::{
     Position,
@@ -71,18 +71,33 @@ impl Forward {
 
 /// The last entries of all, in canonical order.
 pub(super) fn last(index: &Index, count: usize) -> Vec<Position> {
-    let lasts = (0..index.authors()).filter_map(|number| {
-        let number = AuthorNo(number);
-        Next::of(index, number, index.positions(number).len() as u32 - 1)
+    let numbers = (0..index.authors()).map(AuthorNo);
+    last_between(
+        index,
+        count,
+        numbers.map(|number| (number, 0..index.positions(number).len() as u32)),
+    )
+}
+
+/// The last ones of these: of each author a stretch, by how many entries of his come before.
+pub(super) fn last_between(
+    index: &Index,
+    count: usize,
+    stretches: impl Iterator<Item = (AuthorNo, Range<u32>)>,
+) -> Vec<Position> {
+    let lasts = stretches.filter_map(|(number, nths)| {
+        let end = nths.end.min(index.positions(number).len() as u32);
+        let last = end.checked_sub(1).filter(|last| *last >= nths.start)?;
+        Some((Next::of(index, number, last)?, nths.start))
     });
-    let mut heap: BinaryHeap<Next> = lasts.collect();
+    let mut heap: BinaryHeap<(Next, u32)> = lasts.collect();
     let mut positions = Vec::new();
     while positions.len() < count
-        && let Some(next) = heap.pop()
+        && let Some((next, first)) = heap.pop()
     {
         positions.push(next.position(index));
-        if let Some(before) = next.nth.checked_sub(1) {
-            heap.extend(Next::of(index, next.number, before));
+        if let Some(before) = next.nth.checked_sub(1).filter(|before| *before >= first) {
+            heap.extend(Next::of(index, next.number, before).map(|next| (next, first)));
         }
     }
     positions.reverse();
@@ -91,6 +106,8 @@ pub(super) fn last(index: &Index, count: usize) -> Vec<Position> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -119,6 +136,26 @@ mod tests {
             let merged: Vec<Position> = std::iter::from_fn(|| forward.next(&index)).collect();
             prop_assert_eq!(&merged, &sorted);
             prop_assert_eq!(last(&index, count), &sorted[sorted.len().saturating_sub(count)..]);
+        }
+
+        #[test]
+        fn the_last_of_some_stretches_are_the_last_of_all_but_the_others(
+            entries in prop::collection::vec((0u64..5, 1u64..4), 0..80),
+            stretches in prop::collection::btree_map(0u32..5, 0u32..30, 0..5),
+            length in 0u32..30,
+            count in 0usize..90,
+        ) {
+            let index = index(&entries);
+            let stretches = stretches.into_iter().filter(|(number, _)| *number < index.authors());
+            let stretches: BTreeMap<_, _> = stretches.map(|(number, from)| (number, from..from + length)).collect();
+            let mut wanted = last(&index, entries.len());
+            wanted.retain(|position| {
+                let number = index.record(*position).author;
+                let nth = index.positions(AuthorNo(number)).iter().position(|of| *of == position.0).unwrap() as u32;
+                stretches.get(&number).is_some_and(|nths| nths.contains(&nth))
+            });
+            let found = last_between(&index, count, stretches.into_iter().map(|(number, nths)| (AuthorNo(number), nths)));
+            prop_assert_eq!(found, &wanted[wanted.len().saturating_sub(count)..]);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     format::{FRAME_HEAD_BYTES, decode_frame},
     order::{self, Forward},
 };
-use crate::node::types::{Author, Entry, EntryId, Seq};
+use crate::node::types::{Author, Entry, EntryId, Seq, Stretches};
 
 /// How many bytes are read at once where neighbours will be wanted too.
 pub(super) const READ_AHEAD_BYTES: u64 = 256 * 1024;
@@ -56,6 +56,23 @@ impl<D: Disk> Log<D> {
     pub fn last(&self, count: usize) -> Result<Vec<Entry>, LogError> {
         let mut window = Window::default();
         order::last(&self.index, count)
+            .into_iter()
+            .map(|position| self.entry(position, &mut window, READ_AHEAD_BYTES))
+            .collect()
+    }
+
+    /// The last ones of these.
+    ///
+    /// # Errors
+    /// The disk refuses, or what is there is damaged.
+    pub fn last_of(&self, stretches: &Stretches, count: usize) -> Result<Vec<Entry>, LogError> {
+        let nths = stretches.iter().filter_map(|(author, seqs)| {
+            let before = |seq: &Seq| u32::try_from(seq.0.saturating_sub(1)).unwrap_or(u32::MAX);
+            let nths = before(seqs.start())..before(&seqs.end().next());
+            Some((self.index.number(author)?, nths))
+        });
+        let mut window = Window::default();
+        order::last_between(&self.index, count, nths)
             .into_iter()
             .map(|position| self.entry(position, &mut window, READ_AHEAD_BYTES))
             .collect()

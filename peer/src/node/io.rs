@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{
     contradiction::{Contradiction, Forked},
-    event::{Event, Notice, ReplayReason},
+    event::{Event, Notice},
     link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
     memberships::Memberships,
     people::{Deed, Wish},
     private::Invitation,
     sealing::{Introduction, Seal},
     sync::PullId,
-    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, Stretches, UserName},
     window::{PullFailure, Pulled},
 };
 
@@ -191,9 +191,8 @@ pub enum Effect {
         /// What is held: what comes later is told by itself.
         held: Heights,
     },
-    /// Show the user the last entries of a conversation, so many of those that these heights stand for: what comes later is told by
-    /// itself.
-    TellLast(Conversation, usize, Heights, ReplayReason),
+    /// Show the user the last ones of what was not shown as it came, so many of these.
+    TellLast(Conversation, usize, Stretches),
     /// Tell the user that a member has own entries.
     TellDelivered(DeliveryNews),
     /// Note that something was refused: from this member, if it was one, and why. What members sent is counted already.

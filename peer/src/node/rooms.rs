@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Ask, Effect, Node, Now,
-    event::{Code, Event, Notice, ReplayReason},
+    event::{Code, Event, Notice},
     limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     line,
     link::{ByeReason, HeightsNews, Outgoing, Peer},
@@ -313,6 +313,10 @@ impl Node {
     fn write_now(&mut self, conversation: &Conversation, text: String, now: Now) {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
+        // It answers all that is held, and is shown at once.
+        if let Some(quiet) = self.talk(conversation).quiet.as_mut().map(std::mem::take) {
+            self.show_last(conversation, &quiet);
+        }
         let talk = self.talk(conversation);
         // What may never be served is named no longer, and an author whose entries named it writes as another one: nothing else could
         // be served either.
@@ -380,14 +384,12 @@ impl Node {
         }
     }
 
-    /// Shows the last entries where a newcomer's log was filled.
+    /// Shows the last ones of what was hidden while a newcomer's log was filled. What is older is passed over for good: effects of it may
+    /// be on the screen from now on.
     pub(super) fn show_last(&mut self, conversation: &Conversation, quiet: &Quiet) {
-        let held = self.talk(conversation).replica.heights();
-        self.effect(Effect::TellLast(
-            conversation.clone(),
-            REPLAY_LAST + quiet.live,
-            held,
-            ReplayReason::Synced,
-        ));
+        let hidden = quiet.hidden(&self.talk(conversation).replica);
+        if !hidden.is_empty() {
+            self.effect(Effect::TellLast(conversation.clone(), REPLAY_LAST + quiet.live, hidden));
+        }
     }
 }

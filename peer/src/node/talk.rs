@@ -11,7 +11,7 @@ use super::{
     replica::Replica,
     sealing::Sealing,
     sync::Sync,
-    types::{Author, Conversation, DeviceId, Entry, Seen, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Entry, Seen, Seq, Stretches, UserName},
 };
 
 /// How far the user is in a conversation.
@@ -59,26 +59,35 @@ impl Entering {
     }
 }
 
-/// What comes while a log is filled: the last entries of it are shown at the end, and as many more as were said meanwhile.
+/// What comes while a log is filled: the last entries of it are shown at the end, and as many more as were said meanwhile. Each is shown
+/// once, and none after one that names it: what was left out then is not shown later.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Quiet {
     /// How many of those that are not shown were said meanwhile.
     pub live: usize,
     /// The first entry of each author that is not shown.
-    hidden: BTreeMap<Author, Seq>,
+    first: BTreeMap<Author, Seq>,
 }
 
 impl Quiet {
+    /// What is not shown, where this is held.
+    pub fn hidden(&self, replica: &Replica) -> Stretches {
+        let stretches = self.first.iter();
+        stretches
+            .map(|(author, first)| (*author, *first..=replica.height(author)))
+            .collect()
+    }
+
     /// Whether an entry that was just taken is left for the end. While the user is not in yet, that is everything; afterwards
     /// what is said now is shown at once, unless it has a cause that is not shown: effects do not come before their causes.
     pub fn hides(&mut self, entry: &Entry, live: bool, entering: bool) -> bool {
         // Of an author all that follows what is hidden is hidden; of other causes the heads name those that imply the rest, and
         // what is shown has no hidden cause.
-        let hidden = |seen: &Seen| self.hidden.get(&seen.author).is_some_and(|first| *first <= seen.seq);
-        let follows = self.hidden.contains_key(&entry.author) || entry.seen.iter().any(hidden);
+        let hidden = |seen: &Seen| self.first.get(&seen.author).is_some_and(|first| *first <= seen.seq);
+        let follows = self.first.contains_key(&entry.author) || entry.seen.iter().any(hidden);
         let hides = entering || !live || follows;
         if hides {
-            self.hidden.entry(entry.author).or_insert(entry.seq);
+            self.first.entry(entry.author).or_insert(entry.seq);
             self.live += usize::from(live);
         }
         hides

@@ -16,7 +16,8 @@ use super::{
     sealing::{Introduction, Seal},
     sync::PullId,
     types::{
-        Author, Conversation, DeviceId, Draft, Encode, Entry, EntryId, Heights, RoomName, Seq, UserName, WallTime,
+        Author, Conversation, DeviceId, Draft, Encode, Entry, EntryId, Heights, RoomName, Seq, Stretches, UserName,
+        WallTime,
     },
     window,
 };
@@ -95,6 +96,8 @@ pub(super) struct Alice {
     pub(super) joined: Vec<(Conversation, bool)>,
     /// How often she was shown the last entries.
     pub(super) replays: usize,
+    /// Of which, each time, and how many other things she had been told before.
+    pub(super) shown_last: Vec<(usize, Stretches)>,
     /// How often something that came was to be compared with her log.
     pub(super) compared: usize,
 }
@@ -142,6 +145,7 @@ impl Alice {
             delivered: Vec::new(),
             joined: Vec::new(),
             replays: 0,
+            shown_last: Vec::new(),
             compared: 0,
         };
         alice.input(Input::Start(Memberships::default()));
@@ -194,7 +198,10 @@ impl Alice {
                 }),
                 Effect::StopPull(id) => self.stopped.push(id),
                 Effect::AskVersion(device, ..) => self.called.push(device),
-                Effect::TellLast(..) => self.replays += 1,
+                Effect::TellLast(_, _, stretches) => {
+                    self.replays += 1;
+                    self.shown_last.push((self.events.len(), stretches));
+                }
                 Effect::Compare(_) => self.compared += 1,
                 Effect::Tell(event) => self.events.push(event),
                 Effect::People(deed) => self.deeds.push(deed),

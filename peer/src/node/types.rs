@@ -1,7 +1,7 @@
 //! The values that a peer decides about. Each is valid by construction: what comes from the wire, the disk or the keyboard is
 //! checked where it becomes one of these.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 pub use peerchat_proto::names::{NameError, RoomName, UserName};
@@ -182,6 +182,9 @@ impl Pair {
         if self.low == *reader { &self.high } else { &self.low }
     }
 }
+
+/// Of each author the entries from one seq to another.
+pub type Stretches = BTreeMap<Author, RangeInclusive<Seq>>;
 
 /// The map author → highest contiguous seq held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,12 +1,14 @@
 //! What is shown one by one, and what is history.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::node::{
     Input, Liveness,
     event::Event,
-    testing::{Alice, Other, room_name},
-    types::{Entry, Heights, Lamport, Seen},
+    limits::PULL_AGAIN_MS,
+    testing::{Alice, Other, Pulled, room, room_name},
+    types::{Entry, Heights, Lamport, Seen, Stretches},
+    window::PullFailure,
 };
 
 const BOB: Other = Other(2, "bob");
@@ -40,6 +42,51 @@ fn an_answer_to_what_is_not_shown_yet_is_shown_with_it() {
     alice.brings(&pull, &chain[50..]);
     alice.ends(&pull);
     assert_eq!((shown(&alice), alice.replays), (0, 1));
+}
+
+/// Alice is in the room alone when Bob comes, who holds so much of his own.
+fn bob_comes_with(count: u64) -> (Alice, Pulled) {
+    let mut alice = Alice::joins(&[]);
+    alice.input(Input::RoomChanged(room_name(), BOB.address(), Liveness::Here));
+    alice.link(BOB);
+    alice.told(BOB, BOB.holds(count));
+    let pull = alice.last_pull();
+    (alice, pull)
+}
+
+/// Which of Bob's entries she was shown together, each time.
+fn shown_together(alice: &Alice) -> Vec<RangeInclusive<u64>> {
+    let bobs = |(_, stretches): &(usize, Stretches)| stretches.get(&BOB.author(1)).cloned();
+    let seqs = alice.shown_last.iter().filter_map(bobs);
+    seqs.map(|seqs| seqs.start().0..=seqs.end().0).collect()
+}
+
+#[test]
+fn what_an_own_text_answers_is_shown_before_it_also_while_a_history_comes() {
+    let (mut alice, pull) = bob_comes_with(60);
+    let chain = BOB.chain(1, 60);
+    alice.brings(&pull, &chain[..50]);
+    alice.input(Input::Write(room(), "so that is what you mean".into()));
+    let sent = alice.events.iter().position(|event| matches!(event, Event::Sent(_)));
+    assert_eq!(alice.shown_last.first().map(|(before, _)| *before), sent);
+    alice.brings(&pull, &chain[50..]);
+    alice.ends(&pull);
+    assert_eq!(shown_together(&alice), [1..=50, 51..=60]);
+}
+
+#[test]
+fn what_was_shown_or_left_out_with_a_part_of_a_history_is_not_shown_with_the_rest() {
+    let (mut alice, pull) = bob_comes_with(200);
+    let chain = BOB.chain(1, 200);
+    alice.brings(&pull, &chain[..100]);
+    alice.input(Input::HistoryEnd(pull.id, Err(PullFailure::Broken("broken".into()))));
+    assert_eq!(shown_together(&alice), [1..=100]);
+    alice.pass_until(PULL_AGAIN_MS);
+    let again = alice.last_pull();
+    assert_ne!(again.id, pull.id);
+    alice.brings(&again, &chain[100..]);
+    alice.ends(&again);
+    assert_eq!(shown_together(&alice), [1..=100, 101..=200]);
 }
 
 #[test]
