@@ -191,6 +191,7 @@ impl Node {
         }
         // What was not sent meanwhile is for the other side to pull.
         self.tell_all(device);
+        self.ask_for_seals(device);
     }
 
     /// A device broke a rule: it is counted, the user is told once, and the link is closed. Only members have a count of their own: the
@@ -251,6 +252,11 @@ impl Node {
         }
         for (conversation, device) in tell {
             self.tell_heights(&conversation, device, false);
+        }
+        if every && self.talks.values().any(|talk| talk.sealing.unsealed().next().is_some()) {
+            // A question or its answer may have been lost with a queue that was full.
+            let linked: Vec<DeviceId> = self.links.values().copied().collect();
+            linked.into_iter().for_each(|device| self.ask_for_seals(device));
         }
         let more = self
             .peers

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::node::{
     Input, Liveness, PeerAddress,
-    limits::TELL_PAUSE_MS,
+    limits::{HEIGHTS_EVERY_MS, TELL_PAUSE_MS},
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
-    testing::{Alice, Other, room, room_name},
+    testing::{Alice, Other, room, room_name, seals},
     types::{DeviceId, Heights, Seq, UserName},
 };
 
@@ -126,4 +126,32 @@ fn an_ack_that_says_nothing_new_costs_next_to_nothing() {
         nothing.unwrap_or(Duration::MAX) < news / 20,
         "{nothing:?}, news: {news:?}"
     );
+}
+
+#[test]
+fn who_has_left_is_asked_again_for_a_seal_that_did_not_come() {
+    let mut alice = Alice::among(&[BOB]);
+    let bobs = vec![BOB.first(1)];
+    let last = seals(&bobs);
+    alice.frame(
+        BOB,
+        Frame {
+            entries: bobs,
+            ..Frame::default()
+        },
+    );
+    alice.frame(
+        BOB,
+        Frame {
+            heights: vec![asks(true)],
+            ..Frame::default()
+        },
+    );
+    let asked = told(&alice, BOB);
+    alice.pass_until(alice.now + 2 * HEIGHTS_EVERY_MS);
+    assert!(told(&alice, BOB) > asked, "his answer may have found a queue full");
+    alice.input(Input::Judged(room(), last, Vec::new()));
+    let asked = told(&alice, BOB);
+    alice.pass_until(alice.now + 2 * HEIGHTS_EVERY_MS);
+    assert_eq!(told(&alice, BOB), asked);
 }
