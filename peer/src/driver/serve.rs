@@ -79,7 +79,8 @@ impl<D: Disk> Core<D> {
         conversation: &Conversation,
         heights: &Heights,
     ) -> Result<Option<Serving>, ServeError> {
-        let servable = self.serve_version(reader, conversation)?;
+        self.may_read(reader, conversation)?;
+        let servable = self.node().servable_beyond(conversation, &reader.device, heights);
         let talk = self.node().talks().get(conversation);
         let excused = talk.into_iter().flat_map(|talk| talk.sealing.excused());
         let contradicting = excused.filter(|author| heights.of(author) < Seq(u64::MAX)).copied();

@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Input, LoadedLog, Millis,
+    contradiction::Forked,
     event::{Code, Event},
     holdback::Held,
     limits::{COMPARES_PER_SECOND, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
+    link::{Frame, LinkId, Outgoing},
     replica::{AuthorLog, Replica},
     testing::{Alice, Other, room, seals},
     types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
@@ -168,4 +170,43 @@ fn who_sends_old_entries_again_and_again_has_few_of_them_compared() {
     alice.live(MALLORY, &chain[..1]);
     assert_eq!(alice.compared, at_once + 1);
     assert!(alice.blamed().is_empty());
+}
+
+#[test]
+fn what_answers_another_face_of_a_liar_is_given_to_who_holds_that_face_and_to_nobody_else() {
+    const DAVE: Other = Other(4, "dave");
+    let mut alice = Alice::among(&[BOB, CAROL, DAVE, MALLORY]);
+    // What she said here has no seal, so it proves nothing to others.
+    let entries = vec![MALLORY.first(1)];
+    alice.frame(
+        MALLORY,
+        Frame {
+            entries,
+            ..Frame::default()
+        },
+    );
+    alice.input(Input::Forked(room(), MALLORY.author(1), Forked::Sealed));
+    let names = Seen {
+        author: MALLORY.author(1),
+        seq: Seq(2),
+    };
+    let bobs = [BOB.write_at(1, None, &[names], Lamport(3))];
+    alice.live(BOB, &bobs);
+    alice.input(Input::Judged(room(), seals(&bobs), Vec::new()));
+    assert_eq!(alice.held_of(BOB), 1);
+    for (other, holds) in [(CAROL, 2), (DAVE, 1)] {
+        alice.told(other, MALLORY.holds(holds));
+        alice.pass_until(alice.now + 200);
+        let link = LinkId(other.0.into());
+        let told = alice.sent.iter().rev().find_map(|(to, what)| match what {
+            Outgoing::Heights(news) if *to == link => Some(news.heights.of(&BOB.author(1))),
+            _ => None,
+        });
+        let wanted = Seq(u64::from(holds == 2));
+        assert_eq!(told, Some(wanted), "{}", other.1);
+        let served = alice
+            .node
+            .servable_beyond(&room(), &other.device(), &MALLORY.holds(holds));
+        assert_eq!(served.of(&BOB.author(1)), wanted, "{}", other.1);
+    }
 }

@@ -43,7 +43,8 @@ impl Node {
             entering.waiting.remove(&device);
         }
         self.add_member(&conversation, device, true);
-        if reply_wanted || !self.talk(&conversation).told.contains_key(&device) {
+        let is_untold = !self.talk(&conversation).told.contains_key(&device);
+        if reply_wanted || is_untold || self.serves_beyond(&conversation, &device) {
             self.tell_soon(&conversation, device, false);
         }
         self.unsettled.insert(conversation);

@@ -275,7 +275,7 @@ impl Sealing {
         };
         let before = lane.len();
         while let Some(entry) = lane.front().filter(|entry| entry.seq <= sealed) {
-            if let Some(cause) = missing(&self.servable, &self.excused, entry) {
+            if let Some(cause) = missing(&self.servable, &self.excused, entry).next() {
                 self.blocked.insert((cause.author, cause.seq, author));
                 break;
             }
@@ -320,10 +320,14 @@ fn authors_of(device: &DeviceId) -> RangeInclusive<Author> {
     author(0)..=author(u64::MAX)
 }
 
-/// The first cause of an entry that cannot be served.
-fn missing<'a>(servable: &Heights, excused: &BTreeSet<Author>, entry: &'a Waiting) -> Option<&'a Seen> {
+/// The causes of an entry that cannot be served.
+fn missing<'a>(
+    servable: &'a Heights,
+    excused: &'a BTreeSet<Author>,
+    entry: &'a Waiting,
+) -> impl Iterator<Item = &'a Seen> {
     let is_missing = |cause: &&Seen| servable.of(&cause.author) < cause.seq && !excused.contains(&cause.author);
-    entry.seen.iter().find(is_missing)
+    entry.seen.iter().filter(is_missing)
 }
 
 #[cfg(test)]

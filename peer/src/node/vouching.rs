@@ -8,7 +8,7 @@ use super::{
     limits::HEIGHTS_AFTER_LOSS_MS,
     link::{HeightsNews, Outgoing, Peer},
     sealing::{Fit, Introduction, Seal},
-    types::{Author, Conversation, DeviceId, Heights},
+    types::{Author, Conversation, DeviceId, Heights, Seen},
 };
 
 impl Node {
@@ -34,12 +34,31 @@ impl Node {
         }
     }
 
-    /// What a device can be given of a conversation.
+    /// What a device can be given of a conversation, as far as it has said what it holds.
     pub fn servable_for(&self, conversation: &Conversation, reader: &DeviceId) -> Heights {
+        let told = self.peers.get(reader).and_then(|peer| peer.heights.get(conversation));
+        self.servable_beyond(conversation, reader, told.unwrap_or(&Heights::default()))
+    }
+
+    /// What a device can be given that holds this. What others were shown by one who contradicts himself cannot be served where something
+    /// else of his is held and has no seal, but what names it can, to who has it.
+    pub fn servable_beyond(&self, conversation: &Conversation, reader: &DeviceId, held: &Heights) -> Heights {
         let introduced = |device: &DeviceId| self.introduced.contains_key(device);
-        let talk = self.talks.get(conversation);
-        talk.map(|talk| talk.sealing.servable_for(reader, introduced))
-            .unwrap_or_default()
+        let Some(talk) = self.talks.get(conversation) else {
+            return Heights::default();
+        };
+        let forked = talk.replica.forked();
+        let holds = |cause: &Seen| forked.contains(&cause.author) && held.of(&cause.author) >= cause.seq;
+        talk.sealing.servable_for(reader, introduced, holds)
+    }
+
+    /// Whether a device can be given more of a conversation than anybody, since it holds what cannot be served.
+    pub(super) fn serves_beyond(&self, conversation: &Conversation, reader: &DeviceId) -> bool {
+        self.talks.get(conversation).is_some_and(|talk| {
+            let mut forked = talk.replica.forked().iter();
+            let is_unproved = forked.any(|author| !talk.sealing.is_excused(author));
+            is_unproved && self.servable_for(conversation, reader) != *talk.sealing.servable()
+        })
     }
 
     /// What need not be pulled of a conversation.

@@ -6,14 +6,21 @@ use super::{Lane, Sealing, authors_of, missing};
 use crate::node::{
     Millis,
     limits::SEAL_GRACE_MS,
-    types::{Author, DeviceId, Heights, Seq},
+    types::{Author, DeviceId, Heights, Seen, Seq},
 };
 
 impl Sealing {
-    /// What a device can be given: it needs no seal to know what it wrote itself.
-    pub fn servable_for(&self, reader: &DeviceId, introduced: impl Fn(&DeviceId) -> bool) -> Heights {
+    /// What a device can be given: it needs no seal to know what it wrote itself, and no cause that it `holds` already.
+    pub fn servable_for(
+        &self,
+        reader: &DeviceId,
+        introduced: impl Fn(&DeviceId) -> bool,
+        holds: impl Fn(&Seen) -> bool,
+    ) -> Heights {
         let mut servable = self.servable.clone();
-        if self.waiting.range(authors_of(reader)).next().is_none() {
+        let mut blocked = self.blocked.iter();
+        let may_go_on = blocked.any(|&(author, seq, _)| holds(&Seen { author, seq }));
+        if !may_go_on && self.waiting.range(authors_of(reader)).next().is_none() {
             return servable;
         }
         let mut blocked: BTreeMap<Author, Vec<Author>> = BTreeMap::new();
@@ -31,7 +38,8 @@ impl Sealing {
             let given = before.0 - self.servable.of(&author).0;
             let next = lane.from(usize::try_from(given).unwrap_or(usize::MAX));
             for entry in next.take_while(|entry| entry.seq <= covered) {
-                if let Some(cause) = missing(&servable, &self.excused, entry) {
+                let cause = missing(&servable, &self.excused, entry).find(|cause| !holds(cause));
+                if let Some(cause) = cause {
                     blocked.entry(cause.author).or_default().push(author);
                     break;
                 }
