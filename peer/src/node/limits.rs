@@ -133,6 +133,9 @@ pub const REDIAL_MS_MAX: u64 = 15_000;
 /// How long the device with the greater id waits for the other one to dial, in milliseconds, before it dials itself.
 pub const DIAL_YIELD_MS: u64 = 250;
 
+/// So long after a link came up, in milliseconds, a dial of the other side is no longer one that crossed an own one: it is without that link.
+pub const CROSSING_MS_MAX: u64 = 5_000;
+
 /// How long a member whose history was of no use is not asked again, in milliseconds.
 pub const PULL_AGAIN_MS: u64 = 5_000;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Millis,
     breaker::{Breaker, Waits},
-    limits::{COMPARES_PER_SECOND, REDIAL_MS_MAX, REDIAL_MS_MIN},
+    limits::{COMPARES_PER_SECOND, CROSSING_MS_MAX, REDIAL_MS_MAX, REDIAL_MS_MIN},
     memberships::MembershipNews,
     sealing::Seal,
     types::{Author, Conversation, DeviceId, Entry, Heights, Seq, UserName},
@@ -136,6 +136,8 @@ pub enum LinkState {
         session: u64,
         /// This side dialled.
         dialed_by_us: bool,
+        /// Since when.
+        since: Millis,
         /// Its queue is full: nothing is sent until it is drained, and then the other side is told what there is to pull.
         full: bool,
     },
@@ -230,10 +232,14 @@ const REDIAL: Waits = Waits {
 
 /// Whether a new link takes the place of the one that is there.
 ///
-/// A restarted process or a second dial by the same side means that the old link is dead. Of two crossing dials, the one by the
-/// smaller device stays: both sides come to the same answer, in whatever order they see the two links.
-pub fn replaces(me: DeviceId, new: &LinkUp, old_session: u64, old_dialed_by_us: bool) -> bool {
-    new.session != old_session || new.dialed_by_us == old_dialed_by_us || new.dialed_by_us == (me < new.device)
+/// A restarted process or a second dial by the same side means that the old link is dead, and so does a dial by the other side that comes
+/// long after it was up: nobody dials who has a link. Of two crossing dials, the one by the smaller device stays: both sides come to the
+/// same answer, in whatever order they see the two links.
+pub fn replaces(me: DeviceId, new: &LinkUp, old_session: u64, old_dialed_by_us: bool, old_for_ms: u64) -> bool {
+    new.session != old_session
+        || new.dialed_by_us == old_dialed_by_us
+        || new.dialed_by_us == (me < new.device)
+        || old_for_ms > CROSSING_MS_MAX
 }
 
 #[cfg(test)]
@@ -256,16 +262,28 @@ mod tests {
     fn of_two_crossing_dials_both_sides_keep_the_same_one() {
         let (small, great) = (DeviceId([1; 32]), DeviceId([2; 32]));
         // The small one sees its own dial after the other one's, then before it; the great one likewise.
-        assert!(replaces(small, &up(2, 0, true), 0, false));
-        assert!(!replaces(small, &up(2, 0, false), 0, true));
-        assert!(!replaces(great, &up(1, 0, true), 0, false));
-        assert!(replaces(great, &up(1, 0, false), 0, true));
+        assert!(replaces(small, &up(2, 0, true), 0, false, 0));
+        assert!(!replaces(small, &up(2, 0, false), 0, true, 0));
+        assert!(!replaces(great, &up(1, 0, true), 0, false, 0));
+        assert!(replaces(great, &up(1, 0, false), 0, true, 0));
+    }
+
+    #[test]
+    fn who_dials_long_after_a_link_was_up_has_lost_it_and_is_not_sent_away_for_it() {
+        let (small, great) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        for (old_for_ms, is_lost) in [(CROSSING_MS_MAX, false), (CROSSING_MS_MAX + 1, true)] {
+            assert_eq!(replaces(small, &up(2, 0, false), 0, true, old_for_ms), is_lost);
+            assert_eq!(replaces(great, &up(1, 0, true), 0, false, old_for_ms), is_lost);
+        }
     }
 
     #[test]
     fn a_restarted_process_and_a_second_dial_replace_the_link() {
         let me = DeviceId([1; 32]);
-        assert!(replaces(me, &up(2, 8, false), 7, true), "another session");
-        assert!(replaces(me, &up(2, 7, false), 7, false), "the same side dialled again");
+        assert!(replaces(me, &up(2, 8, false), 7, true, 0), "another session");
+        assert!(
+            replaces(me, &up(2, 7, false), 7, false, 0),
+            "the same side dialled again"
+        );
     }
 }

@@ -46,10 +46,12 @@ impl Node {
             link: old,
             session: old_session,
             dialed_by_us: old_by_us,
+            since,
             ..
         } = peer.link
         {
-            let stays = if replaces(self.me.device, &up, old_session, old_by_us) {
+            let old_for_ms = now.mono.since(since);
+            let stays = if replaces(self.me.device, &up, old_session, old_by_us, old_for_ms) {
                 link
             } else {
                 old
@@ -80,6 +82,7 @@ impl Node {
             link,
             session,
             dialed_by_us,
+            since: now.mono,
             full: false,
         };
         self.links.insert(link, device);

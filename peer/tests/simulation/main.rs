@@ -28,12 +28,33 @@ mod world;
 use seeds::Seeds;
 use world::{Totals, World};
 
+/// Seeds that have failed, each with why.
+const ONCE_FAILED: &[(u64, &str)] = &[
+    (
+        1281,
+        "who had left was not asked for a seal that had been lost, since the link to him stayed up",
+    ),
+    (1954, "an answer was shown before its question while a history came"),
+    (2352, "an answer was shown before its question while a history came"),
+    (2833, "an answer was shown before its question while a history came"),
+    (3331, "an answer was shown before its question while a history came"),
+    (6121, "an answer was shown before its question while a history came"),
+    (
+        6558,
+        "one end had lost a link and dialled again, and the other end sent it away for the link it still had",
+    ),
+    (
+        7158,
+        "answers to one who contradicts himself were held by one whom he had told something else, and passed on to nobody",
+    ),
+];
+
 #[test]
 fn whatever_happens_the_invariants_hold_and_all_members_end_equal() {
     let seeds = Seeds {
         variable: "SIMULATION",
         command: "cargo test -p peerchat --test simulation",
-        once_failed: &[],
+        once_failed: ONCE_FAILED,
         run: |seed| World::new(seed).run(),
         plus: Totals::plus,
         assert_everything_happened: Totals::assert_everything_happened,

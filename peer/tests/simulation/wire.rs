@@ -24,6 +24,8 @@ pub struct End {
     pub other: Who,
     pub other_life: u64,
     pub other_link: LinkId,
+    /// When this end is told that the link is up.
+    pub up_at: u64,
     /// Not before this does anything that is sent now arrive: a stream keeps its order.
     pub arrives: u64,
     /// Its queue has no room before this time.
@@ -118,26 +120,28 @@ impl World {
     fn link(&mut self, dialer: Who, dialed: Who) {
         let (a, b) = (LinkId(self.wire.next_link), LinkId(self.wire.next_link + 1));
         self.wire.next_link += 2;
-        for (who, link, other, other_link, dialed_by_us) in
-            [(dialer, a, dialed, b, true), (dialed, b, dialer, a, false)]
-        {
+        let (a_up, b_up) = (self.now + self.delay(), self.now + self.delay());
+        for (who, link, up_at, other, other_link, other_up, dialed_by_us) in [
+            (dialer, a, a_up, dialed, b, b_up, true),
+            (dialed, b, b_up, dialer, a, a_up, false),
+        ] {
             let (life, other_life) = (self.peers[who].lives, self.peers[other].lives);
-            let arrives = self.now + self.delay();
-            // Nothing that the other end sends may be here before the link is: that end's `arrives` says when it is up.
             self.wire.ends.insert(
-                (other, other_link),
+                (who, link),
                 End {
-                    other: who,
-                    other_life: life,
-                    other_link: link,
-                    arrives,
+                    other,
+                    other_life,
+                    other_link,
+                    up_at,
+                    // Nothing may be there before the link is.
+                    arrives: other_up,
                     full_until: 0,
                 },
             );
             let certificate = certificate(&self.peers[other].device, &self.peers[other].user);
             let introduction = seal::introduction(certificate, self.peers[who].notary.as_ref()).unwrap();
             self.after(
-                arrives - self.now,
+                up_at - self.now,
                 Happening::Input {
                     who,
                     life,
@@ -153,7 +157,7 @@ impl World {
                 dialed_by_us,
             };
             self.after(
-                arrives - self.now,
+                up_at - self.now,
                 Happening::Input {
                     who,
                     life,
@@ -324,11 +328,13 @@ impl World {
     /// Breaks every link for which `breaks` says so: what is under way is lost.
     pub fn break_links(&mut self, breaks: impl Fn(Who, Who) -> bool) {
         let broken = self.wire.ends.iter().filter(|((who, _), end)| breaks(*who, end.other));
-        let broken: Vec<_> = broken.map(|(key, _)| *key).collect();
-        for (who, link) in broken {
+        let broken: Vec<_> = broken.map(|(key, end)| (*key, end.up_at)).collect();
+        for ((who, link), up_at) in broken {
             self.wire.ends.remove(&(who, link));
             let life = self.peers[who].lives;
-            let ms = self.rng.u64(1..6_000);
+            // An end is told that a link is up before it is told that it is down, as the task of a link does it. Where it was the other way
+            // round the link would stay up for ever, which keepalive does not allow.
+            let ms = self.rng.u64(1..6_000).max(up_at.saturating_sub(self.now));
             let input = Box::new(Input::LinkDown(link, "broken".into()));
             self.after(ms, Happening::Input { who, life, input });
         }
