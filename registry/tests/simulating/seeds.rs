@@ -142,6 +142,7 @@ impl<T: Copy + Debug + Default + Send> Seeds<T> {
 }
 
 /// Prints a line also where the test passes, whose output is hidden otherwise.
+#[allow(clippy::explicit_write, reason = "what println prints is shown of failed tests only")]
 fn say(line: &str) {
     writeln!(io::stdout(), "{line}").unwrap();
 }
