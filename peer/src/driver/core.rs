@@ -261,19 +261,17 @@ impl<D: Disk> Core<D> {
     fn act(&mut self, effect: Effect, acts: &mut Vec<Act>) -> Result<(), LogError> {
         acts.push(match effect {
             Effect::Dial(device, address) => Act::Order(Order::Dial(device, address)),
-            Effect::AskVersion(device, address, conversation) => {
-                Act::Order(Order::AskVersion(device, address, conversation))
-            }
+            Effect::AskVersion(device, way, conversation) => Act::Order(Order::AskVersion(device, way, conversation)),
             Effect::Pull {
                 pull,
                 device,
-                address,
+                way,
                 conversation,
                 heights,
             } => Act::Order(Order::Pull {
                 pull,
                 device,
-                address,
+                way,
                 conversation,
                 heights,
             }),

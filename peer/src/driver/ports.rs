@@ -15,7 +15,7 @@ use super::{
 use crate::node::{
     Ask, Input,
     account::AccountNews,
-    link::{ByeReason, LinkUp, Outgoing},
+    link::{ByeReason, LinkUp, Outgoing, Way},
     status::RegistryStatus,
     sync::PullId,
     types::{Conversation, DeviceId, Heights, Reader, UserName},
@@ -86,15 +86,15 @@ pub enum Order {
     /// Dial a device.
     Dial(DeviceId, String),
     /// Ask a member what it holds.
-    AskVersion(DeviceId, String, Conversation),
+    AskVersion(DeviceId, Way, Conversation),
     /// Pull a history.
     Pull {
         /// The pull's name.
         pull: PullId,
         /// From which device.
         device: DeviceId,
-        /// Where it listens.
-        address: String,
+        /// How it is asked.
+        way: Way,
         /// Of which conversation.
         conversation: Conversation,
         /// What is held already.

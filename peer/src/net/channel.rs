@@ -1,6 +1,6 @@
 //! Connections that this peer makes: TLS first, with whom and as whom is settled there; then HTTP/2 and gRPC over it.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use peerchat_identity::{DeviceCertificate, Special, connect, tls};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, Net, STREAM_WINDOW_BYTES};
-use crate::node::types::DeviceId;
+use crate::{credentials::Shown, node::types::DeviceId};
 
 /// The most addresses of a host name that are tried.
 const HOSTS_MAX: usize = 16;
@@ -41,12 +41,19 @@ pub(super) enum ConnectError {
     },
 }
 
-/// A connection to a device at an address, and the certificate that it showed.
-pub(super) async fn to_device(
-    net: &Net,
-    device: DeviceId,
-    address: &str,
-) -> Result<(Channel, DeviceCertificate), ConnectError> {
+/// A connection that this peer has made to a device.
+#[derive(Debug, Clone)]
+pub(super) struct Dialled {
+    /// Where calls go.
+    pub(super) channel: Channel,
+    /// What the device has shown.
+    pub(super) certificate: DeviceCertificate,
+    /// What this peer has shown, and its calls are judged by.
+    pub(super) shown: Arc<Shown>,
+}
+
+/// A connection to a device at an address.
+pub(super) async fn to_device(net: &Net, device: DeviceId, address: &str) -> Result<Dialled, ConnectError> {
     let shown = net.credentials.shown().ok_or(ConnectError::NotCertified)?;
     if net.credentials.is_revoked(&device) {
         return Err(ConnectError::Revoked(device));
@@ -60,7 +67,11 @@ pub(super) async fn to_device(
         address: address.to_owned(),
         source,
     })?;
-    Ok((over(stream, address).await?, certificate))
+    Ok(Dialled {
+        channel: over(stream, address).await?,
+        certificate,
+        shown,
+    })
 }
 
 /// Where an address leads that another one has named, unless no peer can be there. Whoever announces a host name decides later where it

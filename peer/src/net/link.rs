@@ -15,7 +15,7 @@ use tokio_stream::{Stream, StreamExt as _, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use super::{Net, convert, passport::Passport};
+use super::{Net, convert, giving::Giving, passport::Passport};
 use crate::{
     credentials::Shown,
     driver::ports::{Incoming, LinkOutlet},
@@ -36,6 +36,8 @@ pub(super) struct FrameStream {
     /// Tells of each certificate of this device that follows the one with which the connection was made.
     renewed: WatchStream<Option<Arc<Shown>>>,
     outlet: LinkOutlet,
+    /// Histories that the other side is to give, where it has dialled.
+    calls: Option<mpsc::Receiver<wire::HistoryCall>>,
     /// Taken out of the queue, not sent yet.
     waiting: VecDeque<Outgoing>,
     incoming: mpsc::Sender<Incoming>,
@@ -51,11 +53,20 @@ impl FrameStream {
             hello: Some(net.hello()),
             renewed: WatchStream::from_changes(net.credentials.watch()),
             outlet,
+            calls: None,
             waiting: VecDeque::new(),
             incoming: net.incoming.clone(),
             link,
             bye: None,
             over: false,
+        }
+    }
+
+    /// Asks over the link as well for what comes out of `calls`.
+    pub(super) fn with_calls(self, calls: mpsc::Receiver<wire::HistoryCall>) -> Self {
+        Self {
+            calls: Some(calls),
+            ..self
         }
     }
 
@@ -141,6 +152,14 @@ impl Stream for FrameStream {
         {
             this.bye = Some(convert::bye_to_wire(reason, message));
         }
+        if let Some(calls) = &mut this.calls
+            && let Poll::Ready(Some(call)) = calls.poll_recv(context)
+        {
+            return Poll::Ready(Some(Frame {
+                calls: vec![call],
+                ..Frame::default()
+            }));
+        }
         loop {
             if this.waiting.is_empty() {
                 let mut batch = Vec::new();
@@ -177,10 +196,11 @@ impl Stream for FrameStream {
 }
 
 /// Brings what comes in over a link to the driver until the link ends, and says how it ended. It ends with the certificate of the
-/// other side, unless that is renewed.
+/// other side, unless that is renewed. Histories that the other side asks for are given by `giving`; none where that side could call.
 pub(super) async fn pump<S>(
     mut frames: S,
     mut passport: Passport,
+    giving: Option<Giving>,
     link: LinkId,
     incoming: mpsc::Sender<Incoming>,
     closed: CancellationToken,
@@ -192,6 +212,7 @@ pub(super) async fn pump<S>(
         tokio::time::sleep(CLOSE_WAIT).await;
     };
     tokio::pin!(deadline);
+    let reader = passport.reader();
     let mut ended = Box::pin(passport.ended());
     let mut driver_ended = false;
     let reason = loop {
@@ -209,7 +230,13 @@ pub(super) async fn pump<S>(
                     true => Ok(()),
                     false => passport.renew(&certificate).map(|()| ended.set(passport.ended())),
                 };
-                match renewed.map_err(|error| error.to_string()).and_then(|()| decoded(frame)) {
+                let calls = std::mem::take(&mut frame.calls);
+                let answered = calls.into_iter().try_for_each(|call| match &giving {
+                    Some(giving) => giving.answer(&reader, call).map_err(|error| error.to_string()),
+                    None => Err("it asks over the link for a history that it can call for".to_owned()),
+                });
+                let renewed = renewed.map_err(|error| error.to_string()).and(answered);
+                match renewed.and_then(|()| decoded(frame)) {
                     Ok(frame) => Input::Frame(link, frame),
                     Err(error) => Input::Misbehaved(link, error),
                 }

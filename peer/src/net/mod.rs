@@ -1,16 +1,18 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
+//! either of them opens, `connections` what else goes over its connection, `giving` the histories that others are given, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
 //! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `revoking` who was revoked, `host` a
 //! registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
+mod connections;
 pub mod convert;
 mod expiry;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod giving;
 mod host;
 mod introducing;
 mod link;
@@ -44,9 +46,15 @@ use crate::{
         ports::{Incoming, Order},
         refusals::Refusals,
     },
-    node::{Identity, limits::CALL_MS_MAX, link::LinkId, sync::PullId},
+    node::{
+        Identity,
+        limits::{CALL_MS_MAX, PULLS_OF_MEMBER_MAX},
+        link::LinkId,
+        sync::PullId,
+    },
     seal::SharedNotary,
 };
+use connections::Connections;
 use turnstile::Turnstile;
 
 pub use lookups::{LookupError, Lookups, log_in_once};
@@ -60,9 +68,10 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(12);
 /// How long the other end has to answer that.
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
 /// How much of one stream, and of one connection, may be under way: enough to keep a fast network busy, and the most that a
-/// reader that has stopped leaves waiting.
+/// reader that has stopped leaves waiting. A connection has room for its link beside as many histories as are pulled over it at a time,
+/// so that these hold up no message.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = (1 + PULLS_OF_MEMBER_MAX as u32) * STREAM_WINDOW_BYTES;
 /// The longest message that is decoded: a full batch, or the heights of as many authors as there may be.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -97,6 +106,7 @@ pub struct Net {
     incoming: mpsc::Sender<Incoming>,
     refusals: Refusals,
     histories: Turnstile,
+    connections: Connections,
     next_link: Arc<AtomicU64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -123,6 +133,7 @@ impl Net {
             incoming,
             refusals,
             histories: Turnstile::default(),
+            connections: Connections::default(),
             next_link: Arc::new(AtomicU64::new(0)),
             tasks: TaskTracker::new(),
             shutdown,
@@ -140,14 +151,14 @@ impl Net {
                 Order::Dial(device, address) => {
                     self.tasks.spawn(client::dial(self.clone(), device, address));
                 }
-                Order::AskVersion(device, address, conversation) => {
+                Order::AskVersion(device, way, conversation) => {
                     self.tasks
-                        .spawn(client::ask_version(self.clone(), device, address, conversation));
+                        .spawn(client::ask_version(self.clone(), device, way, conversation));
                 }
                 Order::Pull {
                     pull,
                     device,
-                    address,
+                    way,
                     conversation,
                     heights,
                 } => {
@@ -156,7 +167,7 @@ impl Net {
                         conversation,
                         heights,
                     };
-                    let task = self.tasks.spawn(client::pull(self.clone(), device, address, what));
+                    let task = self.tasks.spawn(client::pull(self.clone(), device, way, what));
                     pulls.retain(|_, task| !task.is_finished());
                     pulls.insert(pull, task.abort_handle());
                 }

@@ -1,9 +1,6 @@
 //! What this peer hosts for the others.
 
-use std::{
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, time::Duration};
 
 use peerchat_identity::{
     accept::{Caller, Limits, NoteCalls, Place, Refused, accept},
@@ -19,21 +16,25 @@ use peerchat_proto::{
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use super::{
     CALL_DEADLINE, CONNECTION_WINDOW_BYTES, KEEPALIVE_EVERY, KEEPALIVE_WAIT, MESSAGE_BYTES_MAX, Net,
-    STREAM_WINDOW_BYTES, convert, link,
+    STREAM_WINDOW_BYTES,
+    connections::{self, Connection, Given},
+    convert,
+    giving::{Asked, ends},
+    link,
     parts::{Part, Parts, READER_WAIT},
-    passport::Passport,
-    refusing::{self, Counted},
+    passport::{Fault, Passport},
+    refusing::Counted,
 };
 use crate::{
-    driver::ports::{self, Incoming, Wanted, link_queue},
+    driver::ports::{Incoming, link_queue},
     node::{
-        limits::{LINK_QUEUE_MAX, LINKS_MAX, PULL_MS_MAX},
+        limits::{LINK_QUEUE_MAX, LINKS_MAX},
         link::LinkUp,
-        types::{Conversation, EntryError, Heights, Reader},
+        types::EntryError,
     },
 };
 
@@ -45,8 +46,6 @@ const LIMITS: Limits = Limits {
     preface_timeout: Duration::from_secs(5),
     first_call_timeout: Duration::from_secs(10),
 };
-/// How long a history is given, which is longer than a peer pulls before it plans anew: who takes it slowly is in others' way.
-const HISTORY_TIME: Duration = Duration::from_millis(2 * PULL_MS_MAX);
 /// The most calls at once on one connection.
 const STREAMS_MAX: u32 = 256;
 
@@ -130,16 +129,19 @@ impl ChatService for Chat {
         let closed = outlet.closed.clone();
         let link = up.link;
         net.introduce(passport.der()).await;
-        let outgoing = link::FrameStream::new(&net, outlet, link);
+        let (calls, asked) = connections::calls();
+        let known = net.connections.add(link, Connection::Accepted(calls));
+        let outgoing = link::FrameStream::new(&net, outlet, link).with_calls(asked);
         net.incoming
             .send(Incoming::LinkUp(up, queue))
             .await
             .map_err(|_| ends())?;
         let frames = frames.map(|request| request.map(|request| request.frame.unwrap_or_default()));
         let kept = place.keep();
+        let incoming = net.incoming.clone();
         net.tasks.spawn(async move {
-            link::pump(frames, passport, link, net.incoming.clone(), closed).await;
-            drop(kept);
+            link::pump(frames, passport, None, link, incoming, closed).await;
+            drop((known, kept));
         });
         Ok(Response::new(Box::pin(
             outgoing.map(|frame| Ok(wire::LinkResponse { frame: Some(frame) })),
@@ -156,7 +158,7 @@ impl ChatService for Chat {
             reader,
             reply,
         };
-        let heights = self.ask(incoming, answer).await?;
+        let heights = self.net.ask_driver(incoming, answer).await?;
         Ok(Response::new(wire::VersionResponse {
             version: heights.version(),
             heights: convert::heights_to_wire(&heights),
@@ -166,19 +168,40 @@ impl ChatService for Chat {
     async fn history(&self, request: Request<wire::HistoryRequest>) -> Result<Response<Self::HistoryStream>, Status> {
         let reader = self.caller(&request)?.reader();
         let place = place(&request)?;
-        let wire::HistoryRequest { conversation, heights } = request.into_inner();
-        let conversation = convert::conversation_from_wire(conversation).map_err(invalid)?;
-        let heights = convert::heights_from_wire(&heights).map_err(invalid)?;
+        let asked = Asked::read(request.into_inner()).map_err(invalid)?;
         let passed = self.net.histories.pass(&reader.user, reader.user == self.net.me.user)?;
         let (parts, answer) = Parts::new(READER_WAIT)?;
-        let chat = Self { net: self.net.clone() };
+        let net = self.net.clone();
         // As many as may pass are kept, and no more.
         let kept = place.keep();
         self.net.tasks.spawn(async move {
-            chat.send_parts(conversation, heights, reader, parts).await;
+            net.give(asked, reader, parts).await;
             drop((passed, kept));
         });
         Ok(Response::new(answer))
+    }
+
+    async fn give_history(
+        &self,
+        request: Request<Streaming<wire::GiveHistoryRequest>>,
+    ) -> Result<Response<wire::GiveHistoryResponse>, Status> {
+        // The link over which it was asked may have outlived the certificate of the connection, with others that followed.
+        let giver = self.passport(&request)?;
+        if let Some(fault @ Fault::Revoked) = giver.fault() {
+            return Err(Status::unauthenticated(fault.to_string()));
+        }
+        let mut parts = request.into_inner();
+        let first = timeout(CALL_DEADLINE, parts.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded(format!("no ticket within {CALL_DEADLINE:?}")))??;
+        let ticket = first.map(|first| first.ticket).unwrap_or_default();
+        let waiting = self.net.connections.waiting(giver.device(), ticket);
+        let waiting = waiting.ok_or_else(|| Status::cancelled("nobody waits for this history"))?;
+        let (call, ended) = oneshot::channel();
+        // Where the reader has gone meanwhile, the call has ended as well.
+        let _gone = waiting.send(Given { parts, _call: call });
+        let _has_enough = ended.await;
+        Ok(Response::new(wire::GiveHistoryResponse {}))
     }
 }
 
@@ -186,15 +209,20 @@ impl Chat {
     /// Who calls: what the certificate of his connection says, and nothing else. It may have ended, or been revoked, since the
     /// connection was made.
     fn caller<T>(&self, request: &Request<T>) -> Result<Passport, Status> {
-        let caller = request.extensions().get::<Caller>();
-        let certificate = caller.and_then(|caller| caller.certificate.as_deref());
-        let certificate =
-            certificate.ok_or_else(|| Status::unauthenticated("a caller shows a device's certificate"))?;
-        let passport = Passport::new(self.net.credentials.clone(), certificate.clone());
+        let passport = self.passport(request)?;
         match passport.fault() {
             None => Ok(passport),
             Some(fault) => Err(Status::unauthenticated(fault.to_string())),
         }
+    }
+
+    /// What was shown when the connection was made.
+    fn passport<T>(&self, request: &Request<T>) -> Result<Passport, Status> {
+        let caller = request.extensions().get::<Caller>();
+        let certificate = caller.and_then(|caller| caller.certificate.as_deref());
+        let certificate =
+            certificate.ok_or_else(|| Status::unauthenticated("a caller shows a device's certificate"))?;
+        Ok(Passport::new(self.net.credentials.clone(), certificate.clone()))
     }
 
     fn introduced(&self, passport: &Passport, hello: wire::Hello) -> Result<LinkUp, Status> {
@@ -205,56 +233,6 @@ impl Chat {
             session: hello.session,
             address: convert::address("address", hello.address).map_err(invalid)?,
             dialed_by_us: false,
-        })
-    }
-
-    async fn send_parts(&self, conversation: Conversation, heights: Heights, reader: Reader, mut parts: Parts) {
-        let mut wanted = Wanted::Beyond(heights);
-        let begun = Instant::now();
-        loop {
-            if begun.elapsed() > HISTORY_TIME {
-                parts.fail(Status::aborted(format!(
-                    "a history is given for {HISTORY_TIME:?} at most"
-                )));
-                return;
-            }
-            let (reply, answer) = oneshot::channel();
-            let (conversation, reader) = (conversation.clone(), reader.clone());
-            let incoming = Incoming::History {
-                conversation,
-                reader,
-                wanted,
-                reply,
-            };
-            match self.ask(incoming, answer).await {
-                Ok((part, Some(next))) if !part.is_empty() => {
-                    wanted = Wanted::Next(next);
-                    let Some(on) = parts.send(convert::part_to_wire(part)).await else {
-                        return;
-                    };
-                    parts = on;
-                }
-                Ok(_) => return,
-                Err(status) => {
-                    if status.code() == Code::PermissionDenied {
-                        refusing::count(&self.net.refusals, &status);
-                    }
-                    parts.fail(status);
-                    return;
-                }
-            }
-        }
-    }
-
-    async fn ask<T>(
-        &self,
-        incoming: Incoming,
-        answer: oneshot::Receiver<Result<T, ports::ServeError>>,
-    ) -> Result<T, Status> {
-        self.net.incoming.send(incoming).await.map_err(|_| ends())?;
-        answer.await.map_err(|_| ends())?.map_err(|error| match error {
-            ports::ServeError::NotAllowed(_) => Status::permission_denied(error.to_string()),
-            ports::ServeError::Log(_) => Status::internal(error.to_string()),
         })
     }
 }
@@ -268,10 +246,6 @@ fn place<T>(request: &Request<T>) -> Result<Place, Status> {
 
 fn invalid(error: EntryError) -> Status {
     Status::invalid_argument(error.to_string())
-}
-
-fn ends() -> Status {
-    Status::unavailable("this peer ends")
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::{
     Ask, Effect, Node,
-    knocks::is_private,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
     types::{Conversation, DeviceId, Heights},
@@ -37,9 +36,7 @@ impl Node {
         let link = self.peers.get(&device).and_then(Peer::link);
         self.own_height_told(device, &conversation, &heights, link);
         self.heights_told(device, &conversation, heights);
-        if is_private(&conversation)
-            && let Some(entering) = self.talk(&conversation).entering()
-        {
+        if let Some(entering) = self.talk(&conversation).entering() {
             entering.waiting.remove(&device);
         }
         self.add_member(&conversation, device, true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     contradiction::{Contradiction, Forked},
     event::{Event, Notice},
-    link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+    link::{ByeReason, Frame, LinkId, LinkUp, Outgoing, Way},
     memberships::Memberships,
     people::{Deed, Wish},
     private::Invitation,
@@ -155,15 +155,15 @@ pub enum Effect {
     /// Ask the registry.
     Registry(Ask),
     /// Ask a member what it holds. Answered by `VersionAnswer` or `VersionFailed`.
-    AskVersion(DeviceId, String, Conversation),
+    AskVersion(DeviceId, Way, Conversation),
     /// Pull a history. Answered by `History` any number of times, then by `HistoryEnd`.
     Pull {
         /// The pull's name.
         pull: PullId,
         /// From which device.
         device: DeviceId,
-        /// Where it listens.
-        address: String,
+        /// How it is asked.
+        way: Way,
         /// Of which conversation.
         conversation: Conversation,
         /// What is held already.

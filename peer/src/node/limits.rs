@@ -308,6 +308,10 @@ pub const PULL_FIRST_MS: u64 = 2 * CALL_MS_MAX + PULL_WINDOW_MS;
 /// So many conversations are pulled from one member at a time, since they share the way to it. A further one waits for its turn.
 pub const PULLS_OF_MEMBER_MAX: usize = 2;
 
+/// So many histories are asked for over a link at a time by the side that was dialled. More than it pulls from one member, since one
+/// that it has given up may not have ended at the other side.
+pub const CALLS_OF_LINK_MAX: usize = 4 * PULLS_OF_MEMBER_MAX;
+
 /// The longest time that a member whose history was too slow is not asked again, in milliseconds. It begins with [`PULL_AGAIN_MS`]
 /// and doubles.
 pub const PULL_SLOW_MS_MAX: u64 = 300_000;

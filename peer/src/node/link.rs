@@ -121,6 +121,15 @@ pub struct LinkUp {
     pub dialed_by_us: bool,
 }
 
+/// How another peer is asked for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Over the connection of a link, whichever side has dialled it.
+    Link(LinkId),
+    /// Over a connection of its own to HOST:PORT.
+    Address(String),
+}
+
 /// The state of the link to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
@@ -164,6 +173,10 @@ pub struct Peer {
     compared: (u32, Millis),
     /// Whether and when it is dialled.
     pub breaker: Breaker,
+    /// The last dial of it has failed, which says something as long as there is a link all the same.
+    pub dial_failed: bool,
+    /// The user was told that it cannot be dialled at this address.
+    pub told_undialable: Option<String>,
     /// What it holds, as far as it has said since the link is up, or when it was asked.
     pub heights: BTreeMap<Conversation, Heights>,
     /// The conversations of which its link is still to be told the heights, and whether the same is wanted in return.
@@ -189,6 +202,8 @@ impl Peer {
             claims_falsely: false,
             compared: (0, Millis::default()),
             breaker: Breaker::new(REDIAL),
+            dial_failed: false,
+            told_undialable: None,
             heights: BTreeMap::new(),
             to_tell: BTreeMap::new(),
             tell_from: None,
@@ -212,6 +227,26 @@ impl Peer {
         match self.link {
             LinkState::Up { link, .. } => Some(link),
             _ => None,
+        }
+    }
+
+    /// Whether the link is open, was dialled by the other side, and takes more.
+    pub fn has_dialled(&self) -> bool {
+        matches!(
+            self.link,
+            LinkState::Up {
+                dialed_by_us: false,
+                full: false,
+                ..
+            }
+        )
+    }
+
+    /// How it is asked for something: over the link, since who has opened that may be out of reach for those who dial.
+    pub fn way(&self) -> Option<Way> {
+        match self.link() {
+            Some(link) => Some(Way::Link(link)),
+            None => self.address.clone().map(Way::Address),
         }
     }
 

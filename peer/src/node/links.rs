@@ -85,7 +85,15 @@ impl Node {
             since: now.mono,
             full: false,
         };
+        // It may just have been starting when a dial of it failed, so one more tells.
+        let probe = (!dialed_by_us && peer.dial_failed)
+            .then(|| peer.address.clone())
+            .flatten();
+        peer.dial_failed = false;
         self.links.insert(link, device);
+        if let Some(address) = probe {
+            self.effect(Effect::Dial(device, address));
+        }
         self.forget_told(device);
         self.meet(device);
         self.presence_changed(device);
@@ -149,6 +157,10 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };
+        peer.dial_failed = true;
+        if peer.link().is_some() {
+            return self.tell_undialable(device);
+        }
         if peer.link != LinkState::Dialing {
             return;
         }
@@ -156,6 +168,28 @@ impl Node {
         peer.breaker.fails(now.mono, &mut self.rng);
         self.without_link(device);
         self.forget_stranger(device);
+    }
+
+    /// Tells the user, once for each address, of a device that has dialled and cannot be dialled. All that is said and pulled goes over
+    /// the link that it has opened, but who has no such link cannot reach it.
+    fn tell_undialable(&mut self, device: DeviceId) {
+        let Some(peer) = self.peers.get_mut(&device) else {
+            return;
+        };
+        if peer.told_undialable == peer.address {
+            return;
+        }
+        peer.told_undialable = peer.address.clone();
+        let (user, address) = (peer.user.clone(), peer.address.clone().unwrap_or_default());
+        if self.is_member(&device) {
+            self.notice(
+                Code::CannotDial,
+                format!(
+                    "{user} cannot be dialled at {address}; you are connected since they have dialled you. Others who cannot be dialled \
+                     do not reach {user}: open that port there, or name a reachable one with --advertise"
+                ),
+            );
+        }
     }
 
     /// A revoked device is not dialled again, unless somebody says that it is there.

@@ -38,6 +38,8 @@ pub enum Code {
     DiskFailed,
     /// Another peer breaks the protocol; what it sent was refused.
     PeerMisbehaved,
+    /// A member has dialled, and cannot be dialled.
+    CannotDial,
     /// A device that is none of the user's wanted to be.
     AccountAttempt,
     /// The registry is not the one that was met at its address before, or is not known yet.
@@ -79,6 +81,7 @@ impl Code {
             | Self::LogDamaged
             | Self::DiskFailed
             | Self::PeerMisbehaved
+            | Self::CannotDial
             | Self::AccountAttempt
             | Self::RegistryUntrusted
             | Self::CertificateEnds
@@ -106,6 +109,7 @@ impl Code {
             Self::LogDamaged => "log_damaged",
             Self::DiskFailed => "disk_failed",
             Self::PeerMisbehaved => "peer_misbehaved",
+            Self::CannotDial => "cannot_dial",
             Self::AccountAttempt => "account_attempt",
             Self::RegistryUntrusted => "registry_untrusted",
             Self::CertificateEnds => "certificate_ends",

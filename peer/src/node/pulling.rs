@@ -8,6 +8,7 @@ use super::{
     limits::{
         AUTHORS_MAX, FILLING_FREE_MS, HOLD_BACK_GRACE_MS, LAG_GRACE_MS, PULL_FIRST_MS, PULLS_OF_MEMBER_MAX, REPLAY_LAST,
     },
+    link::Peer,
     sync::{Pull, PullId, plan},
     talk::{Stage, Talk},
     types::{Author, Conversation, DeviceId, Heights, Seen, Seq},
@@ -146,7 +147,7 @@ impl Node {
         let (sync, free) = (&talk.sync, talk.is_free(now.mono));
         let members = || {
             peers.iter().filter_map(|(device, peer)| {
-                let usable = peer.address.is_some() && !sync.not_before.contains_key(device);
+                let usable = peer.way().is_some() && !sync.not_before.contains_key(device);
                 let heights = peer.heights.get(conversation).filter(|_| usable)?;
                 // Whoever is free comes first.
                 let stopped = if busy.contains(device) {
@@ -211,8 +212,7 @@ impl Node {
             .oldest(|held| !in_vain.contains(&(held.entry.author, held.entry.seq)));
         let usable = |device: &DeviceId| {
             let peer = peers.get(device);
-            peer.is_some_and(|peer| peer.link().is_some() && peer.address.is_some())
-                && !sync.not_before.contains_key(device)
+            peer.is_some_and(|peer| peer.link().is_some()) && !sync.not_before.contains_key(device)
         };
         let due = oldest.map_or(now.mono, |held| held.since).plus(HOLD_BACK_GRACE_MS);
         let someone = oldest.and_then(|held| {
@@ -247,7 +247,7 @@ impl Node {
     }
 
     fn pull(&mut self, conversation: &Conversation, device: DeviceId, lacking: u64, mine: Heights, now: Now) {
-        let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.clone()) else {
+        let Some(way) = self.peers.get(&device).and_then(Peer::way) else {
             return;
         };
         let id = PullId(self.next_pull);
@@ -290,7 +290,7 @@ impl Node {
         self.effect(Effect::Pull {
             pull: id,
             device,
-            address,
+            way,
             conversation,
             heights,
         });

@@ -129,7 +129,7 @@ impl Node {
         let reachable = devices.into_iter().filter_map(|device| {
             let peer = self.peers.get(&device)?;
             let there = peer.listed || peer.link().is_some();
-            Some((device, peer.address.clone().filter(|_| there)?))
+            Some((device, peer.way().filter(|_| there)?))
         });
         let reachable: Vec<_> = reachable.collect();
         // A call would name the room to one who may not know it: who has not knocked tells over the link what he holds.
@@ -166,8 +166,13 @@ impl Node {
             conversation: conversation.clone(),
             members,
         });
-        for (device, address) in reachable {
-            self.effect(Effect::AskVersion(device, address, conversation.clone()));
+        for (device, way) in reachable {
+            // Who has dialled may be out of reach for calls, and is asked over the link.
+            if self.peers.get(&device).is_some_and(Peer::has_dialled) {
+                self.tell_soon(conversation, device, true);
+            } else {
+                self.effect(Effect::AskVersion(device, way, conversation.clone()));
+            }
         }
         self.unsettled.insert(conversation.clone());
     }

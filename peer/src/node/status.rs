@@ -77,6 +77,8 @@ pub struct LinkStatus {
     pub state: BreakerState,
     /// In how many milliseconds it is dialled next, if it is.
     pub next_try_ms: Option<u64>,
+    /// There is a link that the device has opened, and it could not be dialled.
+    pub is_undialable: bool,
 }
 
 impl Node {
@@ -96,6 +98,7 @@ impl Node {
                 standing,
                 state: peer.breaker.state(),
                 next_try_ms: next.map(|at| at.since(now)),
+                is_undialable: standing == LinkStanding::Up && peer.dial_failed,
             })
         };
         let mut states: Vec<LinkStatus> = self.peers.iter().filter_map(state).collect();
@@ -110,8 +113,30 @@ mod tests {
     use super::*;
     use crate::node::{
         Input, Liveness,
+        event::Code,
         testing::{Alice, Other},
     };
+
+    #[test]
+    fn who_has_dialled_and_cannot_be_dialled_is_tried_once_more_and_told_of_once() {
+        const BOB: Other = Other(2, "bob");
+        let mut alice = Alice::joins(&[BOB]);
+        alice.pass_until(1_000);
+        alice.input(Input::DialFailed(BOB.device()));
+        let before = alice.dialled.len();
+        alice.link(BOB);
+        assert_eq!(alice.dialled.len(), before + 1, "it may just have been starting");
+        let undialable = |alice: &Alice| alice.node.link_states(Millis(1_000))[0].is_undialable;
+        assert!(!undialable(&alice));
+        alice.input(Input::DialFailed(BOB.device()));
+        assert!(undialable(&alice));
+        // The same with the next link.
+        alice.unlink(BOB);
+        alice.link(BOB);
+        alice.input(Input::DialFailed(BOB.device()));
+        assert!(undialable(&alice));
+        assert_eq!(alice.notices(Code::CannotDial), 1);
+    }
 
     #[test]
     fn a_revoked_device_is_dialled_no_more_and_not_shown() {

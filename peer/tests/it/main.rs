@@ -52,6 +52,7 @@ mod spreading;
 mod stopped;
 mod terminal;
 mod text;
+mod undialable;
 mod unwilling;
 mod usage;
 mod wire;

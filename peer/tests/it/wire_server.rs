@@ -13,7 +13,8 @@ use peerchat_identity::{
     tls,
 };
 use peerchat_proto::v1::{
-    Entry, HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen, VersionRequest, VersionResponse,
+    Entry, GiveHistoryRequest, GiveHistoryResponse, HistoryRequest, HistoryResponse, LinkRequest, LinkResponse, Seen,
+    VersionRequest, VersionResponse,
     chat_service_server::{ChatService, ChatServiceServer},
 };
 use rustls::ServerConfig;
@@ -150,5 +151,12 @@ impl ChatService for Service {
         };
         let parts = (self.script.history)().map(move |part| part.map(&introduced));
         Ok(Response::new(Box::pin(parts)))
+    }
+
+    async fn give_history(
+        &self,
+        _: Request<Streaming<GiveHistoryRequest>>,
+    ) -> Result<Response<GiveHistoryResponse>, Status> {
+        Err(Status::unimplemented("this peer asks for nothing"))
     }
 }

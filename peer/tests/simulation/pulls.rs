@@ -12,10 +12,7 @@ use peerchat::{
     seal::{HistoryReader, Part},
 };
 
-use crate::{
-    peer::SimPeer,
-    world::{Happening, Who, World},
-};
+use crate::world::{Happening, Who, World};
 
 /// A pull that is being served.
 #[derive(Debug)]
@@ -32,14 +29,14 @@ pub struct Serving {
 }
 
 impl World {
-    pub fn pull(&mut self, who: Who, pull: PullId, address: &str, conversation: Conversation, heights: Heights) {
+    /// A peer pulls from `server`; none where the link has ended over which it does.
+    pub fn pull(&mut self, who: Who, pull: PullId, server: Option<Who>, conversation: Conversation, heights: Heights) {
         let (life, delay) = (self.peers[who].lives, self.delay());
         self.totals.pulls += 1;
-        let server = SimPeer::who(address);
-        self.check_told(server, &conversation);
-        if !self.connected(who, server) {
+        let Some(server) = server.filter(|server| self.connected(who, *server)) else {
             return self.end_pull(who, life, pull, false);
-        }
+        };
+        self.check_told(server, &conversation);
         let core = self.peers[server].core.as_ref().unwrap();
         let reader = &self.peers[who];
         let Ok(history) = core.serve_history(&reader.reader(), &conversation, &heights) else {

@@ -6,7 +6,7 @@ use peerchat::{
     driver::ports::Order,
     node::{
         Input,
-        link::{ByeReason, Frame, LinkId, LinkUp, Outgoing},
+        link::{ByeReason, Frame, LinkId, LinkUp, Outgoing, Way},
         types::Conversation,
     },
     seal,
@@ -48,6 +48,14 @@ impl World {
         self.peers[a].core.is_some() && self.peers[b].core.is_some() && side(a) == side(b)
     }
 
+    /// Who is at the end of a way; nobody where its link has ended.
+    fn end_of(&self, who: Who, way: &Way) -> Option<Who> {
+        match way {
+            Way::Address(address) => Some(SimPeer::who(address)),
+            Way::Link(link) => self.wire.ends.get(&(who, *link)).map(|end| end.other),
+        }
+    }
+
     pub fn delay(&mut self) -> u64 {
         // Mostly quick, sometimes very slow.
         if self.rng.u8(..20) == 0 {
@@ -76,10 +84,11 @@ impl World {
                     self.after(delay + 500, Happening::Input { who, life, input });
                 }
             }
-            Order::AskVersion(device, address, conversation) => {
-                let other = SimPeer::who(&address);
-                self.check_told(other, &conversation);
-                let input = if self.connected(who, other) && self.rng.u8(..10) > 0 {
+            Order::AskVersion(device, way, conversation) => {
+                let other = self.end_of(who, &way).filter(|other| self.connected(who, *other));
+                let other = other.filter(|_| self.rng.u8(..10) > 0);
+                let input = if let Some(other) = other {
+                    self.check_told(other, &conversation);
                     let core = self.peers[other].core.as_ref().unwrap();
                     match core.serve_version(&self.peers[who].reader(), &conversation) {
                         Ok(heights) => Input::VersionAnswer(device, conversation, heights),
@@ -103,12 +112,13 @@ impl World {
             }
             Order::Pull {
                 pull,
-                address,
+                way,
                 conversation,
                 heights,
                 ..
             } => {
-                self.pull(who, pull, &address, conversation, heights);
+                let server = self.end_of(who, &way);
+                self.pull(who, pull, server, conversation, heights);
             }
             // What is under way still comes, and must be passed over.
             Order::StopPull(_) => {}

@@ -214,4 +214,5 @@ pub(super) struct Link<'e> {
     pub(super) link: &'static str,
     pub(super) state: &'static str,
     pub(super) next_try_ms: Option<u64>,
+    pub(super) undialable: bool,
 }

@@ -32,6 +32,7 @@ pub(super) fn object<'e>(registries: &'e [RegistryStatus], links: &'e [LinkStatu
         link: one.standing.as_str(),
         state: one.state.as_str(),
         next_try_ms: one.next_try_ms,
+        undialable: one.is_undialable,
     };
     Object::Status {
         registries: registries.iter().map(registry).collect(),

@@ -236,9 +236,10 @@ fn every_other_event() {
                     standing: LinkStanding::Up,
                     state: BreakerState::Closed,
                     next_try_ms: None,
+                    is_undialable: true,
                 }],
             },
-            r#"{"event":"status","registries":[{"address":"h:1","state":"half_open","in_use":false,"error":"refused","next_try_ms":20}],"links":[{"user":"bob","device":"DEVICE","address":"h:2","link":"up","state":"closed","next_try_ms":null}]}"#,
+            r#"{"event":"status","registries":[{"address":"h:1","state":"half_open","in_use":false,"error":"refused","next_try_ms":20}],"links":[{"user":"bob","device":"DEVICE","address":"h:2","link":"up","state":"closed","next_try_ms":null,"undialable":true}]}"#,
         ),
         (
             Event::Notice(Notice {

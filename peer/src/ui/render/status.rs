@@ -29,6 +29,7 @@ impl<Z: TimeZone> Renderer<Z> {
         let name = self.name(&link.user);
         let painted = self.paint.user(&link.user, link.user == self.me, &name);
         let standing = match link.standing {
+            LinkStanding::Up if link.is_undialable => "up, cannot be dialled".to_owned(),
             LinkStanding::Up => "up".to_owned(),
             LinkStanding::Dialing => "being dialled".to_owned(),
             LinkStanding::Down => format!("away, dialled {}", soon(link.next_try_ms)),
@@ -133,11 +134,13 @@ mod tests {
             standing,
             state: BreakerState::Open,
             next_try_ms,
+            is_undialable: name == "erin",
         };
         let links = [
             link("bob", LinkStanding::Up, None),
             link("carol", LinkStanding::Down, Some(0)),
             link("dave", LinkStanding::Dialing, None),
+            link("erin", LinkStanding::Up, None),
         ];
         let rows = [
             "── registries ──",
@@ -147,9 +150,10 @@ mod tests {
             "  e:1            away         since 4 min ago, not tried again yet: Connection refused",
             "  d:1            being tried",
             "── links ──",
-            "  bob    up                 0b0b0b0b0b0b…  127.0.0.1:4",
-            "  carol  away, dialled now  0b0b0b0b0b0b…  127.0.0.1:4",
-            "  dave   being dialled      0b0b0b0b0b0b…  127.0.0.1:4",
+            "  bob    up                     0b0b0b0b0b0b…  127.0.0.1:4",
+            "  carol  away, dialled now      0b0b0b0b0b0b…  127.0.0.1:4",
+            "  dave   being dialled          0b0b0b0b0b0b…  127.0.0.1:4",
+            "  erin   up, cannot be dialled  0b0b0b0b0b0b…  127.0.0.1:4",
         ];
         assert_eq!(r.status(&registries, &links).lines().collect::<Vec<_>>(), rows);
         assert!(
