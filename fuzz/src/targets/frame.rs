@@ -58,6 +58,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         heights: held.clone(),
         reply_wanted: true,
         left: false,
+        relay_wanted: false,
     };
     let frame = Frame {
         knocks: vec![Knock {

@@ -268,6 +268,7 @@ impl World {
                     heights: self.heights(dice),
                     reply_wanted: dice.bool(),
                     left: dice.below(8) == 0,
+                    relay_wanted: false,
                 }),
                 3 => frame.memberships.push(MembershipNews {
                     room: room_name(&Self::conversation(dice)),

@@ -321,6 +321,7 @@ fn heights_are_told_again_to_those_alone_who_were_told_too_little_and_not_too_of
         heights: Heights::default(),
         reply_wanted: true,
         left: false,
+        relay_wanted: false,
     }];
     peer.input(Input::Frame(
         hers,

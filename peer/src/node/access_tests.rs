@@ -113,6 +113,7 @@ fn tell(alice: &mut Alice, from: Other) {
         heights: Heights::default(),
         reply_wanted: false,
         left: false,
+        relay_wanted: false,
     };
     alice.frame(
         from,

@@ -17,7 +17,8 @@ impl Node {
         });
         let talks = self.talks.values().filter_map(|talk| {
             let pulls = pulling::next_due(talk);
-            talk.tell_at.into_iter().chain(talk.tell_short_at).chain(pulls).min()
+            let tells = talk.tell_at.into_iter().chain(talk.tell_short_at);
+            tells.chain(talk.relays.look_at).chain(pulls).min()
         });
         let heights = (!self.links.is_empty()).then_some(self.next_heights_at);
         dials.chain(talks).chain(heights).chain(self.relisting.due()).min()

@@ -176,8 +176,8 @@ impl Node {
             is_sealed |= seal.is_some();
             step.seals.extend(seal.map(|seal| (conversation.clone(), *seal)));
         }
-        if is_sealed {
-            self.advance(conversation);
+        if is_sealed && self.advance(conversation) {
+            self.relay(conversation);
         }
     }
 

@@ -14,6 +14,7 @@ impl Node {
             heights,
             reply_wanted,
             left,
+            relay_wanted,
         } = news;
         if !self.shares(&conversation, device) {
             return self.seals_wanted(device, &conversation, &heights);
@@ -40,6 +41,7 @@ impl Node {
             entering.waiting.remove(&device);
         }
         self.add_member(&conversation, device, true);
+        self.relay_asked(&conversation, device, relay_wanted);
         let is_untold = !self.talk(&conversation).told.contains_key(&device);
         if reply_wanted || is_untold || self.serves_beyond(&conversation, &device) {
             self.tell_soon(&conversation, device, false);
@@ -146,6 +148,7 @@ impl Node {
         };
         let heights = self.servable_for(conversation, &device);
         let talk = self.talk(conversation);
+        let relay_wanted = talk.relays.asked.contains(&device);
         talk.told.insert(device, talk.sealing.servable().version());
         match talk.sealing.is_settled() {
             true => talk.told_short.remove(&device),
@@ -169,6 +172,7 @@ impl Node {
             heights,
             reply_wanted,
             left: false,
+            relay_wanted,
         };
         self.effect(Effect::Send(link, Outgoing::Heights(news)));
         for ack in acks {

@@ -308,6 +308,12 @@ pub const PULL_FIRST_MS: u64 = 2 * CALL_MS_MAX + PULL_WINDOW_MS;
 /// So many conversations are pulled from one member at a time, since they share the way to it. A further one waits for its turn.
 pub const PULLS_OF_MEMBER_MAX: usize = 2;
 
+/// How long a member that is there may be without a link before others are asked to relay, in milliseconds: most links are there sooner.
+pub const RELAY_AFTER_MS: u64 = 1_000;
+
+/// How many others are asked to relay in a conversation. More than one, since one may lack the same link.
+pub const RELAYS_MAX: usize = 3;
+
 /// So many histories are asked for over a link at a time by the side that was dialled. More than it pulls from one member, since one
 /// that it has given up may not have ended at the other side.
 pub const CALLS_OF_LINK_MAX: usize = 4 * PULLS_OF_MEMBER_MAX;

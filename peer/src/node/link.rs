@@ -85,6 +85,8 @@ pub struct HeightsNews {
     pub reply_wanted: bool,
     /// The one who says so is in the conversation no longer.
     pub left: bool,
+    /// The one who says so has no link with somebody who is there: it wants to hear soon what others hold.
+    pub relay_wanted: bool,
 }
 
 /// Why a link is closed.

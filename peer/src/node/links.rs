@@ -97,6 +97,7 @@ impl Node {
         self.forget_told(device);
         self.meet(device);
         self.presence_changed(device);
+        self.relays_changed(device);
         self.tell_all(device);
         self.ask_for_seals(device);
         self.next_heights_at = self.next_heights_at.max(now.mono);
@@ -149,6 +150,7 @@ impl Node {
             talk.tell_at = Some(talk.tell_at.unwrap_or(after));
         }
         self.retime = true;
+        self.relays_changed(device);
         self.without_link(device);
         self.forget_stranger(device);
     }
@@ -262,6 +264,7 @@ impl Node {
         self.retime = true;
         self.dial_due(now);
         self.relist_due();
+        self.relays_due(now);
         let every = self.next_heights_at <= now.mono;
         if every {
             self.next_heights_at = now

@@ -83,6 +83,7 @@ pub mod private;
 mod pulling;
 pub mod refusal;
 pub mod registries;
+mod relays;
 pub mod replica;
 mod rooms;
 pub mod sealing;

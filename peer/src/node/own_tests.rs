@@ -166,6 +166,7 @@ fn an_own_device_is_told_of_a_conversation_that_is_opened_and_tells_of_its_own()
         heights: heights.clone(),
         reply_wanted: false,
         left: false,
+        relay_wanted: false,
     };
     alice.frame(
         OWN,

@@ -254,7 +254,9 @@ impl Node {
         if new && link.is_some() {
             self.tell_soon(conversation, device, true);
         } else if new {
-            self.dial_soon(device, self.now);
+            let now = self.now;
+            self.talk(conversation).relays.look_later(now);
+            self.dial_soon(device, now);
         }
     }
 

@@ -263,6 +263,7 @@ impl Node {
                     heights: heights.clone(),
                     reply_wanted: false,
                     left: true,
+                    relay_wanted: false,
                 };
                 self.effect(Effect::Send(link, Outgoing::Heights(news)));
             }

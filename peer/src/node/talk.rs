@@ -8,6 +8,7 @@ use super::{
     doubts::Doubts,
     limits::{HEIGHTS_AFTER_LOSS_MS, OWN_AUTHORS_MAX},
     private::Keys,
+    relays::Relays,
     replica::Replica,
     sealing::Sealing,
     sync::Sync,
@@ -153,6 +154,8 @@ pub struct Talk {
     pub tell_short_from: Millis,
     /// When the heights are to be told to all, out of turn.
     pub tell_at: Option<Millis>,
+    /// What goes on through others.
+    pub(super) relays: Relays,
 }
 
 impl Talk {
@@ -195,6 +198,7 @@ impl Talk {
             tell_short_at: None,
             tell_short_from: Millis::default(),
             tell_at: None,
+            relays: Relays::default(),
         }
     }
 

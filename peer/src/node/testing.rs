@@ -291,6 +291,7 @@ impl Alice {
             heights,
             reply_wanted: false,
             left: false,
+            relay_wanted: false,
         };
         self.frame(
             from,

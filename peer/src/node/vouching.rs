@@ -131,6 +131,7 @@ impl Node {
                     heights: Heights(lacking),
                     reply_wanted: false,
                     left: false,
+                    relay_wanted: false,
                 });
             }
         }
@@ -219,6 +220,7 @@ impl Node {
         if !self.advance(conversation) {
             return;
         }
+        self.relay(conversation);
         let soon = self.now.plus(self.rng.u64(..=HEIGHTS_AFTER_LOSS_MS));
         let now = self.now;
         let talk = self.talk(conversation);

@@ -120,6 +120,7 @@ pub(crate) fn heights_news_to_wire(news: &HeightsNews) -> wire::Heights {
         heights: heights_to_wire(&news.heights),
         reply_wanted: news.reply_wanted,
         left: news.left,
+        relay_wanted: news.relay_wanted,
     }
 }
 
@@ -129,6 +130,7 @@ fn heights_news_from_wire(news: wire::Heights) -> Result<HeightsNews, EntryError
         heights: heights_from_wire(&news.heights)?,
         reply_wanted: news.reply_wanted,
         left: news.left,
+        relay_wanted: news.relay_wanted,
     })
 }
 

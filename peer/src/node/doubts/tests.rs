@@ -157,6 +157,7 @@ fn another_process_is_not_to_blame_for_what_the_one_before_it_said() {
                 heights: BOB.holds(1),
                 reply_wanted: false,
                 left: false,
+                relay_wanted: false,
             }],
             ..Frame::default()
         },

@@ -26,6 +26,7 @@ fn asks(left: bool) -> HeightsNews {
         heights: Heights::default(),
         reply_wanted: true,
         left,
+        relay_wanted: false,
     }
 }
 

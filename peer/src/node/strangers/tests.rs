@@ -62,6 +62,7 @@ fn hello(conversation: Conversation) -> Frame {
         heights: Heights::default(),
         reply_wanted: false,
         left: false,
+        relay_wanted: false,
     };
     Frame {
         heights: vec![news],
