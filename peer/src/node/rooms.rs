@@ -168,10 +168,9 @@ impl Node {
         });
         for (device, way) in reachable {
             // Who has dialled may be out of reach for calls, and is asked over the link.
-            if self.peers.get(&device).is_some_and(Peer::has_dialled) {
-                self.tell_soon(conversation, device, true);
-            } else {
-                self.effect(Effect::AskVersion(device, way, conversation.clone()));
+            match self.peers.get(&device).is_some_and(Peer::has_dialled) {
+                true => self.tell_soon(conversation, device, true),
+                false => self.effect(Effect::AskVersion(device, way, conversation.clone())),
             }
         }
         self.unsettled.insert(conversation.clone());
