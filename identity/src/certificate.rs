@@ -65,9 +65,8 @@ impl DeviceCertificate {
         };
         let user = san::user(uri).filter(|_| san::device(dns) == Some(device));
         let time = |seconds: i64| {
-            let seconds = u64::try_from(seconds).map_err(|_| CertificateError::Malformed)?;
             SystemTime::UNIX_EPOCH
-                .checked_add(Duration::from_secs(seconds))
+                .checked_add(since_epoch(seconds)?)
                 .ok_or(CertificateError::Malformed)
         };
         Ok(Self {
@@ -83,6 +82,17 @@ impl DeviceCertificate {
 /// The device of any certificate, whoever signed it: its key.
 pub(crate) fn device_of(der: &CertificateDer<'_>) -> Result<DeviceBytes, CertificateError> {
     key_of(&read(der)?)
+}
+
+/// When the time of any certificate begins, whoever signed it.
+pub(crate) fn begins(der: &CertificateDer<'_>) -> Result<UnixTime, CertificateError> {
+    let begins = read(der)?.validity().not_before.timestamp();
+    Ok(UnixTime::since_unix_epoch(since_epoch(begins)?))
+}
+
+fn since_epoch(seconds: i64) -> Result<Duration, CertificateError> {
+    let seconds = u64::try_from(seconds).map_err(|_| CertificateError::Malformed)?;
+    Ok(Duration::from_secs(seconds))
 }
 
 fn read<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, CertificateError> {

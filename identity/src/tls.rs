@@ -12,6 +12,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
+    time_provider::{DefaultTimeProvider, TimeProvider},
     version::TLS13,
 };
 
@@ -60,7 +61,12 @@ fn finished_client(mut config: ClientConfig) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// A peer's end towards peers that dial it: both show certificates of the same authority.
+/// The clock of this machine, for whoever has no better one to judge certificates by.
+pub fn system_clock() -> Arc<dyn TimeProvider> {
+    Arc::new(DefaultTimeProvider)
+}
+
+/// A peer's end towards peers that dial it: both show certificates of the same authority, which are judged by `clock`.
 ///
 /// # Errors
 /// Key, certificate and authority do not fit.
@@ -68,17 +74,19 @@ pub fn peer_server(
     key: &DeviceKey,
     certificate: &DeviceCertificate,
     trust: &Trust,
+    clock: Arc<dyn TimeProvider>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let callers = WebPkiClientVerifier::builder_with_provider(roots(trust)?, Arc::clone(&provider)).build()?;
-    let config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_details(provider, clock)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(callers)
         .with_single_cert(vec![certificate.der.clone()], key.for_tls())?;
     Ok(finished_server(config))
 }
 
-/// A peer's end towards peers that it dials. Which device is meant is in the name that is dialled: see [`device_name`].
+/// A peer's end towards peers that it dials, whose certificates are judged by `clock`. Which device is meant is in the name that is
+/// dialled: see [`device_name`].
 ///
 /// # Errors
 /// Key, certificate and authority do not fit.
@@ -86,8 +94,9 @@ pub fn peer_client(
     key: &DeviceKey,
     certificate: &DeviceCertificate,
     trust: &Trust,
+    clock: Arc<dyn TimeProvider>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_details(provider(), clock)
         .with_protocol_versions(&[&TLS13])?
         .with_root_certificates(roots(trust)?)
         .with_client_auth_cert(vec![certificate.der.clone()], key.for_tls())?;

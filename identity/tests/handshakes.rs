@@ -25,7 +25,8 @@ use rcgen::{
 };
 use rustls::{
     ClientConfig, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    time_provider::TimeProvider,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -106,11 +107,11 @@ impl Device {
     }
 
     fn server(&self) -> Arc<ServerConfig> {
-        tls::peer_server(&self.key, &self.certificate, &self.trust).unwrap()
+        tls::peer_server(&self.key, &self.certificate, &self.trust, tls::system_clock()).unwrap()
     }
 
     fn client(&self) -> Arc<ClientConfig> {
-        tls::peer_client(&self.key, &self.certificate, &self.trust).unwrap()
+        tls::peer_client(&self.key, &self.certificate, &self.trust, tls::system_clock()).unwrap()
     }
 }
 
@@ -239,6 +240,41 @@ async fn a_dialler_refuses_a_device_whose_certificate_has_ended() {
     call(&mut server, alice.client(), &bob.key)
         .await
         .expect_err("it is over");
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+struct At(SystemTime);
+
+impl TimeProvider for At {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Some(UnixTime::since_unix_epoch(since))
+    }
+}
+
+#[tokio::test]
+async fn both_ends_judge_by_the_clock_that_they_are_given() {
+    let authority = Authority::new();
+    let ended = SystemTime::now() - hours(24);
+    let (alice, bob) = (
+        Device::new(&authority, "alice", ended),
+        Device::new(&authority, "bob", ended),
+    );
+    let at = |hours_before| -> Arc<dyn TimeProvider> { Arc::new(At(ended - hours(hours_before))) };
+    let server = |clock| tls::peer_server(&bob.key, &bob.certificate, &bob.trust, clock).unwrap();
+    let client = |clock| tls::peer_client(&alice.key, &alice.certificate, &alice.trust, clock).unwrap();
+    let mut right = Server::start(server(at(6)), LIMITS).await;
+    call(&mut right, client(at(1)), &bob.key).await.unwrap();
+    for wrong in [tls::system_clock(), at(13)] {
+        call(&mut right, client(Arc::clone(&wrong)), &bob.key)
+            .await
+            .expect_err("the dialler's clock");
+        let mut server = Server::start(server(wrong), LIMITS).await;
+        call(&mut server, client(at(1)), &bob.key)
+            .await
+            .expect_err("the other end's clock");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! The key is made at the first start. Certificate, authority and who was revoked are kept beside it, so that a peer that starts while its
 //! registry is away talks with whom it knows until its certificate ends.
 
+mod clock;
 mod revoked;
 
 use std::{
@@ -23,6 +24,8 @@ use tokio::sync::watch;
 
 use self::revoked::Revoked;
 use crate::node::types::{DeviceId, UserName};
+
+pub use clock::{Clock, Compared};
 
 const KEY: &str = "device.key";
 const CERTIFICATE: &str = "certificate.der";
@@ -110,12 +113,15 @@ pub struct Credentials {
     folder: PathBuf,
     user: UserName,
     key: DeviceKey,
+    clock: Clock,
     shown: watch::Sender<Option<Arc<Shown>>>,
     /// Whom to believe about authors, whether the own certificate has ended or not.
     authority: RwLock<Option<Trust>>,
     revoked: watch::Sender<Revoked>,
     /// What is wrong with the file of those, for the user.
     damage: Option<String>,
+    /// When the kept certificate had ended, if it had at the start.
+    lapsed: Option<SystemTime>,
 }
 
 impl Credentials {
@@ -138,23 +144,35 @@ impl Credentials {
             }
         };
         let (revoked, damage) = revoked::load(folder);
-        let credentials = Self {
+        let mut credentials = Self {
             folder: folder.to_owned(),
             user: user.clone(),
             key,
+            clock: Clock::default(),
             shown: watch::channel(None).0,
             authority: RwLock::new(authority(folder)?),
             revoked: watch::channel(revoked).0,
             damage,
+            lapsed: None,
         };
         let kept = (
             secret_file::read(&folder.join(CERTIFICATE))?,
             secret_file::read(&folder.join(AUTHORITY))?,
         );
-        if let (Some(certificate), Some(authority)) = kept
-            && let Ok(shown) = credentials.judge(certificate.to_vec().into(), authority.to_vec().into())
-        {
-            credentials.shown.send_replace(Some(Arc::new(shown)));
+        if let (Some(certificate), Some(authority)) = kept {
+            let certificate = certificate.to_vec().into();
+            let parsed = DeviceCertificate::parse(&certificate).ok();
+            // It was issued after its beginning, so whatever the clock shows, it is later now.
+            if let Some(parsed) = &parsed {
+                credentials.clock.is_at_least(parsed.not_before);
+            }
+            match credentials.judge(certificate, authority.to_vec().into()) {
+                Ok(shown) => drop(credentials.shown.send_replace(Some(Arc::new(shown)))),
+                Err(_) => {
+                    let end = parsed.map(|parsed| parsed.not_after);
+                    credentials.lapsed = end.filter(|end| *end <= credentials.clock.now());
+                }
+            }
         }
         Ok(credentials)
     }
@@ -169,10 +187,20 @@ impl Credentials {
         &self.key
     }
 
+    /// The time by which certificates are judged.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// When the kept certificate had ended, where it had at the start.
+    pub fn lapsed(&self) -> Option<SystemTime> {
+        self.lapsed
+    }
+
     /// What is shown now; none before a registry has certified the device, and after the certificate has ended.
     pub fn shown(&self) -> Option<Arc<Shown>> {
         let shown = self.shown.borrow().clone();
-        shown.filter(|shown| SystemTime::now() < shown.certificate.not_after)
+        shown.filter(|shown| self.clock.now() < shown.certificate.not_after)
     }
 
     /// Whether it is time for another certificate: two thirds of this one's time are over.
@@ -180,7 +208,7 @@ impl Credentials {
         let shown = self.shown.borrow();
         shown
             .as_ref()
-            .is_none_or(|shown| SystemTime::now() >= shown.since + shown.span() / 3 * 2)
+            .is_none_or(|shown| self.clock.now() >= shown.since + shown.span() / 3 * 2)
     }
 
     /// Tells of each new certificate.
@@ -188,7 +216,8 @@ impl Credentials {
         self.shown.subscribe()
     }
 
-    /// Shows a certificate from now on, and keeps it.
+    /// Shows a certificate from now on, and keeps it. To be judged by the time of the registry that has issued it, which is told to the
+    /// [`clock`](Self::clock) before.
     ///
     /// # Errors
     /// It is not one of this device and user by this authority and for now, or it cannot be kept.
@@ -228,7 +257,7 @@ impl Credentials {
         authority: CertificateDer<'static>,
     ) -> Result<Shown, CredentialsError> {
         let trust = Trust::new(authority)?;
-        let certificate = trust.valid(&certificate, SystemTime::now())?;
+        let certificate = trust.valid(&certificate, self.clock.now())?;
         if certificate.device != self.key.public() || certificate.user != self.user {
             return Err(CredentialsError::OtherDevice {
                 user: certificate.user,
@@ -236,9 +265,9 @@ impl Credentials {
             });
         }
         Ok(Shown {
-            since: SystemTime::now(),
-            server: tls::peer_server(&self.key, &certificate, &trust)?,
-            client: tls::peer_client(&self.key, &certificate, &trust)?,
+            since: self.clock.now(),
+            server: tls::peer_server(&self.key, &certificate, &trust, Arc::new(self.clock.clone()))?,
+            client: tls::peer_client(&self.key, &certificate, &trust, Arc::new(self.clock.clone()))?,
             certificate,
             trust,
         })
@@ -290,6 +319,8 @@ impl Credentials {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
+    use peerchat_registry::authority::Authority;
+
     use super::*;
 
     #[test]
@@ -311,6 +342,40 @@ mod tests {
         assert!(matches!(device(folder.path()), Err(CredentialsError::Key { .. })));
         fs::remove_file(&path).unwrap();
         assert_ne!(device(folder.path()).unwrap(), first, "a new key is another device");
+    }
+
+    /// By the registry's time, whatever this machine's clock shows.
+    #[test]
+    fn a_certificate_counts_as_long_as_the_registry_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = UserName::new("alice").unwrap();
+        let hours = |n: u64| Duration::from_secs(n * 3_600);
+        let authority = Authority::in_memory().unwrap();
+        let own = || Credentials::load(folder.path(), &user).unwrap();
+        let credentials = own();
+        let issue = |lifetime, at| authority.issue(&credentials.device().0, &user, lifetime, at).unwrap();
+        let adopt = |certificate| credentials.adopt(certificate, authority.trust().authority().clone());
+        for now in [SystemTime::now() - hours(9_000), SystemTime::now() + hours(9_000)] {
+            credentials.clock().tell(now);
+            adopt(issue(hours(12), now)).unwrap();
+            assert!(credentials.shown().is_some());
+            let others = issue(hours(1), now);
+            let trust = credentials.shown().unwrap().trust.clone();
+            assert!(trust.valid(&others, credentials.clock().now()).is_ok());
+            for over in [now - hours(2), now + hours(3)] {
+                let error = adopt(issue(hours(1), over)).unwrap_err();
+                assert!(matches!(error, CredentialsError::Certificate(_)), "{error}");
+            }
+            credentials.clock().tell(now + hours(13));
+            assert!(credentials.shown().is_none(), "it has ended");
+        }
+        // At the next start no registry is there. It is known at least that the certificate was issued.
+        assert!(own().shown().is_some());
+        let now = SystemTime::now() - hours(100);
+        credentials.clock().tell(now);
+        adopt(issue(hours(12), now)).unwrap();
+        let later = own();
+        assert!(later.shown().is_none() && later.lapsed().is_some());
     }
 
     #[test]

@@ -48,8 +48,8 @@ fn a_certificate_is_for_this_device_this_user_and_this_time() {
 
     let again = authority.issue(&device.public(), &alice(), LIFETIME, now()).unwrap();
     assert_ne!(again, issued, "each has a serial number of its own");
-    tls::peer_server(&device, &certificate, trust).unwrap();
-    tls::peer_client(&device, &certificate, trust).unwrap();
+    tls::peer_server(&device, &certificate, trust, tls::system_clock()).unwrap();
+    tls::peer_client(&device, &certificate, trust, tls::system_clock()).unwrap();
 }
 
 /// A certificate of the authority's that another device's key signed.

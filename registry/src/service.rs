@@ -10,7 +10,12 @@ pub(crate) mod ending;
 pub(crate) mod sharing;
 mod watch;
 
-use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use peerchat_identity::accept::Caller;
 use peerchat_proto::{
@@ -90,6 +95,12 @@ fn caller<T>(request: &Request<T>) -> Result<(DeviceId, IpAddr), Status> {
     found.ok_or_else(|| Status::unauthenticated("show a certificate of the device's Ed25519 key"))
 }
 
+/// The time, for callers who judge certificates.
+fn time_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
@@ -137,6 +148,7 @@ impl RoutingService for Service {
             authority: authority.trust().authority().to_vec().into(),
             folder: folder.and_then(Path::to_str).unwrap_or_default().to_owned(),
             is_new_account: admission.is_new_user,
+            time_ms: time_ms(),
         }))
     }
 
@@ -148,6 +160,7 @@ impl RoutingService for Service {
         let certificate = self.certify(device, &user).await?;
         Ok(Response::new(v1::RenewCertificateResponse {
             certificate: certificate.into(),
+            time_ms: time_ms(),
         }))
     }
 

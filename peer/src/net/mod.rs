@@ -1,12 +1,14 @@
 //! The wire: the only part that knows gRPC.
 //!
 //! `server` is what this peer hosts for the others, `client` what it asks of them, `link` the two directions of the stream that
-//! either of them opens, `connections` what else goes over its connection, `giving` the histories that others are given, `parts` those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its
-//! side of the registry, `lookups` a load on one, `introducing` keeps certificates for third parties, `revoking` who was revoked, `host` a
-//! registry in this process. `convert` stands between the generated types and a peer's own.
+//! either of them opens, `connections` what else goes over its connection, `giving` the histories that others are given, `parts`
+//! those of a history that is pulled, `refusing` counts what callers are refused, `routing` is its side of the registry, `lookups` a
+//! load on one, `clock` compares this machine's clock with the registry's, `introducing` keeps certificates for third parties,
+//! `revoking` who was revoked, `host` a registry in this process. `convert` stands between the generated types and a peer's own.
 
 mod channel;
 mod client;
+mod clock;
 mod connections;
 pub mod convert;
 mod expiry;
@@ -143,6 +145,7 @@ impl Net {
     /// Carries out what the driver orders, until it ends.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, registry: Registry) {
         self.tasks.spawn(expiry::watch(self.clone()));
+        self.tasks.spawn(clock::watch(self.clone()));
         self.tasks.spawn(introducing::introduce_own(self.clone()));
         self.tasks.spawn(revoking::keep(self.clone()));
         let mut pulls: BTreeMap<PullId, AbortHandle> = BTreeMap::new();

@@ -1,9 +1,6 @@
 //! Who is at the other end of a connection, and until when that may be believed.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use peerchat_identity::{CertificateError, DeviceCertificate};
 use tokio::time::sleep;
@@ -75,13 +72,13 @@ impl Passport {
         if self.credentials.is_revoked(&self.device()) {
             return Some(Fault::Revoked);
         }
-        (self.certificate.not_after <= SystemTime::now()).then_some(Fault::Ended)
+        (self.certificate.not_after <= self.credentials.clock().now()).then_some(Fault::Ended)
     }
 
     /// Takes a newer certificate of the same device and user.
     pub(super) fn renew(&mut self, der: &[u8]) -> Result<(), RenewError> {
         let shown = self.credentials.shown().ok_or(RenewError::NotCertified)?;
-        let renewed = shown.trust.valid(&der.into(), SystemTime::now())?;
+        let renewed = shown.trust.valid(&der.into(), self.credentials.clock().now())?;
         if (renewed.device, &renewed.user) != (self.certificate.device, &self.certificate.user) {
             return Err(RenewError::Other);
         }
@@ -93,7 +90,7 @@ impl Passport {
 
     /// Ends when this certificate counts no longer. To be asked for anew after each renewal.
     pub(super) fn ended(&self) -> impl Future<Output = Fault> + Send + use<> {
-        /// Clocks are set and machines sleep: the time is looked at again at least this often.
+        /// Registries tell the time and machines sleep: it is looked at again at least this often.
         const LOOK_EVERY: Duration = Duration::from_secs(60);
         let shown = Self::new(self.credentials.clone(), self.certificate.clone());
         async move {
@@ -105,7 +102,7 @@ impl Passport {
                 let left = shown
                     .certificate
                     .not_after
-                    .duration_since(SystemTime::now())
+                    .duration_since(shown.credentials.clock().now())
                     .unwrap_or_default();
                 tokio::select! {
                     () = sleep(left.min(LOOK_EVERY)) => {}

@@ -28,6 +28,7 @@ use self::client::Client;
 pub use self::login::link_device;
 use super::Net;
 use crate::{
+    credentials::Clock,
     driver::{ports::ORDERS_MAX, request::AccountAsk},
     known_registries::KnownRegistries,
     node::{Ask, Millis, account::AccountNews, registries::RegistryReport, status::RegistryStatus, types::RoomName},
@@ -175,6 +176,7 @@ impl Attempts {
 /// The way to the registry.
 #[derive(Debug, Clone)]
 pub struct Registry {
+    clock: Clock,
     questions: mpsc::Sender<Question>,
     states: watch::Receiver<States>,
 }
@@ -203,9 +205,17 @@ impl Registry {
         let (questions, asked) = mpsc::channel(ORDERS_MAX);
         let (first, outcomes) = mpsc::channel(1);
         let (again, retry) = mpsc::channel(1);
+        let clock = net.credentials.clock().clone();
         let (client, states) = Client::new(net.clone(), config, address, asked, first, retry);
         net.tasks.spawn(client.run());
-        (Self { questions, states }, Attempts { outcomes, again })
+        (
+            Self {
+                clock,
+                questions,
+                states,
+            },
+            Attempts { outcomes, again },
+        )
     }
 
     pub(super) async fn ask(&self, ask: Ask) {
@@ -221,11 +231,12 @@ impl Registry {
     pub(super) fn status(&self) -> Vec<RegistryStatus> {
         let states = self.states.borrow();
         let now = states.now();
-        states
-            .reports
-            .iter()
-            .map(|report| RegistryStatus::of(report, now))
-            .collect()
+        let ahead_ms = self.clock.compared().map(|clocks| clocks.ahead_ms());
+        let status = |report: &RegistryReport| RegistryStatus {
+            clock_ahead_ms: ahead_ms.filter(|_| report.is_used),
+            ..RegistryStatus::of(report, now)
+        };
+        states.reports.iter().map(status).collect()
     }
 
     pub(super) async fn list_rooms(&self, reply: oneshot::Sender<Option<Vec<(RoomName, u32)>>>) {

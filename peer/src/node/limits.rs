@@ -162,6 +162,9 @@ pub const HOME_AFTER_MS: u64 = 20_000;
 /// For how long a registry that was there and could not do what it was asked is not taken for one that can, at most; half of it at least.
 pub const UNWILLING_MS: u64 = 120_000;
 
+/// How far this machine's clock may be from the registry's before the user is told, in milliseconds.
+pub const CLOCKS_APART_MS_MAX: u64 = 5 * 60_000;
+
 /// How long finding another registry may take before the user is told that there is none, in milliseconds. Until then nothing has
 /// happened for him, and what is asked waits.
 pub const FAILOVER_MS_MAX: u64 = CALL_MS_MAX;

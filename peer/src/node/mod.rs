@@ -45,6 +45,7 @@ pub mod account;
 #[cfg(test)]
 mod ack_tests;
 mod allowance;
+pub mod apart;
 pub mod breaker;
 pub mod clock;
 pub mod contradiction;

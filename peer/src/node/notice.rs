@@ -58,6 +58,8 @@ pub enum Code {
     BadHistory,
     /// A device has written two different entries with one number.
     Fork,
+    /// This machine's clock is not the registry's, or is again.
+    ClockWrong,
     /// The registry says no later to what it had allowed. For scripts it is the same.
     RefusedLater,
 }
@@ -85,6 +87,7 @@ impl Code {
             | Self::AccountAttempt
             | Self::RegistryUntrusted
             | Self::CertificateEnds
+            | Self::ClockWrong
             | Self::Flooding
             | Self::TrustLost
             | Self::BadHistory
@@ -113,6 +116,7 @@ impl Code {
             Self::AccountAttempt => "account_attempt",
             Self::RegistryUntrusted => "registry_untrusted",
             Self::CertificateEnds => "certificate_ends",
+            Self::ClockWrong => "clock_wrong",
             Self::Flooding => "flooding",
             Self::NotMet => "not_met",
             Self::TrustLost => "trust_lost",

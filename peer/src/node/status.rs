@@ -24,6 +24,8 @@ pub struct RegistryStatus {
     pub failed_ms_ago: Option<u64>,
     /// In how many milliseconds it is tried next. None where it is used, and where it is tried when another one fails.
     pub next_try_ms: Option<u64>,
+    /// By how many milliseconds this machine's clock is ahead of its, where it is used; less than nothing where it is behind.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 impl RegistryStatus {
@@ -36,6 +38,7 @@ impl RegistryStatus {
             error: report.error.clone(),
             failed_ms_ago: report.failed_at.map(|at| now.since(at)),
             next_try_ms: report.next_try.map(|at| at.since(now)),
+            clock_ahead_ms: None,
         }
     }
 }

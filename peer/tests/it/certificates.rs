@@ -91,15 +91,15 @@ fn whoever_has_no_good_certificate_is_refused_on_every_call() {
         ("the bare key", tls::registry_client(&fake.key).unwrap()),
         (
             "another authority's",
-            tls::peer_client(&stranger.key, &stranger.certificate, &trust()).unwrap(),
+            tls::peer_client(&stranger.key, &stranger.certificate, &trust(), tls::system_clock()).unwrap(),
         ),
         (
             "one that has ended",
-            tls::peer_client(&fake.key, &over, &trust()).unwrap(),
+            tls::peer_client(&fake.key, &over, &trust(), tls::system_clock()).unwrap(),
         ),
         (
             "one that has not begun",
-            tls::peer_client(&fake.key, &not_yet, &trust()).unwrap(),
+            tls::peer_client(&fake.key, &not_yet, &trust(), tls::system_clock()).unwrap(),
         ),
     ];
     for (what, tls) in bad {

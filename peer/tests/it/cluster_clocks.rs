@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +15,17 @@ use crate::harness::{Cluster, Peer, Spot, assert_causal, lasting_address, skippe
 const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(18);
 
 /// Where the clock that can be set differs by so much, such as `+1h`. None where libfaketime is not installed.
-fn with_clock(offset: &str) -> Option<Spot> {
+pub(crate) fn with_clock(offset: &str) -> Option<Spot> {
+    Some(with_any_clock()?.with("FAKETIME", offset))
+}
+
+/// Where the clock differs by what a file says, which is read each time.
+pub(crate) fn with_clock_of(file: &Path) -> Option<Spot> {
+    let spot = with_any_clock()?.with("FAKETIME_TIMESTAMP_FILE", file);
+    Some(spot.with("FAKETIME_NO_CACHE", "1"))
+}
+
+fn with_any_clock() -> Option<Spot> {
     let folders = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from);
     let below = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
     let below = below.filter_map(Result::ok).map(|entry| entry.path());
@@ -28,7 +38,7 @@ fn with_clock(offset: &str) -> Option<Spot> {
         skipped("faketime");
         return None;
     };
-    let spot = Spot::default().with("LD_PRELOAD", library).with("FAKETIME", offset);
+    let spot = Spot::default().with("LD_PRELOAD", library);
     // What a machine waits for by is right, as where somebody has set its clock wrong. One of the two for each version.
     let spot = spot.with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     Some(spot.with("DONT_FAKE_MONOTONIC", "1"))

@@ -15,6 +15,7 @@ mod bench;
 mod big_room;
 mod causes;
 mod certificates;
+mod clocks;
 mod cluster;
 mod cluster_clocks;
 mod cluster_import;

@@ -124,7 +124,7 @@ impl Fake {
 
     /// What it shows when it dials.
     pub fn tls(&self) -> Arc<ClientConfig> {
-        tls::peer_client(&self.key, &self.certificate, &self.trust).unwrap()
+        tls::peer_client(&self.key, &self.certificate, &self.trust, tls::system_clock()).unwrap()
     }
 
     /// Waits for something, for a time.

@@ -105,7 +105,7 @@ impl Server {
 
     /// Serves from now on as one who is logged in with its address.
     pub fn serve_as(&self, fake: &Fake) {
-        let config = tls::peer_server(&fake.key, &fake.certificate, &fake.trust).unwrap();
+        let config = tls::peer_server(&fake.key, &fake.certificate, &fake.trust, tls::system_clock()).unwrap();
         self.shown.set(config).expect("a server is one device's");
         let certificate = Bytes::copy_from_slice(&fake.certificate.der);
         self.certificate.set(certificate).expect("a server is one device's");

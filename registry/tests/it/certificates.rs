@@ -157,7 +157,7 @@ async fn the_registry_looks_at_the_key_and_at_no_date() {
     let alice = Caller::log_in(&registry, "alice", 1).await;
     let trust = Trust::new(alice.answer.authority.to_vec().into()).unwrap();
     let certificate = DeviceCertificate::parse(&alice.answer.certificate.to_vec().into()).unwrap();
-    let tls = tls::peer_client(key(1), &certificate, &trust).unwrap();
+    let tls = tls::peer_client(key(1), &certificate, &trust, tls::system_clock()).unwrap();
     let stream = connect::connect(&registry.address, tls::registry_name(), tls)
         .await
         .unwrap();

@@ -75,7 +75,11 @@ async fn nobody_but_a_node_is_heard() {
     let alice = Caller::log_in(node, "alice", 1).await;
     let trust = Trust::new(alice.answer.authority.to_vec().into()).unwrap();
     let certificate = DeviceCertificate::parse(&alice.answer.certificate.to_vec().into()).unwrap();
-    let mut device = speaker(node, tls::peer_client(key(1), &certificate, &trust).unwrap()).await;
+    let mut device = speaker(
+        node,
+        tls::peer_client(key(1), &certificate, &trust, tls::system_clock()).unwrap(),
+    )
+    .await;
     let refusal = refused(device.heartbeat(heartbeat(later)).await);
     assert_eq!(refusal.0, Code::PermissionDenied);
     // For a node, and of another authority.

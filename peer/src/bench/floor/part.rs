@@ -140,7 +140,7 @@ async fn serve(papers: &Papers) -> anyhow::Result<(String, Arc<ClientConfig>)> {
     let key = DeviceKey::from_pkcs8(&from_hex(&papers.key)?)?;
     let certificate = DeviceCertificate::parse(&CertificateDer::from(from_hex(&papers.certificate)?))?;
     let trust = Trust::new(from_hex(&papers.authority)?.into())?;
-    let config = tls::peer_server(&key, &certificate, &trust)?;
+    let config = tls::peer_server(&key, &certificate, &trust, tls::system_clock())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let incoming = accept(
@@ -151,7 +151,10 @@ async fn serve(papers: &Papers) -> anyhow::Result<(String, Arc<ClientConfig>)> {
         CancellationToken::new(),
     );
     tokio::spawn(Server::builder().add_service(Echo).serve_with_incoming(incoming));
-    Ok((address, tls::peer_client(&key, &certificate, &trust)?))
+    Ok((
+        address,
+        tls::peer_client(&key, &certificate, &trust, tls::system_clock())?,
+    ))
 }
 
 async fn dial(to: &To, config: Arc<ClientConfig>) -> anyhow::Result<Link> {

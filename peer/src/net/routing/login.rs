@@ -1,5 +1,7 @@
 //! Logging in: finding the registry or hosting one, making sure that it is the right one, and getting a lease and a certificate.
 
+use std::time::{Duration, SystemTime};
+
 use peerchat_identity::{
     Fingerprint,
     connect::{connect, registry_fingerprint},
@@ -250,8 +252,18 @@ fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Re
     if Fingerprint::of(&authority) != fingerprint {
         return Err("it certifies devices with another authority than its own".to_owned());
     }
+    tell_time(net, login.time_ms);
     let adopted = net.credentials.adopt(login.certificate.to_vec().into(), authority);
     adopted.map_err(|error| error.to_string())
+}
+
+/// Takes the time from a registry, which is the right one. One that tells none leaves it to this machine's clock.
+fn tell_time(net: &Net, time_ms: i64) {
+    let since = u64::try_from(time_ms).ok().filter(|ms| *ms > 0);
+    let time = since.and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+    if let Some(time) = time {
+        net.credentials.clock().tell(time);
+    }
 }
 
 /// Gets a new certificate from the registry.
@@ -261,16 +273,14 @@ pub(super) async fn renew_certificate(net: &Net, session: &mut Session) -> Resul
     };
     let renewed = timeout(CALL_DEADLINE, session.client.renew_certificate(request)).await;
     let renewed = renewed.map_err(|_| format!("no answer within {CALL_DEADLINE:?}"))?;
-    let certificate = renewed
-        .map_err(|status| status.message().to_owned())?
-        .into_inner()
-        .certificate;
+    let renewed = renewed.map_err(|status| status.message().to_owned())?.into_inner();
     let shown = net.credentials.watch().borrow().clone();
     let authority = shown
         .ok_or("there is no certificate to renew")?
         .trust
         .authority()
         .clone();
-    let adopted = net.credentials.adopt(certificate.to_vec().into(), authority);
+    tell_time(net, renewed.time_ms);
+    let adopted = net.credentials.adopt(renewed.certificate.to_vec().into(), authority);
     adopted.map_err(|error| error.to_string())
 }

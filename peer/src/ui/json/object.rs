@@ -204,6 +204,7 @@ pub(super) struct Registry<'e> {
     pub(super) in_use: bool,
     pub(super) error: Option<&'e str>,
     pub(super) next_try_ms: Option<u64>,
+    pub(super) clock_ahead_ms: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]

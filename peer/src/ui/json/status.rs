@@ -24,6 +24,7 @@ pub(super) fn object<'e>(registries: &'e [RegistryStatus], links: &'e [LinkStatu
         in_use: one.is_used,
         error: one.error.as_deref(),
         next_try_ms: one.next_try_ms,
+        clock_ahead_ms: one.clock_ahead_ms,
     };
     let link = |one: &'e LinkStatus| Link {
         user: one.user.shown(),

@@ -228,6 +228,7 @@ fn every_other_event() {
                     error: Some("refused".into()),
                     failed_ms_ago: None,
                     next_try_ms: Some(20),
+                    clock_ahead_ms: Some(-7),
                 }],
                 links: vec![LinkStatus {
                     user: user("bob"),
@@ -239,7 +240,7 @@ fn every_other_event() {
                     is_undialable: true,
                 }],
             },
-            r#"{"event":"status","registries":[{"address":"h:1","state":"half_open","in_use":false,"error":"refused","next_try_ms":20}],"links":[{"user":"bob","device":"DEVICE","address":"h:2","link":"up","state":"closed","next_try_ms":null,"undialable":true}]}"#,
+            r#"{"event":"status","registries":[{"address":"h:1","state":"half_open","in_use":false,"error":"refused","next_try_ms":20,"clock_ahead_ms":-7}],"links":[{"user":"bob","device":"DEVICE","address":"h:2","link":"up","state":"closed","next_try_ms":null,"undialable":true}]}"#,
         ),
         (
             Event::Notice(Notice {

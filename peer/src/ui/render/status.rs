@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     node::{
+        apart::apart,
         breaker::BreakerState,
         status::{LinkStanding, LinkStatus, RegistryStatus},
     },
@@ -58,7 +59,9 @@ fn registry(one: &RegistryStatus) -> [Cell; 3] {
         (None, None) => None,
     };
     let error = one.error.as_deref().map(visible_line);
-    let more: Vec<String> = next.into_iter().chain(error).collect();
+    let clock = one.clock_ahead_ms.and_then(apart);
+    let clock = clock.map(|apart| format!("this machine's clock is {apart} its"));
+    let more: Vec<String> = next.into_iter().chain(error).chain(clock).collect();
     [
         (visible_line(&one.address), None),
         (standing.to_owned(), None),
@@ -101,6 +104,7 @@ mod tests {
             error: None,
             failed_ms_ago: None,
             next_try_ms: None,
+            clock_ahead_ms: None,
         }
     }
 
@@ -114,6 +118,7 @@ mod tests {
         };
         let used = RegistryStatus {
             is_used: true,
+            clock_ahead_ms: Some(-358 * 60_000),
             ..registry("two.example:1", BreakerState::Closed)
         };
         let registries = [
@@ -145,7 +150,7 @@ mod tests {
         let rows = [
             "── registries ──",
             "  one.example:1  away         tried in 3 s: Connection refused",
-            "  two.example:1  in use",
+            "  two.example:1  in use       this machine's clock is 5 h 58 min behind its",
             "  c:1            ready",
             "  e:1            away         since 4 min ago, not tried again yet: Connection refused",
             "  d:1            being tried",
