@@ -279,7 +279,7 @@ impl Credentials {
             return;
         };
         self.revoked
-            .send_if_modified(|revoked| revoked.learn(authority, devices, SystemTime::now()));
+            .send_if_modified(|revoked| revoked.learn(authority, devices, self.clock.now()));
     }
 
     /// Whether a device was revoked.

@@ -1,6 +1,6 @@
 //! What this peer asks of others: a link, a version, a history.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use peerchat_proto::v1::{self as wire, chat_service_client::ChatServiceClient};
 use tokio::time::timeout;
@@ -73,7 +73,9 @@ async fn called(net: &Net, device: DeviceId, way: &Way) -> Result<ChatServiceCli
     let address = match way {
         Way::Address(address) => address.clone(),
         Way::Link(link) => match net.connections.of(*link).ok_or(CallError::NoLink)? {
-            Connection::Dialled { dialled, .. } if SystemTime::now() < dialled.shown.certificate.not_after => {
+            Connection::Dialled { dialled, .. }
+                if net.credentials.clock().now() < dialled.shown.certificate.not_after =>
+            {
                 return Ok(client(dialled.channel));
             }
             // The certificate that the link's connection was made with has ended. The link goes on with another one, and calls do not.
