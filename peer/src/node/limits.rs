@@ -98,7 +98,8 @@ pub const CONVERSATIONS_MAX: usize = 4_096;
 /// The most knocks in one frame: as many as a device has rooms at a registry. More are refused as misbehaviour.
 pub const KNOCKS_MAX: usize = 256;
 
-/// How long entering a private room waits for those whom the registry names to knock and to tell what they hold, in milliseconds.
+/// How long entering a room waits for those who tell over a link what they hold, in milliseconds: in a private room for those whom the
+/// registry names, elsewhere for those who have dialled. It is as long as a call may take.
 /// Who has the secret does so at once; nobody else ever will.
 pub const KNOCK_WAIT_MS: u64 = 5_000;
 

@@ -139,7 +139,7 @@ impl Node {
         let mut entering = talk.entering().map(std::mem::take).unwrap_or_default();
         entering.waiting = reachable.iter().map(|(device, _)| *device).chain(named).collect();
         entering.until = Some(now.mono.plus(JOIN_PATIENCE_MS));
-        entering.knocks_until = talk.private.is_some().then(|| now.mono.plus(KNOCK_WAIT_MS));
+        entering.knocks_until = Some(now.mono.plus(KNOCK_WAIT_MS));
         let (announce, by_other_device) = (entering.announce, entering.by_other_device);
         talk.stage = Stage::Syncing(entering);
         talk.sync.not_before.clear();

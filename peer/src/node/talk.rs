@@ -47,7 +47,7 @@ pub struct Entering {
     pub retries: u32,
     /// When joining ends, whatever is still to be pulled.
     pub until: Option<Millis>,
-    /// In a private room: when nobody's knock is waited for any longer.
+    /// When nobody's knock, and nobody's heights over a link, are waited for any longer. Calls have ended by then.
     pub knocks_until: Option<Millis>,
 }
 

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::node::{
     Input, Liveness, PeerAddress,
-    limits::{HEIGHTS_EVERY_MS, TELL_PAUSE_MS},
+    event::Event,
+    limits::{HEIGHTS_EVERY_MS, KNOCK_WAIT_MS, TELL_PAUSE_MS},
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
     testing::{Alice, Other, room, room_name, seals},
-    types::{DeviceId, Heights, Seq, UserName},
+    types::{Conversation, DeviceId, Heights, RoomName, Seq, UserName},
 };
 
 const BOB: Other = Other(1, "bob");
@@ -155,4 +156,19 @@ fn who_has_left_is_asked_again_for_a_seal_that_did_not_come() {
     let asked = told(&alice, BOB);
     alice.pass_until(alice.now + 2 * HEIGHTS_EVERY_MS);
     assert_eq!(told(&alice, BOB), asked);
+}
+
+#[test]
+fn who_says_nothing_over_its_link_delays_joining_as_long_as_a_call_would() {
+    let mut alice = Alice::among(&[BOB]);
+    let other = RoomName::new("other").unwrap();
+    alice.enters(other.clone(), &[BOB]);
+    let is_in = |alice: &Alice| {
+        let is_it = |event: &Event| matches!(event, Event::Synced { conversation, .. } if *conversation == Conversation::Room(other.clone()));
+        alice.count(is_it) == 1
+    };
+    alice.pass_until(alice.now + KNOCK_WAIT_MS - 1);
+    assert!(!is_in(&alice), "it may still answer");
+    alice.pass_until(alice.now + 1);
+    assert!(is_in(&alice));
 }
