@@ -52,7 +52,7 @@ pub enum InvitationError {
 impl Invitation {
     /// The invitation to the room of this name and secret.
     pub fn new(name: &RoomName, secret: Secret) -> Self {
-        let name = RoomName::new(name.base()).unwrap_or_else(|_| name.clone());
+        let name = RoomName::parse(name.base()).unwrap_or_else(|_| name.clone());
         Self { name, secret }
     }
 

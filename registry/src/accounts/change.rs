@@ -9,6 +9,7 @@ use super::{
     DeviceLabel, WallTime,
     importing::{AccountPart, Imported},
     invite::InviteHash,
+    looks::Look,
     password::PasswordHash,
     rules::{Decision, Registration},
 };
@@ -83,6 +84,8 @@ pub struct Claim {
     pub invite: Option<InviteHash>,
     /// Whether new names are given away.
     pub registration: Registration,
+    /// What the name looks like, by the tables of the registry that was asked.
+    pub looks: Vec<Look>,
 }
 
 /// What is known of the caller's password before the change is made, which is too short a time to hash in.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use peerchat_proto::names::UserName;
+use peerchat_proto::names::{NameError, UserName};
 use ring::rand::SystemRandom;
 use tokio::sync::{Notify, mpsc};
 
@@ -76,6 +76,9 @@ pub enum AccountError {
     /// The rules are against it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nobody may take such a name.
+    #[error("the name cannot be taken: {0}")]
+    Name(#[from] NameError),
     /// Too many tries.
     #[error(transparent)]
     Wait(#[from] Wait),

@@ -7,6 +7,7 @@ use crate::{
     accounts::{
         change::{Claim, Proof},
         linking::CODE_LIFETIME,
+        looks::looks,
         rules,
         throttle::PER_ACCOUNT,
     },
@@ -247,6 +248,7 @@ async fn an_old_device_lets_a_new_one_in_by_its_code() {
         proof: Proof::None,
         invite: None,
         registration: Registration::Open,
+        looks: looks(&alice),
     };
     desk.store.settle(open, START.wall).await.unwrap();
 

@@ -1,8 +1,8 @@
 //! Who owns which name: accounts, their devices, passwords and invites. This is what a registry must not forget.
 //!
 //! From the inside out: [`rules`] decides who gets in; [`throttle`] how often somebody may guess; [`linking`] keeps the new
-//! devices that wait for the approval of an old one; [`tries`] is what all registries of a site count; [`importing`] is about accounts that another registry had; all
-//! five are pure. [`password`] and [`invite`] are secrets and how they
+//! devices that wait for the approval of an old one; [`tries`] is what all registries of a site count; [`importing`] is about accounts that another registry had; [`looks`]
+//! tells which names look alike; all six are pure. [`password`] and [`invite`] are secrets and how they
 //! are stored; [`store`] is the database, to which [`change`]s are made. [`Accounts`] puts them together.
 
 pub mod change;
@@ -13,6 +13,7 @@ mod desk;
 pub mod importing;
 pub mod invite;
 pub mod linking;
+pub mod looks;
 #[cfg(test)]
 mod outage_tests;
 pub mod password;

@@ -321,6 +321,7 @@ pub(crate) fn account_status(error: AccountError) -> Status {
             Refusal::LastDevice => Code::FailedPrecondition,
             _ => Code::PermissionDenied,
         },
+        AccountError::Name(_) | AccountError::Store(StoreError::LooksLike(_)) => Code::InvalidArgument,
         AccountError::Wait(_)
         | AccountError::NoRoom(_)
         | AccountError::NotApproved(linking::NotApproved::TooManyTries(_))

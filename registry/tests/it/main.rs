@@ -32,6 +32,7 @@ mod leases;
 mod linking;
 mod linking_elsewhere;
 mod log;
+mod look_alikes;
 mod process;
 mod proxies;
 mod restart;

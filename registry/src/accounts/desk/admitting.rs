@@ -5,6 +5,7 @@ use crate::{
     accounts::{
         Now,
         change::{Claim, Done, Proof, Settled, What},
+        looks::looks,
         rules::{self, Brought, Decision, PasswordResult, Refusal},
         store::{Found, StoreError},
         throttle::Origin,
@@ -35,6 +36,15 @@ impl Accounts {
                 let (user, decision) = (user.clone(), Decision::Welcome);
                 return Ok(self.admitted(Settled { user, decision }, arrival.device));
             }
+            let looks = looks(arrival.name);
+            if let Decision::Create { .. } = expected {
+                arrival.name.check_new()?;
+                // Before anything is counted or hashed; whoever decides looks again.
+                let taken = self.store.taken(&looks).await?;
+                if let Some(taken) = taken.filter(|taken| taken != arrival.name) {
+                    return Err(StoreError::LooksLike(taken).into());
+                }
+            }
             if let Decision::Create { .. } = expected
                 && !counted
                 && !from.is_loopback()
@@ -63,6 +73,7 @@ impl Accounts {
                         proof,
                         invite: arrival.invite,
                         registration: self.policy.registration,
+                        looks,
                     };
                     self.decide(What::Claim(claim), now.wall, until).await
                 }

@@ -106,6 +106,12 @@ impl Work {
         let decision = rules::decide(found.stored, found.device, brought, claim.registration);
         match decision {
             Decision::Create { uses_invite } => {
+                match self.taken(&claim.looks).await? {
+                    // The very same name, since it was looked for above.
+                    Some(taken) if taken == claim.name => return Err(StoreError::Raced),
+                    Some(taken) => return Err(StoreError::LooksLike(taken)),
+                    None => {}
+                }
                 if let Some(invite) = claim.invite.filter(|_| uses_invite) {
                     self.use_invite(invite, key, now).await?;
                 }
@@ -208,6 +214,7 @@ impl Work {
             Proof::None | Proof::Compared { .. } => None,
         };
         self.insert_account(&claim.name, password, now).await?;
+        self.keep_looks(&claim.looks, claim.name.key()).await?;
         self.add(claim.name.key(), claim.device, &claim.label, AddedBy::Registration, now)
             .await
     }

@@ -86,7 +86,10 @@ impl Store {
 impl StoreError {
     /// It follows from the change and from what is stored, so it is the same wherever both are.
     fn is_of_the_change(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Raced | Self::TooManyInvites(_))
+        matches!(
+            self,
+            Self::Refused(_) | Self::LooksLike(_) | Self::Raced | Self::TooManyInvites(_)
+        )
     }
 }
 

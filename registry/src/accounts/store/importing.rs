@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use super::{Device, StoreError, Value, WallTime, Work, maybe_time, time};
 use crate::accounts::{
     importing::{self, AccountHere, AccountPart, DeviceHere, Fate, Imported},
+    looks::looks,
     password::PasswordHash,
 };
 
@@ -31,6 +32,7 @@ impl Work {
         if plan.account == Fate::Made {
             self.insert_account(&part.name, part.password.as_ref(), part.created)
                 .await?;
+            self.keep_looks(&looks(&part.name), key).await?;
         }
         if let (true, Some(password)) = (plan.sets_password, &part.password) {
             let sql = "UPDATE accounts SET password = ? WHERE name = ?";

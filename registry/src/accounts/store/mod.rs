@@ -16,6 +16,9 @@ mod importing;
 #[cfg(test)]
 mod importing_tests;
 mod invites;
+mod looks;
+#[cfg(test)]
+mod looks_tests;
 mod opening;
 #[cfg(test)]
 mod opening_tests;
@@ -31,6 +34,7 @@ mod whole;
 use std::{error::Error, io, path::PathBuf, sync::Arc};
 
 use peerchat_identity::secret_file::SecretFileError;
+use peerchat_proto::names::UserName;
 use sqlx::{Any, AnyPool, Row as _, Transaction, any::AnyRow};
 
 pub use admission::Found;
@@ -93,6 +97,9 @@ pub enum StoreError {
     /// The rules are against it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Somebody has a name that cannot be told from this one.
+    #[error("this name looks like {}, which is somebody's; choose one that nobody takes for it", .0.shown())]
+    LooksLike(UserName),
     /// Somebody else was faster: look again.
     #[error("somebody else changed the same account at the same time; try again")]
     Raced,

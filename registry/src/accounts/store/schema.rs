@@ -2,11 +2,11 @@
 
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{StoreError, dialect::Dialect};
+use super::{StoreError, dialect::Dialect, looks};
 
 /// The steps from nothing to the newest tables. A step that has been released never changes; another one is added. Each statement
 /// can be repeated: MariaDB commits at each of them, so a crash may come between two.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         "CREATE TABLE IF NOT EXISTS accounts (
             name {name} NOT NULL PRIMARY KEY,
@@ -39,7 +39,17 @@ const STEPS: [&[&str]; 2] = [
         term {number} NOT NULL,
         place {number} NOT NULL PRIMARY KEY
     ) {table}"],
+    &[
+        // What names look like; see `accounts::looks`.
+        "CREATE TABLE IF NOT EXISTS looks (
+            look {hash} NOT NULL PRIMARY KEY,
+            account {name} NOT NULL REFERENCES accounts (name)
+        ) {table}",
+    ],
 ];
+
+/// The version with which names began to have looks.
+const WITH_LOOKS: i64 = 3;
 
 /// Brings the tables up to date. The transaction keeps out whoever else would do it.
 pub(super) async fn bring_up_to_date(work: &mut Transaction<'_, Any>, dialect: Dialect) -> Result<(), StoreError> {
@@ -58,6 +68,9 @@ pub(super) async fn bring_up_to_date(work: &mut Transaction<'_, Any>, dialect: D
     for (step, version) in STEPS.iter().zip(1_i64..).skip(done) {
         for statement in *step {
             sqlx::query(dialect.statement(statement)).execute(&mut **work).await?;
+        }
+        if version == WITH_LOOKS {
+            looks::fill(work, dialect).await?;
         }
         let record = sqlx::query(dialect.statement("INSERT INTO schema_version (version) VALUES (?)"));
         record.bind(version).execute(&mut **work).await?;

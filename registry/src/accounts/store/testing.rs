@@ -8,6 +8,7 @@ use crate::{
         DeviceLabel,
         change::{Change, Claim, Done, Proof, Settled, What},
         invite::InviteHash,
+        looks::looks,
         password::PasswordHash,
         rules::Registration,
     },
@@ -38,6 +39,7 @@ pub(super) fn claim(user: &str, n: u8, proof: Proof) -> Claim {
         proof,
         invite: None,
         registration: Registration::Open,
+        looks: looks(&name(user)),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     Device, Store, StoreError, Value, WallTime, Work, answered, bound, changing::Position, devices, invites,
     maybe_time, time,
 };
-use crate::accounts::{invite::StoredInvite, password::PasswordHash};
+use crate::accounts::{invite::StoredInvite, looks::Look, password::PasswordHash};
 use peerchat_proto::names::UserName;
 
 /// All that is stored.
@@ -19,6 +19,8 @@ pub struct Whole {
     pub devices: Vec<StoredDevice>,
     /// By hash, those that were used among them.
     pub invites: Vec<WholeInvite>,
+    /// What names look like, by look, each with the key of the name that was there first.
+    pub looks: Vec<(Look, String)>,
 }
 
 /// An account.
@@ -73,10 +75,13 @@ impl Store {
             Ok(WholeInvite { stored, used })
         };
         let invites = work.each(sql, whole_invite).await?;
+        let look = |row: &AnyRow| Ok((Look(super::hash(row, 0)?), row.try_get(1)?));
+        let looks = work.each("SELECT look, account FROM looks ORDER BY look", look).await?;
         let whole = Whole {
             accounts,
             devices,
             invites,
+            looks,
         };
         Ok((position, whole))
     }
@@ -87,12 +92,20 @@ impl Store {
     /// The database fails, or this does not fit together; then what was stored is there still.
     pub async fn install(&self, position: Position, whole: &Whole) -> Result<(), StoreError> {
         let mut work = self.write_decided().await?;
-        for sql in ["DELETE FROM devices", "DELETE FROM accounts", "DELETE FROM invites"] {
+        for sql in [
+            "DELETE FROM devices",
+            "DELETE FROM looks",
+            "DELETE FROM accounts",
+            "DELETE FROM invites",
+        ] {
             work.run(sql, &[]).await?;
         }
         for account in &whole.accounts {
             work.insert_account(&account.name, account.password.as_ref(), account.created)
                 .await?;
+        }
+        for (look, account) in &whole.looks {
+            work.keep_looks(&[*look], account).await?;
         }
         for StoredDevice { account, device } in &whole.devices {
             work.insert_device(account, device).await?;

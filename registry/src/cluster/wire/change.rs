@@ -14,6 +14,7 @@ use crate::{
         change::{Change, Claim, Proof, What},
         importing::{AccountPart, PART_DEVICES_MAX},
         invite::{InviteHash, StoredInvite},
+        looks::{LOOKS_MAX, Look},
         password::PasswordHash,
         store::{AddedBy, Device, StoredAccount, StoredDevice, Whole, WholeInvite},
     },
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// The version of [`v1::AccountsWhole`].
-const WHOLE_VERSION: u32 = 1;
+const WHOLE_VERSION: u32 = 2;
 
 /// The version of [`v1::ChangeImport`].
 const IMPORT_VERSION: u32 = 1;
@@ -101,6 +102,7 @@ fn to_claim(claim: &Claim) -> v1::ChangeClaim {
         proof,
         invite: claim.invite.map_or_else(Vec::new, |invite| invite.0.to_vec()).into(),
         registration: claim.registration.to_string(),
+        looks: claim.looks.iter().map(|look| look.0.to_vec().into()).collect(),
     }
 }
 
@@ -154,6 +156,12 @@ fn from_claim(name: UserName, said: v1::ChangeClaim) -> Option<Claim> {
             hash => Some(from_hash(hash)?),
         },
         registration: said.registration.parse().ok()?,
+        looks: match said.looks.as_slice() {
+            looks @ [_, ..] if looks.len() <= LOOKS_MAX => {
+                looks.iter().map(|look| from_look(look)).collect::<Option<_>>()?
+            }
+            _ => return None,
+        },
     })
 }
 
@@ -215,6 +223,10 @@ fn from_password(stored: &str) -> Option<PasswordHash> {
     (!stored.is_empty()).then(|| PasswordHash::stored(stored))
 }
 
+fn from_look(bytes: &[u8]) -> Option<Look> {
+    bytes.try_into().ok().map(Look)
+}
+
 fn from_hash(bytes: &[u8]) -> Option<InviteHash> {
     bytes.try_into().ok().map(InviteHash)
 }
@@ -233,6 +245,10 @@ pub(in crate::cluster) fn whole_to_bytes(whole: &Whole) -> Vec<u8> {
         used_s: invite.used.map(|time| time.0),
         used_by: invite.stored.used_by.clone().unwrap_or_default(),
     };
+    let look = |(look, account): &(Look, String)| v1::WholeLook {
+        look: look.0.to_vec().into(),
+        account: account.clone(),
+    };
     let message = v1::AccountsWhole {
         version: WHOLE_VERSION,
         accounts: whole.accounts.iter().map(account).collect(),
@@ -242,6 +258,7 @@ pub(in crate::cluster) fn whole_to_bytes(whole: &Whole) -> Vec<u8> {
             .map(|of| to_known(&of.device, &of.account))
             .collect(),
         invites: whole.invites.iter().map(invite).collect(),
+        looks: whole.looks.iter().map(look).collect(),
     };
     let mut bytes = vec![0; SUM];
     message.encode_raw(&mut bytes);
@@ -292,6 +309,11 @@ fn from_whole(message: v1::AccountsWhole) -> Option<Whole> {
         accounts: message.accounts.into_iter().map(account).collect::<Option<_>>()?,
         devices: message.devices.into_iter().map(device).collect::<Option<_>>()?,
         invites: message.invites.into_iter().map(invite).collect::<Option<_>>()?,
+        looks: message
+            .looks
+            .into_iter()
+            .map(|said| Some((from_look(&said.look)?, said.account)))
+            .collect::<Option<_>>()?,
     })
 }
 

@@ -4,7 +4,7 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::{
-    accounts::{LABEL_CHARS_MAX, rules::Registration},
+    accounts::{LABEL_CHARS_MAX, looks::looks, rules::Registration},
     cluster::ledger::CHANGE_MAX,
 };
 
@@ -45,6 +45,7 @@ fn claim() -> impl Strategy<Value = Claim> {
     ];
     let parts = (name(), device(), label(), proof, option::of(invite()), registration);
     parts.prop_map(|(name, device, label, proof, invite, registration)| Claim {
+        looks: looks(&name),
         name,
         device,
         label,
@@ -119,11 +120,18 @@ fn whole() -> impl Strategy<Value = Whole> {
         },
         used: used.map(|(time, _)| time),
     });
-    let parts = (vec(account, 0..4), vec(device, 0..4), vec(invite, 0..4));
-    parts.prop_map(|(accounts, devices, invites)| Whole {
+    let look = (any::<[u8; 32]>(), name()).prop_map(|(look, name)| (Look(look), name.key().to_owned()));
+    let parts = (
+        vec(account, 0..4),
+        vec(device, 0..4),
+        vec(invite, 0..4),
+        vec(look, 0..4),
+    );
+    parts.prop_map(|(accounts, devices, invites, looks)| Whole {
         accounts,
         devices,
         invites,
+        looks,
     })
 }
 
