@@ -5,15 +5,19 @@ mod init;
 mod invite;
 mod status;
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 
 use crate::{
     accounts::{
         WallTime,
+        begun::{Begun, BegunError, Mark},
         invite::NoRandomness,
-        store::{self, DatabaseUrl, OpenError, Place, StoreError},
+        store::{self, DatabaseUrl, OpenError, Place, Store, StoreError},
     },
     address::{Address, AddressError},
     authority::{Authority, AuthorityError},
@@ -30,6 +34,9 @@ pub enum CommandError {
     /// The accounts cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The accounts are not those that the registry had.
+    #[error(transparent)]
+    Begun(#[from] BegunError),
     /// The invite cannot be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -153,6 +160,17 @@ pub async fn run(
     }
 }
 
+/// Makes sure that the accounts in a folder are those which its registry had.
+async fn check_begun(folder: &Path, store: &Store) -> Result<(), CommandError> {
+    let found = Mark {
+        id: store.id().await?,
+        extent: store.extent().await?,
+    };
+    let place = folder.display().to_string();
+    let begun = Begun::open(folder, false, found)?;
+    Ok(begun.check(&place, "start the registry once with --accept-lost-accounts")?)
+}
+
 /// The registry that would run with this command line.
 fn here(config: &Config) -> Result<Address, AddressError> {
     Address::new(&config.listens_at(), Some(Ipv4Addr::LOCALHOST.into()))
@@ -163,10 +181,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::accounts::{
-        invite::Invite,
-        store::{Position, Store},
-    };
+    use crate::accounts::{invite::Invite, store::Position};
 
     #[tokio::test]
     async fn commands_work_on_the_folder_of_a_registry_that_runs() {

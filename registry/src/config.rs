@@ -86,9 +86,9 @@ pub struct Config {
     #[arg(long, value_name = "LIST", requires_all = ["id", "ca"], value_parser = members)]
     pub cluster: Option<Members>,
 
-    /// After a majority of the nodes have lost their disks: this one counts as it is, and accounts that only lost disks had are given up.
-    /// For one start of each node that has lost its own
-    #[arg(long, requires = "cluster")]
+    /// What is lost of the accounts is given up, and names that are lost are free: for one start of a registry whose accounts are missing or are an older copy. After a
+    /// majority of a cluster's nodes have lost their disks, for one start of each node that has lost its own: it counts as it is
+    #[arg(long)]
     pub accept_lost_accounts: bool,
 
     /// Folder of the authority that several registries share, as `init` makes it [default: one of this registry's own, in --data]

@@ -81,6 +81,7 @@ async fn run(config: Config, accounts: Option<DatabaseUrl>, routes: Option<Route
         is_hosted: false,
         ca: config.ca,
         cluster,
+        accepts_lost_accounts: config.accept_lost_accounts,
         proxies: config.proxy_protocol_from,
         allows_link_local: config.allow_link_local,
     });

@@ -5,10 +5,12 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 use peerchat_identity::tls::{self, TlsError};
 use rustls::ServerConfig;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::{
     accounts::{
         Accounts, Now, Policy, WallTime,
+        begun::{Begun, BegunError, Extent, Wrong},
         rules::Registration,
         store::{DatabaseUrl, OpenError, Place, StoreError},
     },
@@ -42,6 +44,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// The cluster of which it is a node.
     pub cluster: Option<ClusterSettings>,
+    /// What is lost of the accounts is given up, if something is.
+    pub accepts_lost_accounts: bool,
     /// Proxies before it, which say for whom they connect.
     pub proxies: Vec<IpAddr>,
     /// Peers may announce addresses that are good on one link only.
@@ -60,8 +64,9 @@ impl Settings {
             is_hosted: false,
             ca: None,
             cluster: None,
-            allows_link_local: false,
+            accepts_lost_accounts: false,
             proxies: Vec::new(),
+            allows_link_local: false,
         }
     }
 
@@ -93,6 +98,9 @@ pub enum RegistryError {
     /// Its accounts cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its accounts are not those that it had.
+    #[error(transparent)]
+    Begun(#[from] BegunError),
     /// Its accounts are not those of its cluster.
     #[error(
         "the data folder has accounts of a registry that was part of no cluster, and the other nodes would not know them; \
@@ -161,6 +169,21 @@ impl Registry {
             certificate_lifetime: LIFETIME_MAX,
         };
         let mut accounts = Accounts::open(&place, policy).await?;
+        // Of accounts that several registries share, beside their authority where a registry has no folder of its own.
+        if let Some(beside) = settings
+            .folder
+            .as_ref()
+            .or(settings.ca.as_ref().filter(|_| settings.accounts.is_some()))
+        {
+            let begun = Begun::open(beside, settings.accounts.is_some(), accounts.found().await?)?;
+            begin(&begun, &settings, &place)?;
+            match begun.keep(Extent::default()) {
+                // The folder of an authority that is shared need not be one to write in.
+                Err(error) if settings.folder.is_none() => warn!(%error, "cannot keep which accounts there are"),
+                kept => kept.map_err(BegunError::from)?,
+            }
+            accounts = accounts.marked(begun);
+        }
         let is_of_cluster = accounts.position().await?.index > 0;
         // Also where its cluster has decided nothing yet.
         let is_nodes = matches!(&place, Place::Folder(folder) if LedgerStore::is_in(folder));
@@ -214,6 +237,42 @@ impl Registry {
         Now {
             wall: WallTime::now(),
             running: self.engine.now(),
+        }
+    }
+}
+
+/// Makes sure that the accounts are those which the registry had. A node of a cluster gets what it lacks from the others, and is only kept from accounts
+/// that are none of its own.
+fn begin(begun: &Begun, settings: &Settings, place: &Place) -> Result<(), BegunError> {
+    let (place, folder) = match place {
+        Place::Folder(folder) => (folder.display().to_string(), true),
+        Place::Url(url) => (format!("the database ({url:?})"), false),
+        Place::Memory => return Ok(()),
+    };
+    let is_lost_here_only = |wrong| settings.cluster.is_some() && wrong != Wrong::OfAnother;
+    match begun.judge() {
+        Err(wrong) if settings.accepts_lost_accounts => {
+            warn!("the accounts are not what they were: {place} {wrong}; what is lost is given up, as was asked for");
+            Ok(())
+        }
+        Err(wrong) if is_lost_here_only(wrong) => {
+            warn!("the accounts of this node are not what they were: {place} {wrong}; it gets them from the others");
+            Ok(())
+        }
+        Ok(()) => {
+            if settings.accepts_lost_accounts && settings.cluster.is_none() {
+                warn!(
+                    "nothing of the accounts is lost; --accept-lost-accounts is for one start, and left in it would give up what is lost later"
+                );
+            }
+            Ok(())
+        }
+        Err(_) => {
+            let remedy = match settings.is_hosted && folder {
+                true => format!("move {} away", begun.path().display()),
+                false => "start the registry once with --accept-lost-accounts".to_owned(),
+            };
+            begun.check(&place, &remedy)
         }
     }
 }

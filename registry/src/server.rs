@@ -178,6 +178,7 @@ pub async fn serve(listener: TcpListener, registry: Registry, shutdown: Cancella
             () = registry.engine.run() => Ok(()),
             () = sharing::run(Arc::clone(&registry)) => Ok(()),
             () = ending::run(Arc::clone(&registry)) => Ok(()),
+            () = registry.accounts.keep() => Ok(()),
         };
         leave_cluster.cancel();
         served

@@ -1,5 +1,7 @@
 //! Without a registry, and with a new one.
 
+use std::fs;
+
 use crate::harness::{Peer, Site, lasting_address, wait_for};
 
 #[test]
@@ -175,4 +177,35 @@ fn nobody_hosts_where_another_registry_was_met() {
     }
     gus.quit();
     hal.quit();
+}
+
+/// The authority of a registry that was hosted is there, and its accounts are not. Nobody is given a name by it, and whoever hosted it goes on.
+#[test]
+fn a_hosted_registry_without_its_accounts_is_named_and_not_begun_anew() {
+    let site = Site::new();
+    let registry = lasting_address().to_string();
+    let start = || {
+        let mut peer = Peer::spawn_hosting(site.data.path(), &registry, "alice", &[]);
+        peer.wait("ready", |event| event["event"] == "ready");
+        peer
+    };
+    let mut alice = start();
+    alice.wait_registry("hosting");
+    alice.quit();
+    let folder = site.data.path().join(format!("registry@{registry}"));
+    fs::remove_file(folder.join("accounts.sqlite")).unwrap();
+    let mut alice = start();
+    let lost = alice.wait("the reason", |event| event["event"] == "registry");
+    assert_eq!(lost["state"], "lost", "{lost}");
+    let reason = lost["reason"].as_str().unwrap();
+    for part in ["had 1 account", "has none", "accounts.begun away"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    // Whom she knows she can talk to all the same.
+    alice.type_line("/help");
+    alice.wait("help", |event| event["event"] == "help");
+    // As it is said, so it is done.
+    fs::remove_file(folder.join("accounts.begun")).unwrap();
+    alice.wait_registry("hosting");
+    alice.quit();
 }

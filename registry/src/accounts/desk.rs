@@ -4,6 +4,7 @@ mod admitting;
 mod approving;
 mod counting;
 mod deciding;
+mod keeping;
 mod recalling;
 
 use std::{
@@ -20,6 +21,7 @@ pub use approving::Asked;
 
 use super::{
     DeviceLabel, Now, WallTime,
+    begun::Begun,
     change::{Done, What},
     decider::{Decider, Undecided},
     invite::{self, Invite, InviteHash, StoredInvite},
@@ -124,6 +126,8 @@ pub struct Accounts {
     links_changed: Notify,
     random: SystemRandom,
     recall: Mutex<Recall>,
+    /// Says how many accounts there are, where that is kept.
+    begun: Option<Arc<Begun>>,
 }
 
 /// What only matters while the registry runs.
@@ -158,6 +162,7 @@ impl Accounts {
             links_changed: Notify::new(),
             random: SystemRandom::new(),
             recall: Mutex::default(),
+            begun: None,
         })
     }
 
@@ -279,6 +284,7 @@ impl Accounts {
     /// Closes the database.
     pub async fn close(&self) {
         self.store.close().await;
+        self.keep_mark().await;
     }
 
     /// Nothing that is done under the lock can fail half-way.

@@ -3,8 +3,9 @@
 //! From the inside out: [`rules`] decides who gets in; [`throttle`] how often somebody may guess; [`linking`] keeps the new
 //! devices that wait for the approval of an old one; [`tries`] is what all registries of a site count; [`importing`] is about accounts that another registry had; [`looks`]
 //! tells which names look alike; all six are pure. [`password`] and [`invite`] are secrets and how they
-//! are stored; [`store`] is the database, to which [`change`]s are made. [`Accounts`] puts them together.
+//! are stored; [`begun`] is the mark that says which accounts there must be; [`store`] is the database, to which [`change`]s are made. [`Accounts`] puts them together.
 
+pub mod begun;
 pub mod change;
 #[cfg(test)]
 mod decided_tests;

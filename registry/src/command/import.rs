@@ -9,7 +9,7 @@ use std::{
 };
 
 pub(super) use self::target::Target;
-use super::CommandError;
+use super::{CommandError, check_begun};
 use crate::{
     accounts::{
         WallTime,
@@ -72,7 +72,8 @@ pub(super) async fn run(from: &Path, mut target: Target, now: WallTime) -> Resul
 /// All that the registry has stored which had this folder.
 async fn read(from: &Path) -> Result<Whole, CommandError> {
     let folder = folder(from).ok_or_else(|| CommandError::NoAccounts(from.to_owned()))?;
-    let store = Store::open(&Place::Folder(folder)).await?;
+    let store = Store::open(&Place::Folder(folder.clone())).await?;
+    check_begun(&folder, &store).await?;
     let whole = store.whole().await;
     store.close().await;
     Ok(whole?.1)

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::CommandError;
+use super::{CommandError, check_begun};
 use crate::{
     accounts::{
         WallTime,
@@ -28,6 +28,9 @@ pub(super) async fn make(place: &Place, lifetime: Duration, now: WallTime) -> Re
         return Err(CommandError::OfCluster);
     }
     let store = Store::open(place).await?;
+    if let Place::Folder(folder) = place {
+        check_begun(folder, &store).await?;
+    }
     if store.position().await?.index > 0 {
         return Err(CommandError::OfCluster);
     }

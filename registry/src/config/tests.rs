@@ -85,7 +85,6 @@ fn what_does_not_fit_together_is_wrong_usage() {
         ),
         ("init", "--ca DIR"),
         ("invite --registry a:1", "--ca DIR"),
-        ("--accept-lost-accounts", "--cluster <LIST>"),
         ("status --registry nowhere", "HOST:PORT"),
     ] {
         let error = typed(arguments).unwrap_err();

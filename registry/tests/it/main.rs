@@ -33,6 +33,7 @@ mod linking;
 mod linking_elsewhere;
 mod log;
 mod look_alikes;
+mod lost_accounts;
 mod process;
 mod proxies;
 mod restart;

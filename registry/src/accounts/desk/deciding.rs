@@ -33,10 +33,12 @@ impl Accounts {
     /// Makes a change, or has it made.
     pub(super) async fn decide(&self, what: What, at: WallTime, until: Instant) -> Result<Done, AccountError> {
         let change = Change { at, what };
-        Ok(match &self.decider {
+        let done = match &self.decider {
             None => self.store.decide(&change).await?,
             Some(decider) => decider.decide(change, until).await??,
-        })
+        };
+        self.mark_first().await;
+        Ok(done)
     }
 
     /// Takes in a part of an account that another registry had, as far as nothing here is against it.

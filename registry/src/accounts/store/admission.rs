@@ -81,6 +81,7 @@ impl Store {
         let user = user.ok_or(StoreError::Raced)?;
         work.welcome(device, label, now).await?;
         work.commit().await?;
+        self.written.changed.notify_one();
         let decision = Decision::Welcome;
         Ok(Settled { user, decision })
     }

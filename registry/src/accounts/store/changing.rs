@@ -26,6 +26,7 @@ impl Store {
         let mut work = self.write().await?;
         let done = work.carry_out(change).await?;
         work.commit().await?;
+        self.written.count(&done);
         Ok(done)
     }
 
@@ -79,6 +80,9 @@ impl Store {
             work.set_position(last).await?;
         }
         work.commit().await?;
+        for done in outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()) {
+            self.written.count(done);
+        }
         Ok(outcomes)
     }
 }

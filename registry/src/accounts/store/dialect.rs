@@ -275,6 +275,15 @@ impl Dialect {
         }
     }
 
+    /// Moves what was written from the file beside into the database's own, without anybody's waiting for it. Answers how many pages are beside, and
+    /// how many of them were moved.
+    pub(super) const fn checkpoint(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA wal_checkpoint(PASSIVE)"),
+            Self::Postgres | Self::MariaDb => None,
+        }
+    }
+
     /// Looks for damage at the start; answers `ok` where there is none.
     pub(super) const fn check(self) -> Option<&'static str> {
         match self {

@@ -16,6 +16,7 @@ mod importing;
 #[cfg(test)]
 mod importing_tests;
 mod invites;
+mod keeping;
 mod looks;
 #[cfg(test)]
 mod looks_tests;
@@ -43,6 +44,7 @@ pub use devices::{AddedBy, Device, RevokedDevice};
 use dialect::Dialect;
 pub use dialect::{DatabaseUrl, DatabaseUrlError};
 use failure::{Failure, failure};
+use keeping::Written;
 use tokio::time::timeout;
 use tracing::warn;
 pub use whole::{StoredAccount, StoredDevice, Whole, WholeInvite};
@@ -114,6 +116,9 @@ pub enum StoreError {
         "the database of the accounts cannot be reached; is it running, and are host, port and certificates right?"
     )]
     Unreachable(#[source] sqlx::Error),
+    /// The system failed.
+    #[error("the system has no random numbers to name the database of the accounts by")]
+    NoRandomness,
     /// What is stored cannot be read.
     #[error("the database of the accounts is damaged; restore a copy of it")]
     Damaged,
@@ -163,6 +168,7 @@ pub struct Store {
     decided: AnyPool,
     dialect: Dialect,
     outage: Arc<Outage>,
+    written: Arc<Written>,
 }
 
 /// A transaction. Dropped, it leaves nothing behind.

@@ -61,6 +61,7 @@ impl Store {
             pool: callers,
             dialect,
             outage: Arc::new(Outage::of("the database of the accounts")),
+            written: Arc::default(),
         };
         store.bring_up_to_date().await?;
         Ok(store)

@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{StoreError, dialect::Dialect, looks};
+use super::{StoreError, dialect::Dialect, keeping, looks};
 
 /// The steps from nothing to the newest tables. A step that has been released never changes; another one is added. Each statement
 /// can be repeated: MariaDB commits at each of them, so a crash may come between two.
@@ -40,6 +40,10 @@ const STEPS: [&[&str]; 3] = [
         place {number} NOT NULL PRIMARY KEY
     ) {table}"],
     &[
+        // Which database this is; one row.
+        "CREATE TABLE IF NOT EXISTS identity (
+            id {hash} NOT NULL PRIMARY KEY
+        ) {table}",
         // What names look like; see `accounts::looks`.
         "CREATE TABLE IF NOT EXISTS looks (
             look {hash} NOT NULL PRIMARY KEY,
@@ -75,5 +79,5 @@ pub(super) async fn bring_up_to_date(work: &mut Transaction<'_, Any>, dialect: D
         let record = sqlx::query(dialect.statement("INSERT INTO schema_version (version) VALUES (?)"));
         record.bind(version).execute(&mut **work).await?;
     }
-    Ok(())
+    keeping::name(work, dialect).await
 }

@@ -122,7 +122,9 @@ impl Store {
             work.run(sql, &values).await?;
         }
         work.set_position(position).await?;
-        work.commit().await
+        work.commit().await?;
+        self.written.changed.notify_one();
+        Ok(())
     }
 }
 
