@@ -12,7 +12,7 @@ impl Node {
 
     pub(super) fn compute_due(&self) -> Option<Millis> {
         let dials = self.peers.values().filter_map(|peer| match peer.link {
-            LinkState::Down => peer.breaker.next_try(),
+            LinkState::Down => self.next_dial(peer),
             _ => peer.tell_at,
         });
         let talks = self.talks.values().filter_map(|talk| {

@@ -134,6 +134,16 @@ pub const REDIAL_MS_MAX: u64 = 15_000;
 /// How long the device with the greater id waits for the other one to dial, in milliseconds, before it dials itself.
 pub const DIAL_YIELD_MS: u64 = 250;
 
+/// So many connections to one address may be made at once, however many devices name it: what a device needs for its link and to be
+/// asked of some conversations. A further one waits.
+pub const DIALS_AT_ONCE: u64 = 8;
+
+/// How long it takes until one more may be made, in milliseconds.
+pub const DIAL_AGAIN_MS: u64 = 500;
+
+/// Of so many addresses it is remembered how often they were dialled. A further one waits.
+pub const DIALLED_ADDRESSES_MAX: usize = 16_384;
+
 /// So long after a link came up, in milliseconds, a dial of the other side is no longer one that crossed an own one: it is without that link.
 pub const CROSSING_MS_MAX: u64 = 5_000;
 

@@ -7,7 +7,7 @@ use super::{
     link::{ByeReason, LinkId, LinkState, LinkUp, Peer, replaces},
     pulling,
     talk::Talk,
-    types::{Conversation, DeviceId},
+    types::DeviceId,
 };
 
 impl Node {
@@ -19,6 +19,9 @@ impl Node {
             dialed_by_us,
             ..
         } = up;
+        if dialed_by_us {
+            self.dials.works(&up.address);
+        }
         if device == self.me.device {
             let message = "a device has no link to itself";
             self.effect(Effect::Refused(None, message.into()));
@@ -168,6 +171,7 @@ impl Node {
         }
         peer.link = LinkState::Down;
         peer.breaker.fails(now.mono, &mut self.rng);
+        self.not_linked(device);
         self.without_link(device);
         self.forget_stranger(device);
     }
@@ -305,30 +309,6 @@ impl Node {
         let more: Vec<DeviceId> = more.map(|(device, _)| *device).collect();
         for device in more {
             self.tell_next_heights(device);
-        }
-    }
-
-    fn dial_due(&mut self, now: Now) {
-        let mut dials = Vec::new();
-        for (device, peer) in &mut self.peers {
-            let is_due = peer.breaker.next_try().is_some_and(|at| at <= now.mono);
-            if peer.link != LinkState::Down || !is_due {
-                continue;
-            }
-            let shares = |(id, talk): (&Conversation, &Talk)| talk.takes_part(id) && talk.may_have(device);
-            let wanted = !self.quitting && (peer.user == self.me.user || self.talks.iter().any(shares));
-            match &peer.address {
-                Some(address) if wanted => {
-                    peer.link = LinkState::Dialing;
-                    peer.breaker.tries();
-                    dials.push((*device, address.clone()));
-                }
-                // Membership makes it wanted again, and asks for a dial then.
-                _ => peer.breaker.rests(),
-            }
-        }
-        for (device, address) in dials {
-            self.effect(Effect::Dial(device, address));
         }
     }
 }

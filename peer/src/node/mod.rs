@@ -13,7 +13,7 @@
 //! | `replica`, `holdback` | which entries are taken in, and in what order |
 //! | `sync` | from whom to pull |
 //! | `link`, `links` | the links to other devices |
-//! | `breaker` | whether and when another end is tried |
+//! | `breaker`, `dials` | whether and when another end is tried, and how often an address |
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
 //! | `access` | who may read what |
@@ -50,6 +50,7 @@ pub mod breaker;
 pub mod clock;
 pub mod contradiction;
 pub mod delivery;
+mod dials;
 pub mod door;
 pub mod doubts;
 mod due;
@@ -103,6 +104,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
 
+use dials::Dials;
 use event::{Event, Line};
 use flood::Flood;
 use link::{LinkId, Peer};
@@ -183,6 +185,7 @@ pub struct Node {
     quitting: bool,
     peers: BTreeMap<DeviceId, Peer>,
     links: BTreeMap<LinkId, DeviceId>,
+    dials: Dials,
     talks: BTreeMap<Conversation, Talk>,
     /// In which rooms the user is, at whichever device he has joined them.
     memberships: Memberships,
@@ -220,6 +223,7 @@ impl Node {
             quitting: false,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
+            dials: Dials::default(),
             talks: BTreeMap::new(),
             memberships: Memberships::default(),
             opening: BTreeMap::new(),

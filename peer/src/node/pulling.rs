@@ -37,6 +37,9 @@ impl Node {
     pub(super) fn version_answer(&mut self, device: DeviceId, conversation: Conversation, heights: Heights) {
         self.own_height_told(device, &conversation, &heights, None);
         self.heights_told(device, &conversation, heights);
+        if let Some(address) = self.peers.get(&device).and_then(|peer| peer.address.as_deref()) {
+            self.dials.works(address);
+        }
         self.version_failed(device, conversation);
     }
 

@@ -167,11 +167,7 @@ impl Node {
             members,
         });
         for (device, way) in reachable {
-            // Who has dialled may be out of reach for calls, and is asked over the link.
-            match self.peers.get(&device).is_some_and(Peer::has_dialled) {
-                true => self.tell_soon(conversation, device, true),
-                false => self.effect(Effect::AskVersion(device, way, conversation.clone())),
-            }
+            self.ask_version(conversation, device, way);
         }
         self.unsettled.insert(conversation.clone());
     }

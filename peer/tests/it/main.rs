@@ -23,6 +23,7 @@ mod cluster_parted;
 mod cluster_rounds;
 mod damage;
 mod devices;
+mod dials;
 mod direct;
 mod disk;
 mod flood;
