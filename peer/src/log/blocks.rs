@@ -201,6 +201,10 @@ mod tests {
             self.file.sync()
         }
 
+        fn check_place(&self) -> Result<(), IoError> {
+            self.file.check_place()
+        }
+
         fn stamp(&self) -> Result<Stamp, IoError> {
             self.file.stamp()
         }

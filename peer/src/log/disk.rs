@@ -47,7 +47,7 @@ pub struct Stamp {
     pub changed: i128,
 }
 
-/// An open file. Cheap to clone; a clone is the same open file, so another thread can sync what this one writes.
+/// A file. Cheap to clone; a clone is the same file, so another thread can sync what this one writes.
 pub trait DiskFile: fmt::Debug + Clone + Send + Sync + 'static {
     /// Fills `buffer` from `offset` on and tells how many bytes there were: fewer only at the end of the file.
     ///
@@ -60,6 +60,14 @@ pub trait DiskFile: fmt::Debug + Clone + Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError>;
+
+    /// Writes as [`DiskFile::write_at`] does what a loss of power may take: nothing that is promised to anybody depends on it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn write_loose_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.write_at(offset, bytes)
+    }
 
     /// Cuts the file to `len` bytes.
     ///
@@ -81,11 +89,19 @@ pub trait DiskFile: fmt::Debug + Clone + Send + Sync + 'static {
         Ok(self.len()? == 0)
     }
 
-    /// Returns when what was written survives a loss of power. Blocks for milliseconds.
+    /// Returns when what was written survives a loss of power. Blocks for milliseconds, and on a slow disk for seconds.
     ///
     /// # Errors
-    /// What the system says; then nothing is known about any write since the last sync, and a second try proves nothing.
+    /// What the system says; then nothing is known about any write since the last sync, and a second try proves nothing. Also where
+    /// [`DiskFile::check_place`] finds something.
     fn sync(&self) -> Result<(), IoError>;
+
+    /// Sees to it that the file still has the name under which it was opened. A file without a name takes all that is written to it, and
+    /// everything is gone with the process.
+    ///
+    /// # Errors
+    /// Its folder was renamed or removed, or another file is in its place.
+    fn check_place(&self) -> Result<(), IoError>;
 
     /// What tells this file from a copy.
     ///

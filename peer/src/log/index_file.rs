@@ -109,7 +109,9 @@ pub(super) fn rewrite<D: Disk>(disk: &D, folder: &Path, life: Life, index: &Inde
     file.sync()?;
     disk.rename(&next, &path)?;
     disk.sync_folder(folder)?;
-    Ok(file)
+    // Under the name that it has now.
+    let gone = || IoError::new(&path, "open", std::io::ErrorKind::NotFound.into());
+    disk.open(&path)?.ok_or_else(gone)
 }
 
 fn append<F: DiskFile>(file: &F, life: Life, from: u32, index: &Index) -> Result<(), IoError> {
@@ -120,7 +122,7 @@ fn append<F: DiskFile>(file: &F, life: Life, from: u32, index: &Index) -> Result
         for position in (start..end).map(Position) {
             encode_record(life, position, index.record(position), &mut bytes);
         }
-        file.write_at(HEADER_BYTES as u64 + u64::from(start) * RECORD_BYTES as u64, &bytes)?;
+        file.write_loose_at(HEADER_BYTES as u64 + u64::from(start) * RECORD_BYTES as u64, &bytes)?;
     }
     Ok(())
 }

@@ -227,6 +227,7 @@ impl DiskFile for MemoryFile {
         self.with("sync", |state, number| {
             let outcome = state.count()?;
             let (crashed, happens) = (state.crashed, state.random.bool());
+            let has_place = state.names.get(&*self.path) == Some(&Node::File(number));
             let content = state.file(number)?;
             match outcome {
                 Outcome::Done => content.sync(),
@@ -234,7 +235,15 @@ impl DiskFile for MemoryFile {
                 Outcome::Fails if crashed => {}
                 Outcome::Fails => content.unsynced.clear(),
             }
-            outcome.into_result()
+            outcome.into_result()?;
+            if has_place { Ok(()) } else { Err(gone()) }
+        })
+    }
+
+    fn check_place(&self) -> Result<(), IoError> {
+        self.with("use", |state, number| {
+            let has_place = state.names.get(&*self.path) == Some(&Node::File(number));
+            if has_place { Ok(()) } else { Err(gone()) }
         })
     }
 
@@ -356,6 +365,10 @@ impl Disk for MemoryDisk {
     fn random(&self) -> u64 {
         self.state().random.u64(..)
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "it is no longer where it was")
 }
 
 fn size(bytes: u64) -> usize {

@@ -31,6 +31,7 @@ mod blocks;
 mod contradictions;
 mod disk;
 mod error;
+mod file_pool;
 mod folders;
 mod forked;
 mod format;

@@ -2,15 +2,18 @@
 
 use std::{
     collections::hash_map::RandomState,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata},
     hash::{BuildHasher as _, Hasher as _},
     io,
     os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
-use super::disk::{Disk, DiskFile, IoError, Stamp, folder_of};
+use super::{
+    disk::{Disk, DiskFile, IoError, Stamp, folder_of},
+    file_pool::{Pool, Pooled},
+};
 
 /// Folders are for their owner only: a chat is private.
 const FOLDER_MODE: u32 = 0o700;
@@ -21,31 +24,27 @@ const FILE_MODE: u32 = 0o600;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
-/// An open file of the machine.
+/// A file of the machine, open while it is needed.
 #[derive(Debug, Clone)]
-pub struct RealFile {
-    file: Arc<File>,
-    path: Arc<PathBuf>,
-}
+pub struct RealFile(Arc<Pooled>);
 
 impl RealFile {
-    fn new(file: File, path: &Path) -> Self {
-        Self {
-            file: Arc::new(file),
-            path: Arc::new(path.to_owned()),
-        }
+    fn error(&self, action: &'static str) -> impl Fn(io::Error) -> IoError {
+        move |source| IoError::new(self.0.path(), action, source)
     }
 
-    fn error(&self, action: &'static str) -> impl FnOnce(io::Error) -> IoError {
-        move |source| IoError::new(&self.path, action, source)
+    fn meta(&self) -> Result<Metadata, IoError> {
+        let file = self.0.file().map_err(self.error("examine"))?;
+        file.metadata().map_err(self.error("examine"))
     }
 }
 
 impl DiskFile for RealFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
+        let file = self.0.file().map_err(self.error("read"))?;
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            match file.read_at(&mut buffer[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -56,23 +55,34 @@ impl DiskFile for RealFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
-        self.file.write_all_at(bytes, offset).map_err(self.error("write to"))
+        let file = self.0.file_to_write().map_err(self.error("write to"))?;
+        file.write_all_at(bytes, offset).map_err(self.error("write to"))
+    }
+
+    fn write_loose_at(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        let file = self.0.file().map_err(self.error("write to"))?;
+        file.write_all_at(bytes, offset).map_err(self.error("write to"))
     }
 
     fn truncate(&self, len: u64) -> Result<(), IoError> {
-        self.file.set_len(len).map_err(self.error("shorten"))
+        let file = self.0.file_to_write().map_err(self.error("shorten"))?;
+        file.set_len(len).map_err(self.error("shorten"))
     }
 
     fn len(&self) -> Result<u64, IoError> {
-        Ok(self.file.metadata().map_err(self.error("examine"))?.len())
+        Ok(self.meta()?.len())
     }
 
     fn sync(&self) -> Result<(), IoError> {
-        self.file.sync_all().map_err(self.error("sync"))
+        self.0.sync().map_err(self.error("sync"))
+    }
+
+    fn check_place(&self) -> Result<(), IoError> {
+        self.0.check_place().map_err(self.error("use"))
     }
 
     fn stamp(&self) -> Result<Stamp, IoError> {
-        let meta = self.file.metadata().map_err(self.error("examine"))?;
+        let meta = self.meta()?;
         Ok(Stamp {
             inode: meta.ino(),
             changed: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
@@ -84,23 +94,23 @@ impl Disk for RealDisk {
     type File = RealFile;
 
     fn open(&self, path: &Path) -> Result<Option<RealFile>, IoError> {
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => Ok(Some(RealFile::new(file, path))),
+        match Pool::of_process().open(path, |path| File::options().read(true).write(true).open(path)) {
+            Ok(file) => Ok(Some(RealFile(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(IoError::new(path, "open", error)),
         }
     }
 
     fn create(&self, path: &Path) -> Result<RealFile, IoError> {
-        let file = OpenOptions::new()
+        let mut options = File::options();
+        options
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(FILE_MODE)
-            .open(path)
-            .map_err(|error| IoError::new(path, "create", error))?;
-        Ok(RealFile::new(file, path))
+            .mode(FILE_MODE);
+        let file = Pool::of_process().open(path, |path| options.open(path));
+        file.map(RealFile).map_err(|error| IoError::new(path, "create", error))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
@@ -116,7 +126,7 @@ impl Disk for RealDisk {
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, IoError> {
         let error = |source| IoError::new(folder, "list", source);
-        let entries = match fs::read_dir(folder) {
+        let entries = match Pool::of_process().with_room(|| fs::read_dir(folder)) {
             Ok(entries) => entries,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(error(source)),
@@ -138,7 +148,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<(), IoError> {
-        File::open(folder)
+        Pool::of_process()
+            .with_room(|| File::open(folder))
             .and_then(|opened| opened.sync_all())
             .map_err(|error| IoError::new(folder, "sync", error))
     }

@@ -113,7 +113,7 @@ impl<D: Disk> Seals<D> {
             None => self.file.insert(make(&self.disk, &self.path)?),
         };
         let slot = self.free.pop().unwrap_or(self.slots);
-        file.write_at(offset(slot), &encode(*life, seal))?;
+        file.write_loose_at(offset(slot), &encode(*life, seal))?;
         self.slots = self.slots.max(slot + 1);
         marks.push(Mark { seq: seal.seq, slot });
         Ok(())
@@ -154,7 +154,7 @@ impl<D: Disk> Seals<D> {
     /// Empties a slot, so that what was in it is not found again by the next one who reads the file.
     fn clear(&mut self, slot: u64) -> Result<(), LogError> {
         if let Some((file, _)) = &self.file {
-            file.write_at(offset(slot), &[0; SLOT_BYTES])?;
+            file.write_loose_at(offset(slot), &[0; SLOT_BYTES])?;
         }
         self.free.push(slot);
         Ok(())

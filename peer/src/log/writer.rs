@@ -77,6 +77,10 @@ impl<D: Disk> Log<D> {
                 })?;
         }
         self.begin_authoring()?;
+        if self.durable == self.index.len() && self.syncing.is_none() {
+            // What is written after this is looked after by the sync to come.
+            self.file.check_place().map_err(fail(&mut self.failed))?;
+        }
         self.frames.clear();
         for entry in entries {
             encode_frame(self.life, &entry.bytes, &mut self.frames);
@@ -141,7 +145,9 @@ impl<D: Disk> Log<D> {
             last.insert(record.author, position);
         }
         let at = (HEADER_BYTES + self.durable as usize * RECORD_BYTES) as u64;
-        self.index_file.write_at(at, &records).map_err(fail(&mut self.failed))?;
+        self.index_file
+            .write_loose_at(at, &records)
+            .map_err(fail(&mut self.failed))?;
         self.durable = outcome.entries;
         let mut grown: Vec<(Author, Seq)> = last
             .into_iter()

@@ -214,29 +214,86 @@ fn ends_in_order(peer: &mut Peer) {
     assert!(peer.stderr().starts_with("peerchat: "));
 }
 
+/// A peer that a shell starts after it has set limits.
+fn limited(site: &Site, registry: &str, name: &str, limits: &str) -> Peer {
+    let script = format!("{limits}; exec \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_peerchat"), "chat", name]);
+    command.args(["--json", "--no-host-registry", "--registry", registry, "--data"]);
+    command.arg(site.data.path()).env("XDG_CONFIG_HOME", "/nonexistent");
+    let mut peer = Peer::run(name, command);
+    peer.wait("ready", |event| event["event"] == "ready");
+    peer
+}
+
+#[test]
+fn a_peer_with_more_conversations_than_open_files_goes_on_and_starts_again() {
+    let site = Site::new();
+    let registry = site.registry.address.to_string();
+    let few = || limited(&site, &registry, "alice", "ulimit -n 64");
+    let mut bob = site.peer("bob");
+    let mut alice = few();
+    for n in 0..40 {
+        let room = format!("room{n}");
+        alice.join(&room);
+        alice.say(&format!("first in {room}"));
+    }
+    alice.quit();
+    let mut alice = few();
+    for n in [0, 20, 39] {
+        let room = format!("room{n}");
+        bob.join(&room);
+        let first = format!("first in {room}");
+        bob.wait_all(&first, |events| {
+            events.iter().any(|event| event["text"] == *first).then_some(())
+        });
+        alice.type_line(&format!("/switch #{room}"));
+        alice.say(&format!("again in {room}"));
+        bob.hear(&format!("again in {room}"));
+    }
+    assert!(!alice.events().iter().any(|event| event["event"] == "error"));
+    alice.quit();
+    bob.quit();
+    site.assert_sound("alice");
+}
+
+#[test]
+fn who_has_lost_the_data_folder_is_told_before_anything_more_is_taken() {
+    let site = Site::new();
+    let mut peers = site.room("lobby", &["alice", "bob"]);
+    talk(&mut peers, "while all is well");
+    let losses: [fn(&Path); 2] = [
+        |folder| fs::rename(folder, folder.with_extension("elsewhere")).unwrap(),
+        |folder| fs::remove_dir_all(folder).unwrap(),
+    ];
+    for (name, lose) in ["carol", "dave"].into_iter().zip(losses) {
+        let mut peer = site.peer(name);
+        peer.join("lobby");
+        peer.say("before");
+        peers[1].hear("before");
+        // The index has a record of 24 bytes for each entry that is durable.
+        let index = site.folder(name).join("rooms/lobby/index");
+        wait_for("all is durable", || {
+            let entries = site.log(name, "#lobby").lines().count() as u64;
+            (fs::metadata(&index).ok()?.len() == 48 + 24 * entries).then_some(())
+        });
+        lose(&site.folder(name));
+        // What comes from the others may have ended it already.
+        let _ended = peer.try_type(b"nobody takes this\n");
+        let message = peer.error("disk_failed");
+        assert!(message.contains("no longer where it was"), "{message}");
+        assert_eq!(peer.end().code(), Some(1));
+        assert!(!peer.events().iter().any(|event| event["text"] == "nobody takes this"));
+    }
+    talk(&mut peers, "and the others go on");
+}
+
 #[test]
 fn a_file_that_cannot_grow_loses_nothing() {
     let site = Site::new();
     let registry = site.registry.address.to_string();
-    let limited = |name: &str| {
-        // Files of 512 blocks at most, and no signal for a longer one, so that the write fails as on a full disk.
-        let script = "trap '' XFSZ; ulimit -f 512; exec \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_peerchat")]);
-        command.args([
-            "chat",
-            name,
-            "--json",
-            "--no-host-registry",
-            "--registry",
-            &registry,
-            "--data",
-        ]);
-        command.arg(site.data.path()).env("XDG_CONFIG_HOME", "/nonexistent");
-        let mut peer = Peer::run(name, command);
-        peer.wait("ready", |event| event["event"] == "ready");
-        peer
-    };
+    // Files of 512 blocks at most, and no signal for a longer one, so that the write fails as on a full disk.
+    let limited = |name: &str| limited(&site, &registry, name, "trap '' XFSZ; ulimit -f 512");
     fill_up(&site, limited, || {});
 }
 
