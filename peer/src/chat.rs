@@ -5,7 +5,7 @@ mod entrance;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
+    checkup,
     config::{ChatConfig, RegistryChoice},
     credentials::{Credentials, CredentialsError},
     driver::{
@@ -150,6 +151,7 @@ where
 {
     open_files::allow_most();
     let folder = UserFolder::open(&config.data, &config.user)?;
+    let mended = checkup::mend(&config.data, folder.path(), &config.user, convert::decode_entry);
     let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
     let device = credentials.device();
     let me = Identity {
@@ -171,6 +173,7 @@ where
     let state = State::load(&disk, folder.path())?;
     // A folder may be left by starts that came to nothing.
     let was_used = credentials.shown().is_some() || state != State::default() || !core.node().talks().is_empty();
+    notices = [mended.clone(), notices].concat();
     let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
     core.set_people(people);
     notices.extend(lost);
@@ -222,6 +225,13 @@ where
             shutdown.cancel();
             drop(from_wire);
             net.ended(END_WAIT).await;
+            // What was set aside may be why.
+            for Notice { code, message } in mended {
+                match config.json {
+                    true => ui::json::print_error(code, &message, &mut io::stdout().lock())?,
+                    false => writeln!(io::stderr(), "{message}")?,
+                }
+            }
             return Err(refused);
         }
     };

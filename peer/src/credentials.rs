@@ -5,6 +5,7 @@
 //! registry is away talks with whom it knows until its certificate ends.
 
 mod clock;
+mod faults;
 mod revoked;
 
 use std::{
@@ -26,10 +27,15 @@ use self::revoked::Revoked;
 use crate::node::types::{DeviceId, UserName};
 
 pub use clock::{Clock, Compared};
+pub use faults::faults;
+pub use revoked::{FILE as REVOKED, is_sound as is_revoked};
 
-const KEY: &str = "device.key";
-const CERTIFICATE: &str = "certificate.der";
-const AUTHORITY: &str = "authority.der";
+/// The file with the device's key.
+pub const KEY: &str = "device.key";
+/// The file with its certificate.
+pub const CERTIFICATE: &str = "certificate.der";
+/// The file with the authority that issued it.
+pub const AUTHORITY: &str = "authority.der";
 
 /// The credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -316,80 +322,4 @@ impl Credentials {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
-    use peerchat_registry::authority::Authority;
-
-    use super::*;
-
-    #[test]
-    fn the_device_stays_the_same_and_is_its_owners_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let user = UserName::new("alice").unwrap();
-        let device = |folder: &Path| Credentials::load(folder, &user).map(|credentials| credentials.device());
-        let first = device(folder.path()).unwrap();
-        assert_eq!(device(folder.path()).unwrap(), first);
-        let path = folder.path().join(KEY);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let exposed = device(folder.path()).unwrap_err();
-        assert!(matches!(
-            exposed,
-            CredentialsError::File(SecretFileError::Exposed { mode: 0o640, .. })
-        ));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&path, b"no key").unwrap();
-        assert!(matches!(device(folder.path()), Err(CredentialsError::Key { .. })));
-        fs::remove_file(&path).unwrap();
-        assert_ne!(device(folder.path()).unwrap(), first, "a new key is another device");
-    }
-
-    /// By the registry's time, whatever this machine's clock shows.
-    #[test]
-    fn a_certificate_counts_as_long_as_the_registry_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let user = UserName::new("alice").unwrap();
-        let hours = |n: u64| Duration::from_secs(n * 3_600);
-        let authority = Authority::in_memory().unwrap();
-        let own = || Credentials::load(folder.path(), &user).unwrap();
-        let credentials = own();
-        let issue = |lifetime, at| authority.issue(&credentials.device().0, &user, lifetime, at).unwrap();
-        let adopt = |certificate| credentials.adopt(certificate, authority.trust().authority().clone());
-        for now in [SystemTime::now() - hours(9_000), SystemTime::now() + hours(9_000)] {
-            credentials.clock().tell(now);
-            adopt(issue(hours(12), now)).unwrap();
-            assert!(credentials.shown().is_some());
-            let others = issue(hours(1), now);
-            let trust = credentials.shown().unwrap().trust.clone();
-            assert!(trust.valid(&others, credentials.clock().now()).is_ok());
-            for over in [now - hours(2), now + hours(3)] {
-                let error = adopt(issue(hours(1), over)).unwrap_err();
-                assert!(matches!(error, CredentialsError::Certificate(_)), "{error}");
-            }
-            credentials.clock().tell(now + hours(13));
-            assert!(credentials.shown().is_none(), "it has ended");
-        }
-        // At the next start no registry is there. It is known at least that the certificate was issued.
-        assert!(own().shown().is_some());
-        let now = SystemTime::now() - hours(100);
-        credentials.clock().tell(now);
-        adopt(issue(hours(12), now)).unwrap();
-        let later = own();
-        assert!(later.shown().is_none() && later.lapsed().is_some());
-    }
-
-    #[test]
-    fn a_certificate_that_is_none_is_not_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let user = UserName::new("alice").unwrap();
-        secret_file::write(&folder.path().join(CERTIFICATE), b"none").unwrap();
-        secret_file::write(&folder.path().join(AUTHORITY), b"none").unwrap();
-        let credentials = Credentials::load(folder.path(), &user).unwrap();
-        assert!(credentials.shown().is_none());
-        assert!(
-            credentials
-                .adopt(b"none".to_vec().into(), b"none".to_vec().into())
-                .is_err()
-        );
-    }
-}
+mod tests;

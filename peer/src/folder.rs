@@ -23,6 +23,12 @@ impl UserFolder {
         std::fs::create_dir_all(data).map_err(|source| IoError::new(data, "make the folder", source))?;
         let path = Self::path_of(data, user);
         RealDisk.create_folder(&path)?;
+        // No process can hold a folder of that name.
+        let lock = path.join("lock");
+        if lock.is_dir() {
+            let aside = path.join("lock.set-aside-1");
+            std::fs::rename(&lock, aside).map_err(|source| IoError::new(&lock, "set aside", source))?;
+        }
         Ok(Self {
             _lock: DataLock::acquire(&path)?,
             path,

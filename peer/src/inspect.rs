@@ -11,6 +11,7 @@ use std::{
 
 use self::proofs::Proofs;
 use crate::{
+    checkup::{self, Fault},
     config::{ConversationName, LogConfig},
     folder::UserFolder,
     log::{self, IoError, LOG_FILE, LogError, RealDisk, SetAside, Shelved, Verified},
@@ -102,6 +103,9 @@ pub enum InspectError {
         /// How many.
         entries: u64,
     },
+    /// A file that is no log's is not what it should be.
+    #[error("{}: {}; {}; the next start sets right what can be", .0.path.display(), .0.what, .0.then)]
+    Fault(Fault),
     /// Nothing can be printed.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
@@ -190,8 +194,15 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
 /// are checked all the same.
 pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Result<(), InspectError> {
     let folder = existing(config)?;
-    let introduced = proofs::introduced(&folder, judge)?;
+    let introduced = proofs::introduced(&folder, judge).unwrap_or_default();
     let mut first = None;
+    for fault in checkup::look(&config.data, &folder, &config.user, decode_entry) {
+        let Fault { path, what, then, .. } = &fault;
+        writeln!(out, "{}  {what}; {then}", path.display())?;
+        if fault.is_damage() {
+            first = first.or(Some(InspectError::Fault(fault)));
+        }
+    }
     for shelved in log::shelved(&RealDisk, &folder, &config.user)? {
         let title = shelved.conversation.title(&config.user);
         match verify_one(&shelved, &title, &introduced, judge) {
@@ -228,10 +239,24 @@ fn verify_aside(
     out: &mut dyn Write,
 ) -> Result<Option<InspectError>, InspectError> {
     let mut first = None;
-    for SetAside { path, frames, .. } in log::look_aside(&RealDisk, &shelved.folder, decode_entry, heights)? {
+    let files = log::look_aside(&RealDisk, &shelved.folder, decode_entry, &shelved.conversation, heights)?;
+    for SetAside {
+        path,
+        frames,
+        misplaced,
+        ..
+    } in files
+    {
         let file = path.display();
+        if misplaced > 0 {
+            writeln!(
+                out,
+                "{title}  not of it: {misplaced} entries in {file} are of another conversation; remove the file if that has them"
+            )?;
+        }
         match frames {
             None => writeln!(out, "{title}  nothing in {file} can be read, since its header is gone")?,
+            Some(0) if misplaced > 0 => {}
             Some(0) => writeln!(out, "{title}  all of {file} is in the log; the next start removes it")?,
             Some(entries) => {
                 writeln!(out, "{title}  waiting: {entries} entries in {file} are not in the log")?;

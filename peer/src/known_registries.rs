@@ -108,6 +108,20 @@ impl KnownRegistries {
         fs::rename(&next, &self.path)
     }
 
+    /// The numbers of the lines that tell of no registry; none where the bytes are no list at all.
+    pub fn lines_that_are_none(bytes: &[u8]) -> Option<Vec<usize>> {
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| text.len() as u64 <= BYTES_MAX)?;
+        let is_none = |line: &str| {
+            let line = line.trim();
+            let address = line.split(' ').next().unwrap_or_default();
+            !line.is_empty() && !line.starts_with('#') && parse(line, address).is_none()
+        };
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| is_none(line));
+        Some(lines.map(|(number, _)| number).collect())
+    }
+
     fn lines(&self) -> io::Result<Vec<String>> {
         match fs::metadata(&self.path) {
             Ok(metadata) if metadata.len() > BYTES_MAX => {

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod chat;
+pub mod checkup;
 pub mod cli;
 pub mod config;
 pub mod credentials;

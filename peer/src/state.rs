@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-const FILE: &str = "state.json";
+/// The name of the file.
+pub const FILE: &str = "state.json";
 /// Many more rooms than anybody is in.
 const BYTES_MAX: usize = 1024 * 1024;
 
@@ -110,6 +111,11 @@ impl State {
         self.current = Some(title);
         new
     }
+}
+
+/// Whether what is in the file can be read.
+pub fn is_sound(bytes: &[u8]) -> bool {
+    bytes.len() <= BYTES_MAX && serde_json::from_slice::<State>(bytes).is_ok()
 }
 
 #[cfg(test)]

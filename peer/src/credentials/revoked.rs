@@ -20,7 +20,8 @@ use peerchat_identity::{
 
 use crate::node::types::DeviceId;
 
-const FILE: &str = "revoked";
+/// The name of the file.
+pub const FILE: &str = "revoked";
 /// Where a damaged file goes. There is one at most.
 const DAMAGED: &str = "revoked.damaged";
 
@@ -174,6 +175,11 @@ pub(super) fn load(folder: &Path) -> (Revoked, Option<String>) {
         path.display()
     );
     (revoked, Some(text))
+}
+
+/// Whether all of a file can be read.
+pub fn is_sound(bytes: &[u8]) -> bool {
+    (bytes.len() as u64) < BYTES_MAX && Revoked::from_text(&String::from_utf8_lossy(bytes)).1
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

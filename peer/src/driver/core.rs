@@ -132,7 +132,7 @@ impl<D: Disk> Core<D> {
     fn open_log(&mut self, conversation: &Conversation) -> Result<Opened, LogError> {
         let user = self.node.me().user.clone();
         let folder = log::prepare(&self.disk, &self.folder, &user, conversation)?;
-        let (log, opened) = Log::open(self.disk.clone(), &folder, self.decode)?;
+        let (log, opened) = Log::open_of(self.disk.clone(), &folder, self.decode, conversation)?;
         self.vouching.open_seals(conversation, &log)?;
         self.logs.insert(conversation.clone(), log);
         Ok(opened)

@@ -11,7 +11,13 @@ use crate::{
 /// What is said of damage that was found in a log.
 pub(super) fn damage_notice(conversation: &Conversation, user: &UserName, damage: &Damage) -> Notice {
     let title = conversation.label(user);
-    let message = format!("{title}: {damage}; what is missing is pulled from the others when you are in {title}");
+    let then = match damage.kind {
+        DamageKind::Misplaced { .. } => {
+            "the file was set aside; if its own conversation lacks it, put it there as log while no peer runs; "
+        }
+        _ => "",
+    };
+    let message = format!("{title}: {damage}; {then}what is missing is pulled from the others when you are in {title}");
     Notice {
         code: Code::LogDamaged,
         message,
@@ -62,7 +68,12 @@ mod tests {
         };
         let said = |frames, first| {
             let path = "log.damaged-1".into();
-            let file = SetAside { path, frames, first };
+            let file = SetAside {
+                path,
+                frames,
+                misplaced: 0,
+                first,
+            };
             waiting_notice(&Conversation::direct(&alice, &alice), &alice, &file).map(|notice| notice.message)
         };
         let not_an_entry = DamageKind::NotAnEntry(EntryError::TooLong { found: 2, limit: 1 });

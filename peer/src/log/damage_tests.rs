@@ -11,7 +11,7 @@ use super::{
     look_aside,
     testing::{Workload, answer, author, decode, entry, folder, ids_of, reopen},
 };
-use crate::node::types::{Entry, EntryId, Seq};
+use crate::node::types::{Conversation, Entry, EntryId, RoomName, Seq};
 
 fn path(name: &str) -> PathBuf {
     folder().join(name)
@@ -22,6 +22,10 @@ fn closed(count: usize) -> Workload {
     let mut workload = Workload::new(7);
     workload.log(count).close(Some(&permit())).unwrap();
     workload
+}
+
+fn lobby() -> Conversation {
+    Conversation::Room(RoomName::new("lobby").unwrap())
 }
 
 fn permit() -> Resume {
@@ -185,7 +189,7 @@ fn entries_that_depend_on_a_lost_one_are_offered_until_it_is_there() {
         let first = aside.first.as_ref().unwrap().to_string();
         let cause = format!("it comes after entry 2 of {}, which is not here", author(1));
         assert!(first.contains(&cause), "{first}");
-        let looked = look_aside(&disk, folder(), decode, &log.heights()).unwrap();
+        let looked = look_aside(&disk, folder(), decode, &lobby(), &log.heights()).unwrap();
         assert_eq!((looked.len(), looked[0].frames), (1, Some(1)));
         assert_eq!(opened.damage.len(), usize::from(round == 0), "told once");
         if let Some(damage) = opened.damage.first() {
@@ -196,7 +200,7 @@ fn entries_that_depend_on_a_lost_one_are_offered_until_it_is_there() {
     log.append(&entries[1..2]).unwrap();
     let mut heights = log.heights();
     heights.0.insert(entries[2].author, entries[2].seq);
-    let looked = look_aside(&disk, folder(), decode, &heights).unwrap();
+    let looked = look_aside(&disk, folder(), decode, &lobby(), &heights).unwrap();
     assert_eq!(looked[0].frames, Some(0), "the log has all of it");
     // What was salvaged fits now and needs nobody to bring it.
     let (log, opened) = reopen(&disk.kill());
@@ -325,5 +329,36 @@ proptest! {
         let (again, opened) = reopen(&workload.disk.power_loss());
         prop_assert_eq!(held(&again), held(&log));
         prop_assert!(opened.damage.is_empty());
+    }
+}
+
+#[test]
+fn a_log_of_another_conversation_is_set_aside_whole_and_what_is_of_this_one_stays() {
+    let of = |room: &str| Conversation::Room(RoomName::new(room).unwrap());
+    for with_index in [false, true] {
+        let mut workload = Workload::new(5);
+        workload.log(9).close(Some(&permit())).unwrap();
+        if !with_index {
+            workload.disk.remove(&folder().join(super::INDEX_FILE)).unwrap();
+        }
+        let (log, opened) = Log::open_of(workload.disk.clone(), folder(), decode, &lobby()).unwrap();
+        assert_eq!((log.version(), opened.damage.len()), (9, 0), "it is of this room");
+        drop(log);
+        let (mut log, opened) = Log::open_of(workload.disk.clone(), folder(), decode, &of("other")).unwrap();
+        let [damage] = &opened.damage[..] else {
+            panic!("{:?}", opened.damage)
+        };
+        assert!(matches!(damage.kind, DamageKind::Misplaced { .. }), "{damage}");
+        assert_eq!((log.version(), opened.resume), (0, None));
+        log.sync().unwrap();
+        drop(log);
+        // It is told once; the file stays, and is that room's.
+        let (_, opened) = Log::open_of(workload.disk.clone(), folder(), decode, &of("other")).unwrap();
+        assert!(opened.damage.is_empty() && opened.salvaged.is_empty());
+        let [aside] = &opened.set_aside[..] else {
+            panic!("{:?}", opened.set_aside)
+        };
+        assert_eq!((aside.frames, aside.misplaced), (Some(0), 9));
+        assert!(workload.disk.bytes_of(&aside.path).is_some());
     }
 }

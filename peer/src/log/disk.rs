@@ -158,6 +158,9 @@ pub trait Disk: fmt::Debug + Clone + Send + Sync + 'static {
     /// What the system says.
     fn sync_folder(&self, folder: &Path) -> Result<(), IoError>;
 
+    /// Whether there is a folder at a path.
+    fn is_folder(&self, path: &Path) -> bool;
+
     /// A number that nobody else can know.
     fn random(&self) -> u64;
 

@@ -152,6 +152,14 @@ pub enum DamageKind {
         /// Its seq.
         seq: Seq,
     },
+    /// A whole frame holds an entry of another conversation.
+    #[error("entry {} of {author} is of another conversation", seq.0)]
+    Misplaced {
+        /// The entry's author.
+        author: Author,
+        /// Its seq.
+        seq: Seq,
+    },
     /// The index tells of entries, all of which had been synced, that are gone.
     #[error("{entries} entries that had been there are gone")]
     Missing {

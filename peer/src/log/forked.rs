@@ -12,7 +12,7 @@ use crate::node::{
     types::{Author, DeviceId},
 };
 
-const FILE: &str = "forked";
+pub(super) const FILE: &str = "forked";
 /// Device and incarnation in hexadecimal digits, a space between them, and a line end.
 const LINE_BYTES: usize = 64 + 1 + 16 + 1;
 
@@ -49,6 +49,16 @@ pub fn read_forked<D: Disk>(disk: &D, folder: &Path) -> Result<BTreeSet<Author>,
     let bytes = disk.read_small(&folder.join(FILE), FORKED_MAX * LINE_BYTES)?;
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     Ok(text.lines().filter_map(author).take(FORKED_MAX).collect())
+}
+
+/// Whether a line of the file names nobody.
+pub(super) fn is_damaged<D: Disk>(disk: &D, folder: &Path) -> bool {
+    let Ok(Some(bytes)) = disk.read_small(&folder.join(FILE), FORKED_MAX * LINE_BYTES) else {
+        return false;
+    };
+    std::str::from_utf8(&bytes).map_or(true, |text| {
+        text.is_empty() || text.lines().any(|line| author(line).is_none())
+    })
 }
 
 fn author(line: &str) -> Option<Author> {

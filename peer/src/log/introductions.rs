@@ -96,6 +96,11 @@ impl<D: Disk> Introductions<D> {
     }
 }
 
+/// Whether the bytes of such a file can be read from, though some of them may be damaged.
+pub fn is_introductions(bytes: &[u8]) -> bool {
+    !matches!(decode_header(Kind::Introductions, bytes), Header::Bad)
+}
+
 /// The certificates in a user's folder that are whole. Changes nothing.
 ///
 /// # Errors

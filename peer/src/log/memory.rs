@@ -362,6 +362,10 @@ impl Disk for MemoryDisk {
         outcome.into_result().map_err(error)
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        self.state().names.get(path) == Some(&Node::Folder)
+    }
+
     fn random(&self) -> u64 {
         self.state().random.u64(..)
     }

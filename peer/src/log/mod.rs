@@ -44,6 +44,7 @@ mod memory;
 mod memory_state;
 mod opened;
 mod order;
+mod place;
 mod reader;
 mod real;
 mod recovery;
@@ -77,10 +78,11 @@ pub use forked::read_forked;
 pub use format::VERSION;
 pub use history::{Batch, History, Tail};
 pub use index::LOG_ENTRIES_MAX;
-pub use introductions::{INTRODUCTIONS_FILE, Introductions, read_introductions};
+pub use introductions::{INTRODUCTIONS_FILE, Introductions, is_introductions, read_introductions};
 pub use lock::{DataLock, LockError};
 pub use memory::{Fault, MemoryDisk, MemoryFile};
 pub use opened::{Opened, OpenedAuthor};
+pub use place::{Misplaced, MisplacedKind, files_at_fault, misplaced, put_in_place};
 pub use reader::Canonical;
 pub use real::{RealDisk, RealFile};
 pub use resume::{RESUME_STATE_BYTES_MAX, Resume};
@@ -94,7 +96,7 @@ pub use writer::{SyncOutcome, SyncTask};
 
 use crate::node::{
     limits::{BATCH_BYTES_MAX, ENTRY_BYTES_MAX},
-    types::{Author, Decode, Heights, Seq},
+    types::{Author, Conversation, Decode, Entry, Heights, Seq},
 };
 use format::Life;
 use index::Index;
@@ -139,7 +141,21 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// The disk refuses, or a newer version wrote the log. Damage is no error: it is in [`Opened`].
     pub fn open(disk: D, folder: &Path, decode: Decode) -> Result<(Self, Opened), LogError> {
-        recovery::open(disk, folder, decode)
+        recovery::open(disk, folder, Reading { decode, of: None })
+    }
+
+    /// The same, of a conversation. A log that was put here and has entries of another one is damaged.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_of(
+        disk: D,
+        folder: &Path,
+        decode: Decode,
+        conversation: &Conversation,
+    ) -> Result<(Self, Opened), LogError> {
+        let of = Some(conversation);
+        recovery::open(disk, folder, Reading { decode, of })
     }
 
     /// How many entries there are: the version of the conversation.
@@ -182,6 +198,20 @@ impl<D: Disk> Log<D> {
 
     fn path(&self) -> PathBuf {
         self.folder.join(LOG_FILE)
+    }
+}
+
+/// How the frames of a log are read.
+#[derive(Debug, Clone, Copy)]
+struct Reading<'c> {
+    decode: Decode,
+    /// The conversation of which all entries must be.
+    of: Option<&'c Conversation>,
+}
+
+impl Reading<'_> {
+    fn is_misplaced(&self, entry: &Entry) -> bool {
+        self.of.is_some_and(|conversation| *conversation != entry.conversation)
     }
 }
 

@@ -154,6 +154,10 @@ impl Disk for RealDisk {
             .map_err(|error| IoError::new(folder, "sync", error))
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
     fn random(&self) -> u64 {
         // Each of these hashers has keys from the system's source of randomness.
         RandomState::new().build_hasher().finish()

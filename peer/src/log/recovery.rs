@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Damage, DamageKind, LOG_FILE, Log, LogError, Position,
+    Damage, DamageKind, LOG_FILE, Log, LogError, Position, Reading,
     disk::{Disk, DiskFile, IoError, folder_of},
     forked::read_forked,
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header},
@@ -23,10 +23,10 @@ use crate::node::types::Decode;
 const COPY_BYTES: usize = 1 << 20;
 
 /// See [`Log::open`].
-pub(super) fn open<D: Disk>(disk: D, folder: &Path, decode: Decode) -> Result<(Log<D>, Opened), LogError> {
-    match try_open(disk.clone(), folder, decode, true) {
+pub(super) fn open<D: Disk>(disk: D, folder: &Path, reading: Reading<'_>) -> Result<(Log<D>, Opened), LogError> {
+    match try_open(disk.clone(), folder, reading, true) {
         // An index that was believed covered a frame that is no entry. Looked at without it, that is set aside.
-        Err(LogError::Damaged(_)) => try_open(disk, folder, decode, false),
+        Err(LogError::Damaged(_)) => try_open(disk, folder, reading, false),
         opened => opened,
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn open<D: Disk>(disk: D, folder: &Path, decode: Decode) -> Result<(L
 fn try_open<D: Disk>(
     disk: D,
     folder: &Path,
-    decode: Decode,
+    reading: Reading<'_>,
     believe_index: bool,
 ) -> Result<(Log<D>, Opened), LogError> {
     disk.create_folder(folder)?;
@@ -51,7 +51,7 @@ fn try_open<D: Disk>(
             opening.holds.length,
             believed,
             &forked,
-            decode,
+            reading,
         )?;
         opening.set_damage_aside(&mut opened)?;
     }
@@ -60,14 +60,14 @@ fn try_open<D: Disk>(
     opening.cut_tail(&mut opened)?;
     opening.write_again()?;
     let before = opening.survey.index.len();
-    salvage::salvage(&mut opening, decode, &mut opened)?;
+    salvage::salvage(&mut opening, reading, &mut opened)?;
     opening.tell_missing(known, &mut opened);
     let is_whole = opened.damage.is_empty() && opened.bytes_cut == 0 && before == opening.survey.index.len();
     opened.resume = resume.filter(|_| is_whole);
     if has_permit && opened.resume.is_none() {
         resume::remove(&opening.disk, folder)?;
     }
-    let mut log = opening.into_log(on_disk.filter(|_| believe_index), decode)?;
+    let mut log = opening.into_log(on_disk.filter(|_| believe_index), reading.decode)?;
     log.permit = opened.resume.is_some();
     salvage::remove_emptied(&log.disk, folder, &opened.set_aside)?;
     opened.describe(&log)?;

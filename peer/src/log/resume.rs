@@ -11,7 +11,7 @@ use super::{
 /// The most bytes of state that a caller can leave for its next run. More is refused.
 pub const RESUME_STATE_BYTES_MAX: usize = 1 << 20;
 
-const FILE: &str = "resume";
+pub(super) const FILE: &str = "resume";
 const MAGIC: &[u8; 8] = b"PEERRES\n";
 const VERSION: u32 = 1;
 /// Magic, version, incarnation, length of the log, inode, time of change, length of the state.
@@ -61,6 +61,13 @@ pub(super) fn read<D: Disk>(disk: &D, folder: &Path, holds: Holds) -> Result<(Op
     };
     let resume = decode(&bytes).filter(|(_, of)| *of == holds).map(|(resume, _)| resume);
     Ok((resume, true))
+}
+
+/// Whether there is something that is no permit.
+pub(super) fn is_damaged<D: Disk>(disk: &D, folder: &Path) -> bool {
+    let max = HEAD_BYTES + RESUME_STATE_BYTES_MAX + SUM_BYTES;
+    let bytes = disk.read_small(&folder.join(FILE), max).ok().flatten();
+    bytes.is_some_and(|bytes| decode(&bytes).is_none())
 }
 
 /// Removes the permit, durably.

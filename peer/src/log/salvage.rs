@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{
-    DamageKind, LOG_FILE, LogError,
+    DamageKind, LOG_FILE, LogError, Reading,
     disk::{Disk, DiskFile, IoError},
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Header, Kind, decode_header, encode_frame},
     index::LOG_ENTRIES_MAX,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::node::{
     limits::{BATCH_BYTES_MAX, HOLD_BACK_MAX},
-    types::{Decode, Entry, EntryError, Heights, Seq},
+    types::{Conversation, Decode, Entry, EntryError, Heights, Seq},
 };
 
 /// The most bytes of entries that are handed out as salvaged at one open. The rest comes at a later one.
@@ -33,6 +33,8 @@ pub struct SetAside {
     /// How many whole frames it has that are not in the log, some of which may be no entries. None where its header is gone, so
     /// that nothing can be read.
     pub frames: Option<u64>,
+    /// How many whole frames hold entries of another conversation, beside these. They never come in, and the file stays.
+    pub misplaced: u64,
     /// What keeps the first of them out of the log.
     pub first: Option<DamageKind>,
 }
@@ -45,21 +47,28 @@ pub fn look_aside<D: Disk>(
     disk: &D,
     folder: &Path,
     decode: Decode,
+    conversation: &Conversation,
     heights: &Heights,
 ) -> Result<Vec<SetAside>, IoError> {
     let mut numbers = numbers(disk, folder)?;
     numbers.sort_unstable();
     let paths = numbers.iter().map(|number| folder.join(format!("{PREFIX}{number}")));
     let look = |path: PathBuf| {
-        let mut left = 0;
+        let (mut left, mut misplaced) = (0, 0);
         let whole = each_entry(disk, &path, decode, |entry| {
-            let is_held = |entry: Entry| (Seq::FIRST..=heights.of(&entry.author)).contains(&entry.seq);
-            left += u64::from(!entry.is_ok_and(is_held));
+            match entry {
+                Ok(entry) if entry.conversation != *conversation => misplaced += 1,
+                Ok(entry) if (Seq::FIRST..=heights.of(&entry.author)).contains(&entry.seq) => {}
+                _ => left += 1,
+            }
             Ok(())
         })?;
-        let frames = whole.then_some(left);
-        let first = None;
-        Ok(SetAside { path, frames, first })
+        Ok(SetAside {
+            path,
+            frames: whole.then_some(left),
+            misplaced,
+            first: None,
+        })
     };
     paths.map(look).collect()
 }
@@ -78,7 +87,7 @@ pub(super) fn set_aside<D: Disk>(disk: &D, folder: &Path) -> Result<PathBuf, IoE
 /// Brings what fits from the files that were set aside into the log, and notes the rest in `opened`.
 pub(super) fn salvage<D: Disk>(
     opening: &mut Opening<'_, D>,
-    decode: Decode,
+    reading: Reading<'_>,
     opened: &mut Opened,
 ) -> Result<(), LogError> {
     let mut numbers = numbers(&opening.disk, opening.folder)?;
@@ -91,7 +100,7 @@ pub(super) fn salvage<D: Disk>(
         let mut bytes = 0;
         for number in &numbers {
             let path = opening.folder.join(format!("{PREFIX}{number}"));
-            let aside = pass(opening, path, decode, opened, &mut bytes)?;
+            let aside = pass(opening, path, reading, opened, &mut bytes)?;
             opened.set_aside.push(aside);
         }
         if opening.survey.index.len() == before {
@@ -102,7 +111,10 @@ pub(super) fn salvage<D: Disk>(
 
 /// Removes the files of which everything is in the log, which is durable by now.
 pub(super) fn remove_emptied<D: Disk>(disk: &D, folder: &Path, files: &[SetAside]) -> Result<(), IoError> {
-    let emptied: Vec<&SetAside> = files.iter().filter(|file| file.frames == Some(0)).collect();
+    let emptied: Vec<&SetAside> = files
+        .iter()
+        .filter(|file| file.frames == Some(0) && file.misplaced == 0)
+        .collect();
     for file in &emptied {
         disk.remove(&file.path)?;
     }
@@ -123,14 +135,14 @@ fn numbers<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<u64>, IoError> {
 fn pass<D: Disk>(
     opening: &mut Opening<'_, D>,
     path: PathBuf,
-    decode: Decode,
+    reading: Reading<'_>,
     opened: &mut Opened,
     bytes: &mut usize,
 ) -> Result<SetAside, IoError> {
     let disk = opening.disk.clone();
-    let (mut left, mut first) = (0, None);
+    let (mut left, mut misplaced, mut first) = (0, 0, None);
     let mut fitting = Vec::new();
-    let whole = each_entry(&disk, &path, decode, |entry| {
+    let whole = each_entry(&disk, &path, reading.decode, |entry| {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -140,6 +152,10 @@ fn pass<D: Disk>(
                 return Ok(());
             }
         };
+        if reading.is_misplaced(&entry) {
+            misplaced += 1;
+            return Ok(());
+        }
         let (author, seq) = (entry.author, entry.seq);
         if (Seq::FIRST..=opening.survey.index.height(&author)).contains(&seq) {
             return Ok(());
@@ -161,7 +177,12 @@ fn pass<D: Disk>(
     })?;
     opening.flush(&mut fitting)?;
     let frames = whole.then_some(left);
-    Ok(SetAside { path, frames, first })
+    Ok(SetAside {
+        path,
+        frames,
+        misplaced,
+        first,
+    })
 }
 
 /// Hands over what is in each whole frame of a file; false where the header is gone, so that nothing can be read.

@@ -9,7 +9,7 @@ use super::{
 use crate::node::types::{Conversation, RoomName, UserName};
 
 /// A name has 64 characters of at most four bytes; a longer file is none of ours.
-const NAME_BYTES_MAX: usize = 512;
+pub(super) const NAME_BYTES_MAX: usize = 512;
 
 /// A conversation that is on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub fn shelved<D: Disk>(disk: &D, data: &Path, own: &UserName) -> Result<Vec<She
     for kind in [ROOMS, DIRECT] {
         for folder_name in disk.list(&data.join(kind))? {
             let folder = data.join(kind).join(&folder_name);
-            let Some(bytes) = disk.read_small(&folder.join(NAME_FILE), NAME_BYTES_MAX)? else {
+            // What cannot be read there is for who looks after the folders.
+            let Ok(Some(bytes)) = disk.read_small(&folder.join(NAME_FILE), NAME_BYTES_MAX) else {
                 continue;
             };
             let Some(conversation) = conversation(kind, &bytes, own) else {
@@ -71,8 +72,12 @@ pub fn shelved<D: Disk>(disk: &D, data: &Path, own: &UserName) -> Result<Vec<She
     Ok(found)
 }
 
-fn conversation(kind: &str, name: &[u8], own: &UserName) -> Option<Conversation> {
-    let name = std::str::from_utf8(name).ok()?.trim_end_matches('\n');
+/// The conversation that a file with a name tells of.
+pub(super) fn conversation(kind: &str, name: &[u8], own: &UserName) -> Option<Conversation> {
+    conversation_named(kind, std::str::from_utf8(name).ok()?.trim_end_matches('\n'), own)
+}
+
+pub(super) fn conversation_named(kind: &str, name: &str, own: &UserName) -> Option<Conversation> {
     match kind {
         ROOMS => Some(Conversation::Room(RoomName::parse(name).ok()?)),
         _ => Some(Conversation::direct(own, &UserName::new(name).ok()?)),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::{
-    DamageKind, LogError, Rule,
+    DamageKind, LogError, Reading, Rule,
     disk::{DiskFile, IoError},
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, Life, Record},
     index::{AuthorNo, Index, LOG_ENTRIES_MAX},
@@ -16,7 +16,7 @@ use super::{
     scan::{Found, Frames},
     writer::Coming,
 };
-use crate::node::types::{Author, Decode, Seq};
+use crate::node::types::{Author, Seq};
 
 /// What a log file holds.
 #[derive(Debug, Default)]
@@ -51,13 +51,13 @@ pub(super) fn survey<F: DiskFile>(
     len: u64,
     on_disk: Option<&IndexFile<F>>,
     forked: &BTreeSet<Author>,
-    decode: Decode,
+    reading: Reading<'_>,
 ) -> Result<Survey, LogError> {
     let on_disk = on_disk.filter(|index| index.life == life);
-    if let Some(survey) = attempt(file, life, len, on_disk, forked, decode)? {
+    if let Some(survey) = attempt(file, life, len, on_disk, forked, reading)? {
         return Ok(survey);
     }
-    let survey = attempt(file, life, len, None, forked, decode)?;
+    let survey = attempt(file, life, len, None, forked, reading)?;
     Ok(survey.expect("without an index there is nothing that contradicts the log"))
 }
 
@@ -68,7 +68,7 @@ fn attempt<F: DiskFile>(
     len: u64,
     on_disk: Option<&IndexFile<F>>,
     forked: &BTreeSet<Author>,
-    decode: Decode,
+    reading: Reading<'_>,
 ) -> Result<Option<Survey>, LogError> {
     let mut records = Records::new(on_disk);
     let room = on_disk.map_or(0, |index| index.records.min(len / FRAME_HEAD_BYTES as u64));
@@ -91,7 +91,7 @@ fn attempt<F: DiskFile>(
                 if survey.index.len() == LOG_ENTRIES_MAX {
                     return Err(LogError::Full { limit: LOG_ENTRIES_MAX });
                 }
-                match survey.take(offset, entry, &mut records, decode)? {
+                match survey.take(offset, entry, &mut records, reading)? {
                     Taken::Yes => survey.end = offset + (FRAME_HEAD_BYTES + entry.len()) as u64,
                     Taken::IndexIsWrong => return Ok(None),
                     Taken::No(kind) => {
@@ -118,10 +118,10 @@ impl Survey {
         offset: u64,
         entry: &[u8],
         records: &mut Records<'_, F>,
-        decode: Decode,
+        reading: Reading<'_>,
     ) -> Result<Taken, IoError> {
         let Some(record) = records.peek()? else {
-            return Ok(self.take_unknown(offset, entry, decode));
+            return Ok(self.take_unknown(offset, entry, reading));
         };
         if record.offset == offset {
             if record.author < self.index.authors() {
@@ -131,7 +131,7 @@ impl Survey {
                 }
                 self.index.push_known(record);
             } else {
-                let Some(author) = self.new_author(record, entry, decode) else {
+                let Some(author) = self.new_author(record, entry, reading) else {
                     return Ok(Taken::IndexIsWrong);
                 };
                 self.index.push(&author, offset, record.lamport);
@@ -141,24 +141,29 @@ impl Survey {
             return Ok(Taken::Yes);
         }
         // The index knows no frame here: it can only be one that was there before.
-        match decode(Bytes::copy_from_slice(entry)) {
+        match (reading.decode)(Bytes::copy_from_slice(entry)) {
             Ok(entry) if entry.seq <= self.index.height(&entry.author) => Ok(Taken::Yes),
             _ => Ok(Taken::IndexIsWrong),
         }
     }
 
     /// The author of the entry that a record is about, which has none yet, if the record can be right.
-    fn new_author(&self, record: Record, entry: &[u8], decode: Decode) -> Option<Author> {
-        let entry = decode(Bytes::copy_from_slice(entry)).ok()?;
+    fn new_author(&self, record: Record, entry: &[u8], reading: Reading<'_>) -> Option<Author> {
+        let entry = (reading.decode)(Bytes::copy_from_slice(entry)).ok()?;
         let is_next = record.author == self.index.authors() && self.index.number(&entry.author).is_none();
-        (is_next && entry.seq == Seq::FIRST && entry.lamport == record.lamport).then_some(entry.author)
+        let fits = is_next && !reading.is_misplaced(&entry);
+        (fits && entry.seq == Seq::FIRST && entry.lamport == record.lamport).then_some(entry.author)
     }
 
-    fn take_unknown(&mut self, offset: u64, bytes: &[u8], decode: Decode) -> Taken {
-        let entry = match decode(Bytes::copy_from_slice(bytes)) {
+    fn take_unknown(&mut self, offset: u64, bytes: &[u8], reading: Reading<'_>) -> Taken {
+        let entry = match (reading.decode)(Bytes::copy_from_slice(bytes)) {
             Ok(entry) => entry,
             Err(error) => return Taken::No(DamageKind::NotAnEntry(error)),
         };
+        if reading.is_misplaced(&entry) {
+            let (author, seq) = (entry.author, entry.seq);
+            return Taken::No(DamageKind::Misplaced { author, seq });
+        }
         if (Seq::FIRST..=self.index.height(&entry.author)).contains(&entry.seq) {
             // Twice in the log: the first counts.
             return Taken::Yes;

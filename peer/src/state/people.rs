@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-const FILE: &str = "people.json";
+/// The name of the file.
+pub const FILE: &str = "people.json";
 /// Where a damaged file goes: what is in it may be worth a look. There is one at most.
 const DAMAGED: &str = "people.json.damaged";
 /// More than [`PEOPLE_MAX`](crate::node::limits::PEOPLE_MAX) users take, each with as many devices as there may be and the longest name.
@@ -67,6 +68,15 @@ pub fn load<D: Disk>(disk: &D, folder: &Path, me: &Identity) -> Result<(People, 
     );
     let code = Code::TrustLost;
     Ok((People::new(me.clone()), Some(Notice { code, message })))
+}
+
+/// Whether what is in the file can be believed.
+pub fn is_sound(bytes: &[u8]) -> bool {
+    let nobody = UserName::new("nobody").map(|user| Identity {
+        user,
+        device: DeviceId([0; 32]),
+    });
+    nobody.is_ok_and(|nobody| read(bytes, &nobody).is_some())
 }
 
 /// None where anything in the file breaks a rule.

@@ -89,25 +89,6 @@ fn a_folder_that_cannot_be_used_is_a_clear_error() {
         "{code}: {message}"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "in the way");
-
-    // A proper folder with something wrong in it.
-    type Spoil = fn(&Path);
-    let broken: [(&str, Spoil); 3] = [
-        ("device.key", |path| fs::write(path, "no key").unwrap()),
-        ("rooms", |path| fs::write(path, "in the way").unwrap()),
-        ("lock", |path| fs::create_dir(path).unwrap()),
-    ];
-    for (name, spoil) in broken {
-        let data = TempDir::new().unwrap();
-        fs::create_dir(data.path().join("alice")).unwrap();
-        let path = data.path().join("alice").join(name);
-        spoil(&path);
-        // A key that others can read would be another error.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let (code, message) = refused(&site, data.path(), "alice", &[]);
-        assert_eq!(code, "disk_failed", "{message}");
-        assert!(message.contains(path.to_str().unwrap()), "{message}");
-    }
 }
 
 #[test]

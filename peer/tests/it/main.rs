@@ -59,3 +59,4 @@ mod unwilling;
 mod usage;
 mod wire;
 mod wire_server;
+mod wrong_files;

@@ -1,0 +1,42 @@
+//! Files of a user's folder that are not what they should be, among those that say who the device is.
+
+use std::path::Path;
+
+use peerchat_identity::{DeviceCertificate, DeviceKey, Trust, secret_file};
+
+use super::{AUTHORITY, CERTIFICATE, KEY};
+use crate::node::types::UserName;
+
+/// What of a user's key, certificate and authority is damaged or does not fit the others: each file with what is wrong. That a certificate
+/// has ended is nothing wrong, nor is a file that is not there or that others can read.
+pub fn faults(folder: &Path, user: &UserName) -> Vec<(&'static str, String)> {
+    let read = |name: &str| secret_file::read(&folder.join(name)).ok().flatten();
+    let mut faults = Vec::new();
+    let key = read(KEY).map(|pkcs8| DeviceKey::from_pkcs8(&pkcs8));
+    if let Some(Err(error)) = &key {
+        faults.push((KEY, format!("it is damaged ({error})")));
+    }
+    let authority = read(AUTHORITY).map(|der| Trust::new(der.to_vec().into()));
+    if let Some(Err(error)) = &authority {
+        faults.push((AUTHORITY, format!("it is damaged ({error})")));
+    }
+    let Some(certificate) = read(CERTIFICATE) else {
+        return faults;
+    };
+    let what = match DeviceCertificate::parse(&certificate.to_vec().into()) {
+        Err(error) => format!("it is damaged ({error})"),
+        Ok(found) if found.user != *user => format!("it is {}'s, not {user}'s", found.user),
+        Ok(found) if matches!(&key, Some(Ok(key)) if key.public() != found.device) => {
+            format!("it is of another device than {KEY}")
+        }
+        Ok(_) if matches!(key, Some(Err(_))) || !folder.join(KEY).exists() => "its key is not there".to_owned(),
+        Ok(_) => match authority {
+            Some(Ok(authority)) if authority.introduced(&certificate.to_vec().into()).is_err() => {
+                format!("another authority than the one in {AUTHORITY} has issued it")
+            }
+            _ => return faults,
+        },
+    };
+    faults.push((CERTIFICATE, what));
+    faults
+}
