@@ -1,6 +1,7 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
 mod entrance;
+mod permits;
 
 use std::{
     collections::BTreeSet,
@@ -170,6 +171,7 @@ where
         message: message.to_owned(),
     });
     let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
+    permits::release(&mut core)?;
     let state = State::load(&disk, folder.path())?;
     // A folder may be left by starts that came to nothing.
     let was_used = credentials.shown().is_some() || state != State::default() || !core.node().talks().is_empty();

@@ -11,7 +11,7 @@ mod revoked;
 use std::{
     mem,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -128,6 +128,8 @@ pub struct Credentials {
     damage: Option<String>,
     /// When the kept certificate had ended, if it had at the start.
     lapsed: Option<SystemTime>,
+    /// What is on disk.
+    kept: Mutex<Option<Arc<Shown>>>,
 }
 
 impl Credentials {
@@ -160,6 +162,7 @@ impl Credentials {
             revoked: watch::channel(revoked).0,
             damage,
             lapsed: None,
+            kept: Mutex::default(),
         };
         let kept = (
             secret_file::read(&folder.join(CERTIFICATE))?,
@@ -173,7 +176,11 @@ impl Credentials {
                 credentials.clock.is_at_least(parsed.not_before);
             }
             match credentials.judge(certificate, authority.to_vec().into()) {
-                Ok(shown) => drop(credentials.shown.send_replace(Some(Arc::new(shown)))),
+                Ok(shown) => {
+                    let shown = Arc::new(shown);
+                    *credentials.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shown));
+                    credentials.shown.send_replace(Some(shown));
+                }
                 Err(_) => {
                     let end = parsed.map(|parsed| parsed.not_after);
                     credentials.lapsed = end.filter(|end| *end <= credentials.clock.now());
@@ -222,19 +229,17 @@ impl Credentials {
         self.shown.subscribe()
     }
 
-    /// Shows a certificate from now on, and keeps it. To be judged by the time of the registry that has issued it, which is told to the
-    /// [`clock`](Self::clock) before.
+    /// Shows a certificate from now on; [`Credentials::keep`] keeps it. To be judged by the time of the registry that has issued it, which is
+    /// told to the [`clock`](Self::clock) before.
     ///
     /// # Errors
-    /// It is not one of this device and user by this authority and for now, or it cannot be kept.
+    /// It is not one of this device and user by this authority and for now.
     pub fn adopt(
         &self,
         certificate: CertificateDer<'static>,
         authority: CertificateDer<'static>,
     ) -> Result<(), CredentialsError> {
         let shown = self.judge(certificate, authority)?;
-        secret_file::write(&self.folder.join(AUTHORITY), shown.trust.authority())?;
-        secret_file::write(&self.folder.join(CERTIFICATE), &shown.certificate.der)?;
         let authority = Some(shown.trust.clone());
         let before = mem::replace(
             &mut *self.authority.write().unwrap_or_else(PoisonError::into_inner),
@@ -245,6 +250,28 @@ impl Credentials {
             self.revoked.send_modify(|_| {});
         }
         self.shown.send_replace(Some(Arc::new(shown)));
+        Ok(())
+    }
+
+    /// Keeps what is shown for the next start, unless it is kept already. Waits for the disk, so it is for a thread of its own: a certificate that is
+    /// lost is given anew by the registry, and nothing that others are told depends on it.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep(&self) -> Result<(), CredentialsError> {
+        // One after the other, so that the last one stays.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(shown) = self.shown.borrow().clone() else {
+            return Ok(());
+        };
+        let (authority, certificate) = (shown.trust.authority(), &shown.certificate.der);
+        if kept.as_ref().is_none_or(|kept| kept.trust.authority() != authority) {
+            secret_file::write(&self.folder.join(AUTHORITY), authority)?;
+        }
+        if kept.as_ref().is_none_or(|kept| kept.certificate.der != *certificate) {
+            secret_file::write(&self.folder.join(CERTIFICATE), certificate)?;
+        }
+        *kept = Some(shown);
         Ok(())
     }
 

@@ -45,11 +45,9 @@ impl State {
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    /// # Errors
-    /// The disk refuses.
-    pub fn save<D: Disk>(&self, disk: &D, folder: &Path) -> Result<(), IoError> {
-        let bytes = serde_json::to_vec_pretty(self).expect("strings can be written as JSON");
-        disk.replace(&folder.join(FILE), &bytes)
+    /// What the file is to have.
+    pub fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("strings can be written as JSON")
     }
 
     /// The rooms that the user is in.
@@ -137,7 +135,7 @@ mod tests {
         state.set_memberships(&known);
         assert!(state.set_current(&Conversation::direct(&me, &bob), &me));
         assert!(!state.set_current(&Conversation::direct(&me, &bob), &me));
-        state.save(&disk, folder).unwrap();
+        disk.replace(&folder.join(FILE), &state.bytes()).unwrap();
         let loaded = State::load(&disk, folder).unwrap();
         assert_eq!(loaded, state);
         assert_eq!(loaded.memberships(), known);

@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
             let _current = state.current(&me.user);
             assert!(state.rooms().iter().all(|room| !known.rooms().any(|other| other == room) || known.is_in(room)));
             state.set_memberships(&known);
-            state.save(&disk, folder).expect("the disk works");
+            files::put(&disk, &folder.join(name), state.bytes());
             assert_eq!(State::load(&disk, folder).expect("the disk works").memberships(), known);
         } else {
             let (found, lost) = people::load(&disk, folder, &me).expect("the disk works");
@@ -40,7 +40,7 @@ pub fn check(data: &[u8]) {
             };
             assert!(all(&found).len() <= PEOPLE_MAX);
             assert!(lost.is_none() || all(&found).is_empty(), "nothing is believed of a damaged file");
-            people::save(&found, &disk, folder).expect("the disk works");
+            files::put(&disk, &folder.join(name), people::bytes(&found));
             let (again, lost) = people::load(&disk, folder, &me).expect("the disk works");
             assert_eq!((all(&again), lost), (all(&found), None));
         }

@@ -52,11 +52,13 @@ fn a_certificate_counts_as_long_as_the_registry_says() {
         credentials.clock().tell(now + hours(13));
         assert!(credentials.shown().is_none(), "it has ended");
     }
+    credentials.keep().unwrap();
     // At the next start no registry is there. It is known at least that the certificate was issued.
     assert!(own().shown().is_some());
     let now = SystemTime::now() - hours(100);
     credentials.clock().tell(now);
     adopt(issue(hours(12), now)).unwrap();
+    credentials.keep().unwrap();
     let later = own();
     assert!(later.shown().is_none() && later.lapsed().is_some());
 }

@@ -103,7 +103,7 @@ impl<D: Disk> Driver<D> {
             Request::Current(conversation) => {
                 let user = self.core.node().me().user.clone();
                 if self.state.set_current(&conversation, &user) {
-                    self.save_state().await;
+                    self.save_state();
                 }
             }
             Request::Quit => self.quit_at = Some(Instant::now() + QUIT_WAIT),

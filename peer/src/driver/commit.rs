@@ -5,6 +5,23 @@
 //! two of them there is a pause, or syncing would take the disk and the processor from what others wait for more: being stored. Where one
 //! thing comes at a time, and the next one as soon as that is durable, somebody waits for each round before he says more, as a script does
 //! that must not lose anything; then there is no pause.
+//!
+//! # The loop waits for no disk
+//!
+//! A disk whose sync takes seconds delays durable marks, and nothing else: a loop that waits is silent, and the others take its peer for gone. So no
+//! sync is made on the loop's thread while others talk with it, and what has to be durable before something else is so nevertheless:
+//!
+//! - **An entry before its durable mark.** The mark follows the outcome of its log's sync, which other threads make. The first sync of a log that began
+//!   in this run covers its name and the folders above as well (`log/birth.rs`).
+//! - **The permit's removal before the next own entry**, so that no incarnation is used twice. All permits are taken from the disk at the start, before
+//!   the first input, side by side. Where that was not done, `Log::append` does it itself, and waits.
+//! - **What is kept of people before trust is told.** What the user is told of people waits while that file is written (`keeping.rs`).
+//! - **Nothing before state.json, an invitation, a certificate, or the list of registries.** They make the next start easier: the rooms can be entered again, the
+//!   registry certifies anew, and a registry of another machine is asked about again. They are written on other threads, the newest content last.
+//! - **Nothing before seals and introductions.** They come again from whoever has them; they are written at once and synced at the end.
+//!
+//! What is left to the loop's thread is what only a device that contradicts itself brings about: the proof of that, and the note in `forked`, which must
+//! be durable before entries that rely on it.
 
 use std::time::{Duration, Instant};
 

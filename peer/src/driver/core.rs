@@ -27,6 +27,7 @@ use crate::{
         link::{ByeReason, LinkId, Outgoing},
         memberships::Memberships,
         people::{Deed, People},
+        private::Invitation,
         replica::AuthorLog,
         types::{Conversation, Decode, DeviceId, Encode, Entry, Heights, UserName},
     },
@@ -50,6 +51,8 @@ pub enum Act {
     People(Deed),
     /// Remember in which rooms the user is.
     RememberRooms(Memberships),
+    /// Keep the invitation to a private room, see [`Core::place_of_invitation`].
+    KeepInvitation(Invitation),
     /// Hand this to [`Core::handle`].
     Again(Input),
 }
@@ -132,7 +135,10 @@ impl<D: Disk> Core<D> {
     fn open_log(&mut self, conversation: &Conversation) -> Result<Opened, LogError> {
         let user = self.node.me().user.clone();
         let folder = log::prepare(&self.disk, &self.folder, &user, conversation)?;
-        let (log, opened) = Log::open_of(self.disk.clone(), &folder, self.decode, conversation)?;
+        let (log, opened) = match Log::begin(self.disk.clone(), &folder, self.decode)? {
+            Some(log) => (log, Opened::default()),
+            None => Log::open_of(self.disk.clone(), &folder, self.decode, conversation)?,
+        };
         self.vouching.open_seals(conversation, &log)?;
         self.logs.insert(conversation.clone(), log);
         Ok(opened)
@@ -307,10 +313,7 @@ impl<D: Disk> Core<D> {
                 None => return Ok(()),
             },
             Effect::Compare(compare) => return self.compare(&compare, acts),
-            Effect::KeepInvitation(invitation) => match self.keep_invitation(&invitation) {
-                Some(notice) => Act::Tell(Event::Notice(notice)),
-                None => return Ok(()),
-            },
+            Effect::KeepInvitation(invitation) => Act::KeepInvitation(invitation),
             Effect::Refused(member, why) => Act::Refused(member, why),
             Effect::People(deed) => Act::People(deed),
             Effect::RememberRooms(memberships) => Act::RememberRooms(memberships),

@@ -1,5 +1,7 @@
 //! The invitations to private rooms on disk, each in its room's folder: whoever reads one can enter the room.
 
+use std::path::PathBuf;
+
 use zeroize::Zeroizing;
 
 use super::core::Core;
@@ -59,21 +61,15 @@ impl<D: Disk> Core<D> {
         }
     }
 
-    /// Keeps the invitation to a room for the next start, durably. Returns what the user must know where that fails.
-    pub(super) fn keep_invitation(&self, invitation: &Invitation) -> Option<Notice> {
+    /// Where the invitation to a room is kept for the next start, in its room's folder, which is there then, and what is to be written.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn place_of_invitation(&self, invitation: &Invitation) -> Result<(PathBuf, Zeroizing<Vec<u8>>), IoError> {
         let (disk, folder, user) = self.place();
-        let conversation = Conversation::Room(invitation.room());
+        let folder = log::prepare(disk, folder, user, &Conversation::Room(invitation.room()))?;
         let text = Zeroizing::new(format!("{}\n", *invitation.text()));
-        let kept = log::prepare(disk, folder, user, &conversation)
-            .and_then(|folder| disk.replace(&folder.join(FILE), text.as_bytes()));
-        let message = |error| {
-            let label = conversation.label(user);
-            format!("the next start will not know the invitation to {label}: {error}")
-        };
-        kept.err().map(|error| Notice {
-            code: Code::DiskFailed,
-            message: message(error),
-        })
+        Ok((folder.join(FILE), Zeroizing::new(text.as_bytes().to_vec())))
     }
 }
 

@@ -14,6 +14,7 @@ mod damage;
 mod fork_tests;
 mod incoming;
 mod invitations;
+mod keeping;
 mod linger;
 mod pace;
 mod people;
@@ -110,6 +111,7 @@ pub struct Driver<D: Disk> {
     waiting: WaitingCalls,
     state: State,
     people: people::Keeping,
+    keeping: keeping::Keeping,
     disk: D,
     /// The user's data folder.
     folder: PathBuf,
@@ -145,6 +147,7 @@ impl<D: Disk> Driver<D> {
             waiting: WaitingCalls::default(),
             state,
             people: people::Keeping::default(),
+            keeping: keeping::Keeping::new(),
             disk,
             folder,
             quit_at: None,
@@ -179,7 +182,8 @@ impl<D: Disk> Driver<D> {
             self.seal_here().await?;
         }
         self.feed([Input::Quit]).await?;
-        self.keep_people().await;
+        self.keep_people();
+        self.keep_all().await;
         Ok(())
     }
 
@@ -197,7 +201,8 @@ impl<D: Disk> Driver<D> {
             Turn::Due(Due::Sync) => self.sync(),
             Turn::Due(Due::Seal) => self.seal().await?,
             Turn::Due(Due::Judge) => self.judge(),
-            Turn::Due(Due::KeepPeople) => self.keep_people().await,
+            Turn::Due(Due::KeepPeople) => self.keep_people(),
+            Turn::Kept(done) => self.kept(done).await,
             Turn::Due(Due::Tick) => self.feed([Input::Tick]).await?,
             Turn::Room | Turn::Due(Due::Room) => {}
             Turn::Judged(inputs) => self.judged(inputs).await?,
@@ -299,7 +304,11 @@ impl<D: Disk> Driver<D> {
             }
             Act::RememberRooms(memberships) => {
                 self.state.set_memberships(&memberships);
-                self.save_state().await;
+                self.save_state();
+                None
+            }
+            Act::KeepInvitation(invitation) => {
+                self.keep_invitation(&invitation).await;
                 None
             }
             Act::Again(input) => Some(input),
@@ -307,6 +316,7 @@ impl<D: Disk> Driver<D> {
     }
 
     async fn tell(&mut self, event: Event) {
+        let Some(event) = self.keeping.hold(event) else { return };
         // Mostly there is room. An event that is waited with is moved into the wait first, and there is one for every entry.
         if let Err(TrySendError::Full(event)) = self.channels.events.try_send(event) {
             // Nobody listens where the user's side has ended; that ends the loop too.
@@ -318,13 +328,8 @@ impl<D: Disk> Driver<D> {
         self.tell(Event::Notice(Notice { code, message })).await;
     }
 
-    async fn save_state(&mut self) {
-        if let Err(error) = self.state.save(&self.disk, &self.folder) {
-            self.notice(
-                Code::DiskFailed,
-                format!("the next start will not know your rooms: {error}"),
-            )
-            .await;
-        }
+    fn save_state(&mut self) {
+        let (path, bytes) = (self.folder.join(crate::state::FILE), self.state.bytes());
+        self.keep(keeping::Kept::State, path, bytes);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Driver;
+use super::{Driver, keeping::Kept};
 use crate::{
     log::Disk,
     node::{
-        event::{Code, Event},
+        event::Event,
         people::{Comparison, Deed, News},
     },
     state,
@@ -29,7 +29,7 @@ impl<D: Disk> Driver<D> {
     pub(super) async fn people_deed(&mut self, deed: Deed) {
         match deed {
             Deed::Compare(comparison) => self.compare(comparison).await,
-            Deed::Remember { at_once: true } => self.keep_people().await,
+            Deed::Remember { at_once: true } => self.keep_people(),
             Deed::Remember { at_once: false } => {
                 self.people.keep_at.get_or_insert_with(|| Instant::now() + KEEP_AFTER);
             }
@@ -50,16 +50,14 @@ impl<D: Disk> Driver<D> {
     }
 
     /// Keeps what is known of people, if anything has changed.
-    pub(super) async fn keep_people(&mut self) {
+    pub(super) fn keep_people(&mut self) {
         self.people.keep_at = None;
         let people = self.core.node().people();
         if people.changes() == self.people.kept {
             return;
         }
         self.people.kept = people.changes();
-        if let Err(error) = state::people::save(people, &self.disk, &self.folder) {
-            let message = format!("the next start will not know whom you have met and trusted since this one: {error}");
-            self.notice(Code::DiskFailed, message).await;
-        }
+        let (path, bytes) = (self.folder.join(state::people::FILE), state::people::bytes(people));
+        self.keep(Kept::People, path, bytes);
     }
 }

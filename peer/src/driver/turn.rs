@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Driver, Synced, TURN_MAX, pace::Pace, ports::Incoming, request::Request};
+use super::{Driver, Synced, TURN_MAX, keeping::Done, pace::Pace, ports::Incoming, request::Request};
 use crate::{log::Disk, node::Input};
 
 /// Something that one turn of the loop handles.
@@ -11,6 +11,7 @@ pub(super) enum Turn {
     Requests(Vec<Request>),
     Incoming(Vec<Incoming>),
     Synced(Synced),
+    Kept(Done),
     Judged(Vec<Input>),
     Signed(Input),
     Due(Due),
@@ -45,6 +46,7 @@ impl<D: Disk> Driver<D> {
         let Self {
             channels,
             synced,
+            keeping,
             pace,
             alarm,
             links,
@@ -65,6 +67,7 @@ impl<D: Disk> Driver<D> {
             _count = channels.requests.recv_many(&mut requests, TURN_MAX), if quit_at.is_none() && crowded.is_none() => Turn::Requests(requests),
             () = room => Turn::Room,
             Some(synced) = synced.1.recv() => Turn::Synced(synced),
+            Some(done) = keeping.done.1.recv() => Turn::Kept(done),
             Some(inputs) = pace.judged.recv() => Turn::Judged(inputs),
             count = channels.incoming.recv_many(&mut batch, TURN_MAX), if true => {
                 debug_assert!(count > 0, "the wire outlives the driver");

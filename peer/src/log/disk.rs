@@ -146,11 +146,23 @@ pub trait Disk: fmt::Debug + Clone + Send + Sync + 'static {
     /// What the system says.
     fn list(&self, folder: &Path) -> Result<Vec<String>, IoError>;
 
-    /// Makes one folder that only the user can enter, durably; no error where it is there. Its parent must be there.
+    /// Makes one folder that only the user can enter; false where it is there. Its parent must be there. Durable after [`Disk::sync_folder`] of
+    /// that.
     ///
     /// # Errors
     /// What the system says.
-    fn create_folder(&self, folder: &Path) -> Result<(), IoError>;
+    fn make_folder(&self, folder: &Path) -> Result<bool, IoError>;
+
+    /// The same, durably.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create_folder(&self, folder: &Path) -> Result<(), IoError> {
+        match self.make_folder(folder)? {
+            true => self.sync_folder(folder_of(folder)),
+            false => Ok(()),
+        }
+    }
 
     /// Makes what happened to the names in a folder durable.
     ///
@@ -184,6 +196,16 @@ pub trait Disk: fmt::Debug + Clone + Send + Sync + 'static {
         file.sync()?;
         self.rename(&next, path)?;
         self.sync_folder(folder_of(path))
+    }
+
+    /// The same, but a loss of power may take it and leave anything.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+        let next = beside(path, ".tmp");
+        self.create(&next)?.write_at(0, bytes)?;
+        self.rename(&next, path)
     }
 
     /// All of a small file; none where there is no such file. Of a longer file the first `max` + 1 bytes, so that the caller

@@ -48,7 +48,9 @@ impl<D: Disk> Introductions<D> {
             }
             Header::Bad => {
                 let life = Life(disk.random());
-                disk.replace(&path, &encode_header(Kind::Introductions, life))?;
+                // It is synced with what is kept in it.
+                disk.create(&path)?
+                    .write_at(0, &encode_header(Kind::Introductions, life))?;
                 life
             }
         };

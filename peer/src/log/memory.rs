@@ -51,6 +51,7 @@ impl MemoryDisk {
         Self::of(State {
             random: fastrand::Rng::with_seed(seed),
             operations: 0,
+            syncs: 0,
             bytes_read: 0,
             fault: None,
             crashed: false,
@@ -65,6 +66,11 @@ impl MemoryDisk {
     /// How many operations there were that change something.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many syncs of files and folders there were.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
     }
 
     /// How many bytes were read of files.
@@ -225,6 +231,7 @@ impl DiskFile for MemoryFile {
 
     fn sync(&self) -> Result<(), IoError> {
         self.with("sync", |state, number| {
+            state.syncs += 1;
             let outcome = state.count()?;
             let (crashed, happens) = (state.crashed, state.random.bool());
             let has_place = state.names.get(&*self.path) == Some(&Node::File(number));
@@ -333,12 +340,12 @@ impl Disk for MemoryDisk {
             .collect())
     }
 
-    fn create_folder(&self, folder: &Path) -> Result<(), IoError> {
+    fn make_folder(&self, folder: &Path) -> Result<bool, IoError> {
         let mut state = self.state();
         let error = |source| IoError::new(folder, "create", source);
         state.alive().map_err(error)?;
         if state.names.get(folder) == Some(&Node::Folder) {
-            return Ok(());
+            return Ok(false);
         }
         if state.names.get(folder_of(folder)) != Some(&Node::Folder) {
             return Err(error(io::Error::from(io::ErrorKind::NotFound)));
@@ -346,12 +353,12 @@ impl Disk for MemoryDisk {
         state
             .name(Naming::Put(folder.to_owned(), Node::Folder))
             .map_err(error)?;
-        drop(state);
-        self.sync_folder(folder_of(folder))
+        Ok(true)
     }
 
     fn sync_folder(&self, folder: &Path) -> Result<(), IoError> {
         let mut state = self.state();
+        state.syncs += 1;
         let error = |source| IoError::new(folder, "sync", source);
         let outcome = state.count().map_err(error)?;
         if outcome == Outcome::Done || (state.crashed && state.random.bool()) {

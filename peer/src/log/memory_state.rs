@@ -13,6 +13,8 @@ pub(super) struct State {
     pub(super) random: fastrand::Rng,
     /// How many operations there were that change something.
     pub(super) operations: u64,
+    /// How many syncs there were.
+    pub(super) syncs: u64,
     /// How many bytes were read of files.
     pub(super) bytes_read: u64,
     pub(super) fault: Option<(u64, Fault)>,

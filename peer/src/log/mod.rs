@@ -27,6 +27,7 @@
 //! `disk` is all that is known of a disk; `real` and `memory` are two of them. `format`, `order`, `search` and `folders` are
 //! pure. `recovery` makes a [`Log`] of whatever the disk holds, `writer` and `reader` are what can be done with it.
 
+mod birth;
 mod blocks;
 mod contradictions;
 mod disk;
@@ -70,6 +71,7 @@ mod testing;
 
 use std::path::{Path, PathBuf};
 
+pub use birth::sync_place;
 pub use contradictions::{contradiction_file, read_contradictions};
 pub use disk::{Disk, DiskFile, IoError, Stamp};
 pub use error::{Damage, DamageKind, LogError, Rule};
@@ -92,7 +94,7 @@ pub use search::{Needle, fold};
 pub use search_scan::{Found, Scan};
 pub use shelf::{Shelved, prepare, shelved};
 pub use verify::{Verified, verify};
-pub use writer::{SyncOutcome, SyncTask};
+pub use writer::{ReleaseTask, SyncOutcome, SyncTask};
 
 use crate::node::{
     limits::{BATCH_BYTES_MAX, ENTRY_BYTES_MAX},
@@ -128,6 +130,8 @@ pub struct Log<D: Disk> {
     durable: u32,
     /// A sync of so many entries is under way.
     syncing: Option<u32>,
+    /// It was never synced: what else the first sync is to make durable.
+    birth: Option<birth::Birth<D>>,
     /// There may be a permit, which must go before anything is appended.
     permit: bool,
     /// Why nothing more is taken.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    disk::{Disk, DiskFile, IoError, Stamp, folder_of},
+    disk::{Disk, DiskFile, IoError, Stamp},
     file_pool::{Pool, Pooled},
 };
 
@@ -139,10 +139,10 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
-    fn create_folder(&self, folder: &Path) -> Result<(), IoError> {
+    fn make_folder(&self, folder: &Path) -> Result<bool, IoError> {
         match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
-            Ok(()) => self.sync_folder(folder_of(folder)),
-            Err(_) if folder.is_dir() => Ok(()),
+            Ok(()) => Ok(true),
+            Err(_) if folder.is_dir() => Ok(false),
             Err(error) => Err(IoError::new(folder, "create", error)),
         }
     }

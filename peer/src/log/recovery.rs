@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Damage, DamageKind, LOG_FILE, Log, LogError, Position, Reading,
+    birth::Birth,
     disk::{Disk, DiskFile, IoError, folder_of},
     forked::read_forked,
     format::{HEADER_BYTES, Header, Kind, Life, VERSION, decode_header, encode_header},
-    index_file::{self, IndexFile},
+    index_file::{self, IndexFile, Records},
     opened::Opened,
     resume::{self, Holds},
     salvage,
@@ -38,11 +39,17 @@ fn try_open<D: Disk>(
     believe_index: bool,
 ) -> Result<(Log<D>, Opened), LogError> {
     disk.create_folder(folder)?;
+    let begun = Birth::of(&disk, folder)?;
     let mut opened = Opened::default();
     let on_disk = index_file::open(&disk, folder)?;
     let known = on_disk.as_ref().map_or(0, |index| index.records);
     let forked = read_forked(&disk, folder)?;
-    let mut opening = Opening::find(disk, folder, on_disk.as_ref(), &mut opened)?;
+    let mut opening = Opening::find(disk, folder, on_disk.as_ref(), begun.is_some(), &mut opened)?;
+    // Of a log that is made here the folders above may be as new.
+    let birth = opening
+        .is_new
+        .then(|| Birth::new(&opening.disk, folder))
+        .or_else(|| begun.clone());
     let believed = on_disk.as_ref().filter(|_| believe_index);
     if !opening.is_new {
         opening.survey = survey(
@@ -69,6 +76,13 @@ fn try_open<D: Disk>(
     }
     let mut log = opening.into_log(on_disk.filter(|_| believe_index), reading.decode)?;
     log.permit = opened.resume.is_some();
+    if let Some(birth) = birth {
+        log.file.sync()?;
+        birth.sync()?;
+    }
+    if let Some(begun) = begun {
+        begun.end()?;
+    }
     salvage::remove_emptied(&log.disk, folder, &opened.set_aside)?;
     opened.describe(&log)?;
     Ok((log, opened))
@@ -95,6 +109,7 @@ impl<'a, D: Disk> Opening<'a, D> {
         disk: D,
         folder: &'a Path,
         on_disk: Option<&IndexFile<D::File>>,
+        was_begun: bool,
         opened: &mut Opened,
     ) -> Result<Self, LogError> {
         let path = folder.join(LOG_FILE);
@@ -108,6 +123,8 @@ impl<'a, D: Disk> Opening<'a, D> {
             stamp: file.stamp()?,
         };
         let header = decode_header(Kind::Log, &bytes[..read]);
+        // The index has no record of what was not.
+        let was_synced = || Ok::<_, IoError>(!was_begun || Records::new(on_disk).peek()?.is_some());
         let life = match header {
             Header::Newer(found) => {
                 let known = VERSION;
@@ -123,7 +140,9 @@ impl<'a, D: Disk> Opening<'a, D> {
         if let Some(life) = life {
             let is_dirty = !matches!(header, Header::Good(_));
             if is_dirty {
-                opened.damage.push(header_damage(path));
+                if was_synced()? {
+                    opened.damage.push(header_damage(path));
+                }
                 file.write_at(0, &encode_header(Kind::Log, life))?;
             }
             let holds = Holds {
@@ -141,8 +160,8 @@ impl<'a, D: Disk> Opening<'a, D> {
                 is_dirty,
             });
         }
-        if holds.length <= HEADER_BYTES as u64 {
-            // No frame can be in it.
+        if holds.length <= HEADER_BYTES as u64 || !was_synced()? {
+            // No frame can be in it, or none that was ever promised to anybody.
             opened.bytes_cut += holds.length;
         } else {
             let path = salvage::set_aside(&disk, folder)?;
@@ -277,6 +296,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             length: end,
             frames: Vec::new(),
             syncing: None,
+            birth: None,
             permit: false,
             failed: None,
         })

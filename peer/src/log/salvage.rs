@@ -23,7 +23,7 @@ use crate::node::{
 /// The most bytes of entries that are handed out as salvaged at one open. The rest comes at a later one.
 pub const SALVAGE_BYTES_MAX: usize = 64 << 20;
 
-const PREFIX: &str = "log.damaged-";
+pub(super) const PREFIX: &str = "log.damaged-";
 
 /// A log that was set aside and what is only there.
 #[derive(Debug, Clone, PartialEq, Eq)]

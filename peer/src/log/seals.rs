@@ -259,9 +259,8 @@ fn open<D: Disk>(disk: &D, path: &Path) -> Result<Option<(D::File, Life)>, LogEr
 
 fn make<D: Disk>(disk: &D, path: &Path) -> Result<(D::File, Life), IoError> {
     let life = Life(disk.random());
-    disk.replace(path, &encode_header(Kind::Seals, life))?;
-    let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
-    let file = disk.open(path)?.ok_or_else(|| IoError::new(path, "open", gone()))?;
+    let file = disk.create(path)?;
+    file.write_loose_at(0, &encode_header(Kind::Seals, life))?;
     Ok((file, life))
 }
 

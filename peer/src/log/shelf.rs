@@ -20,7 +20,8 @@ pub struct Shelved {
     pub folder: PathBuf,
 }
 
-/// Makes the folder of a conversation below `data`, durably, with the file that tells its name. `data` must be there.
+/// Makes the folder of a conversation below `data`, with the file that tells its name. `data` must be there. Nothing of it is durable before the
+/// first sync of a log that begins there, see [`Log::begin`](super::Log::begin).
 ///
 /// # Errors
 /// The disk refuses.
@@ -37,12 +38,9 @@ pub fn prepare<D: Disk>(
     if disk.read_small(&name_file, NAME_BYTES_MAX)?.as_deref() == Some(content.as_bytes()) {
         return Ok(folder);
     }
-    disk.create_folder(&data.join(kind))?;
-    disk.create_folder(&folder)?;
-    // Where a folder was there already, the process that made it may have ended before its name was durable.
-    disk.sync_folder(data)?;
-    disk.sync_folder(&data.join(kind))?;
-    disk.replace(&name_file, content.as_bytes())?;
+    disk.make_folder(&data.join(kind))?;
+    disk.make_folder(&folder)?;
+    disk.put(&name_file, content.as_bytes())?;
     Ok(folder)
 }
 
@@ -105,7 +103,7 @@ mod tests {
         }
         disk.create_folder(Path::new("/rooms/copy")).unwrap();
         disk.replace(Path::new("/rooms/copy/name"), b"lobby\n").unwrap();
-        let found = shelved(&disk.power_loss(), data, &own).unwrap();
+        let found = shelved(&disk.kill(), data, &own).unwrap();
         assert_eq!(
             found
                 .iter()

@@ -1,9 +1,10 @@
 //! What changes a log: appending, syncing, closing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     Log, LogError, Position, Rule,
+    birth::Birth,
     disk::{Disk, DiskFile, IoError},
     format::{FRAME_HEAD_BYTES, HEADER_BYTES, RECORD_BYTES, encode_frame, encode_record},
     index::{AuthorNo, Index, LOG_ENTRIES_MAX},
@@ -21,12 +22,31 @@ const FRAMES_KEPT_BYTES: usize = 64 * 1024;
 /// no other sync begins.
 #[derive(Debug)]
 #[must_use]
-pub struct SyncTask<F> {
-    file: F,
+pub struct SyncTask<D: Disk> {
+    file: D::File,
+    birth: Option<Birth<D>>,
     /// How many entries the log has.
     entries: u32,
     /// How many of them are not durable yet.
     new_entries: u32,
+}
+
+/// Takes the permit to resume from the disk, durably, as [`Log::begin_authoring`] does.
+#[derive(Debug)]
+#[must_use]
+pub struct ReleaseTask<D: Disk> {
+    disk: D,
+    folder: PathBuf,
+}
+
+impl<D: Disk> ReleaseTask<D> {
+    /// Does it. Blocks for milliseconds, and on a slow disk for seconds.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn run(&self) -> Result<(), IoError> {
+        resume::remove(&self.disk, &self.folder)
+    }
 }
 
 /// What came of a sync.
@@ -37,17 +57,18 @@ pub struct SyncOutcome {
     result: Result<(), IoError>,
 }
 
-impl<F: DiskFile> SyncTask<F> {
+impl<D: Disk> SyncTask<D> {
     /// How many entries become durable by it.
     pub fn new_entries(&self) -> u32 {
         self.new_entries
     }
 
-    /// Syncs. Blocks for milliseconds.
+    /// Syncs. Blocks for milliseconds, and on a slow disk for seconds.
     pub fn run(self) -> SyncOutcome {
+        let birth = || self.birth.as_ref().map_or(Ok(()), Birth::sync);
         SyncOutcome {
             entries: self.entries,
-            result: self.file.sync(),
+            result: self.file.sync().and_then(|()| birth()),
         }
     }
 }
@@ -109,14 +130,35 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// The permit to resume, to be taken from the disk on any thread; none where there is none. Until the outcome was handed to
+    /// [`Log::finish_release`], [`Log::append`] takes it from the disk itself.
+    pub fn begin_release(&self) -> Option<ReleaseTask<D>> {
+        let may = self.permit && self.failed.is_none();
+        may.then(|| ReleaseTask {
+            disk: self.disk.clone(),
+            folder: self.folder.clone(),
+        })
+    }
+
+    /// Takes note that the permit is gone.
+    ///
+    /// # Errors
+    /// The disk refuses: the log has failed.
+    pub fn finish_release(&mut self, outcome: Result<(), IoError>) -> Result<(), LogError> {
+        outcome.map_err(fail(&mut self.failed))?;
+        self.permit = false;
+        Ok(())
+    }
+
     /// Begins to make durable what is stored; none where everything is durable, a sync is under way or the log has failed.
-    pub fn begin_sync(&mut self) -> Option<SyncTask<D::File>> {
+    pub fn begin_sync(&mut self) -> Option<SyncTask<D>> {
         if self.failed.is_some() || self.syncing.is_some() || self.durable == self.index.len() {
             return None;
         }
         self.syncing = Some(self.index.len());
         Some(SyncTask {
             file: self.file.clone(),
+            birth: self.birth.clone(),
             entries: self.index.len(),
             new_entries: self.index.len() - self.durable,
         })
@@ -149,6 +191,9 @@ impl<D: Disk> Log<D> {
             .write_loose_at(at, &records)
             .map_err(fail(&mut self.failed))?;
         self.durable = outcome.entries;
+        if let Some(birth) = self.birth.take() {
+            birth.end().map_err(fail(&mut self.failed))?;
+        }
         let mut grown: Vec<(Author, Seq)> = last
             .into_iter()
             .map(|(number, position)| (*self.index.author(AuthorNo(number)), self.index.seq(position)))

@@ -101,11 +101,8 @@ fn read_device(kept: &KeptDevice) -> Option<Device> {
     })
 }
 
-/// Puts what is known now in place of what was remembered.
-///
-/// # Errors
-/// The disk refuses.
-pub fn save<D: Disk>(people: &People, disk: &D, folder: &Path) -> Result<(), IoError> {
+/// What the file is to have.
+pub fn bytes(people: &People) -> Vec<u8> {
     let kept_device = |device: &Device| KeptDevice {
         device: device.id.to_string(),
         first_met: device.first_met.0,
@@ -120,8 +117,7 @@ pub fn save<D: Disk>(people: &People, disk: &D, folder: &Path) -> Result<(), IoE
     let kept = Kept {
         people: people.all().into_iter().map(kept_person).collect(),
     };
-    let bytes = serde_json::to_vec(&kept).expect("strings and numbers can be written as JSON");
-    disk.replace(&folder.join(FILE), &bytes)
+    serde_json::to_vec(&kept).expect("strings and numbers can be written as JSON")
 }
 
 #[cfg(test)]
@@ -150,6 +146,10 @@ mod tests {
         let mut id = [7; 32];
         id[..8].copy_from_slice(&number.to_be_bytes());
         DeviceId(id)
+    }
+
+    fn save(people: &People, disk: &MemoryDisk, folder: &Path) -> Result<(), IoError> {
+        disk.replace(&folder.join(FILE), &bytes(people))
     }
 
     fn remembered(people: &People, disk: &MemoryDisk) -> People {

@@ -50,6 +50,7 @@ mod rooms;
 mod seals;
 mod shares;
 mod signals;
+mod slow_disk;
 mod spreading;
 mod stopped;
 mod terminal;

@@ -367,6 +367,14 @@ impl World {
             Act::Refused(member, why) => panic!("{who:?} refused what {member:?} sent: {why}"),
             // What is remembered of people is not simulated: nobody is refused for it.
             Act::People(_) => None,
+            Act::KeepInvitation(invitation) => {
+                let core = self.peers[who].core.as_ref().expect("it acts");
+                // On a full disk the next start does not know it.
+                let _kept = core
+                    .place_of_invitation(&invitation)
+                    .and_then(|(path, bytes)| self.peers[who].disk.replace(&path, &bytes));
+                None
+            }
             Act::RememberRooms(memberships) => {
                 self.peers[who].memberships = memberships;
                 None

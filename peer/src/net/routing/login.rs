@@ -1,6 +1,9 @@
 //! Logging in: finding the registry or hosting one, making sure that it is the right one, and getting a lease and a certificate.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use peerchat_identity::{
     Fingerprint,
@@ -11,6 +14,7 @@ use peerchat_proto::v1::{
     self as wire, account_service_client::AccountServiceClient, link_device_response::Step,
     routing_service_client::RoutingServiceClient, watch_response::Change,
 };
+use rustls::pki_types::CertificateDer;
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
@@ -102,7 +106,10 @@ pub(super) async fn log_in(
         .map_err(refused)?
         .into_inner();
     adopt(net, &login, fingerprint).map_err(LoginError::Refused)?;
-    remember(config, at, fingerprint, &login.folder);
+    let (config_then, at_then, folder) = (config.clone(), at.to_owned(), login.folder.clone());
+    // Nobody waits for the disk: the registry would take this peer for gone.
+    net.tasks
+        .spawn_blocking(move || remember(&config_then, &at_then, fingerprint, &folder));
     address.send_replace(login.address);
     let (renewals, requests) = mpsc::channel(RENEWALS_MAX);
     let first = wire::WatchRequest {
@@ -253,8 +260,20 @@ fn adopt(net: &Net, login: &wire::LogInResponse, fingerprint: Fingerprint) -> Re
         return Err("it certifies devices with another authority than its own".to_owned());
     }
     tell_time(net, login.time_ms);
-    let adopted = net.credentials.adopt(login.certificate.to_vec().into(), authority);
-    adopted.map_err(|error| error.to_string())
+    show(net, &login.certificate, authority)
+}
+
+/// Shows a certificate, and has it kept.
+fn show(net: &Net, certificate: &[u8], authority: CertificateDer<'static>) -> Result<(), String> {
+    let adopted = net.credentials.adopt(certificate.to_vec().into(), authority);
+    adopted.map_err(|error| error.to_string())?;
+    let credentials = Arc::clone(&net.credentials);
+    net.tasks.spawn_blocking(move || {
+        if let Err(error) = credentials.keep() {
+            tracing::warn!(%error, "the next start will not have this certificate");
+        }
+    });
+    Ok(())
 }
 
 /// Takes the time from a registry, which is the right one. One that tells none leaves it to this machine's clock.
@@ -281,6 +300,5 @@ pub(super) async fn renew_certificate(net: &Net, session: &mut Session) -> Resul
         .authority()
         .clone();
     tell_time(net, renewed.time_ms);
-    let adopted = net.credentials.adopt(renewed.certificate.to_vec().into(), authority);
-    adopted.map_err(|error| error.to_string())
+    show(net, &renewed.certificate, authority)
 }
