@@ -5,7 +5,10 @@
 //! is due waits for it, whoever has been due for the longest time first; so none of many keeps another one from its turn. What a device
 //! has proved to be its own address is free of that.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use super::{
     Effect, Millis, Node, Now,
@@ -23,6 +26,8 @@ const FOR_LINKS: u64 = 2;
 pub(super) struct Dials {
     /// When each address has all of its allowance back.
     whole_at: BTreeMap<String, Millis>,
+    /// Who was not asked what it holds since its address was not to be dialled: its link tells, or that there is none.
+    unasked: BTreeSet<DeviceId>,
 }
 
 impl Dials {
@@ -68,6 +73,11 @@ impl Dials {
             self.whole_at.remove(&written(address));
         }
     }
+
+    /// A device has a link, and tells over it what it holds.
+    pub(super) fn linked(&mut self, device: DeviceId) {
+        self.unasked.remove(&device);
+    }
 }
 
 /// The same for all ways of writing one address, as far as that shows without looking it up.
@@ -82,6 +92,7 @@ impl Node {
     /// Dials whoever is due and wanted.
     pub(super) fn dial_due(&mut self, now: Now) {
         self.dials.refill(now.mono);
+        self.dials.unasked.retain(|device| self.peers.contains_key(device));
         let mut due = Vec::new();
         for (device, peer) in &mut self.peers {
             let at = peer.breaker.next_try().filter(|at| *at <= now.mono);
@@ -115,13 +126,19 @@ impl Node {
         let has_dialled = self.peers.get(&device).is_some_and(super::Peer::has_dialled);
         match &way {
             _ if has_dialled => self.tell_soon(conversation, device, true),
-            Way::Address(address) if !self.dials.take(address, self.now, FOR_LINKS) => {}
+            Way::Address(address) if !self.dials.take(address, self.now, FOR_LINKS) => {
+                self.dials.unasked.insert(device);
+            }
             _ => self.effect(Effect::AskVersion(device, way, conversation.clone())),
         }
     }
 
-    /// A device could not be dialled: nobody waits any longer for what it would say it holds, unless it may knock, having dialled itself.
+    /// A device could not be dialled. Where its link was to tell what it holds, nobody waits for that any longer, unless it may knock, having
+    /// dialled itself.
     pub(super) fn not_linked(&mut self, device: DeviceId) {
+        if !self.dials.unasked.remove(&device) {
+            return;
+        }
         for (conversation, talk) in &mut self.talks {
             if talk.private.is_none()
                 && let Some(entering) = talk.entering()

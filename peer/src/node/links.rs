@@ -19,6 +19,7 @@ impl Node {
             dialed_by_us,
             ..
         } = up;
+        self.dials.linked(device);
         if dialed_by_us {
             self.dials.works(&up.address);
         }

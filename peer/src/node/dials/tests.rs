@@ -79,6 +79,25 @@ fn calls_of_those_who_are_asked_what_they_hold_count_as_well() {
 }
 
 #[test]
+fn who_was_asked_what_it_holds_is_waited_for_though_it_takes_no_links() {
+    let mut alice = Alice::joins(&[]);
+    let room = RoomName::new("tea").unwrap();
+    alice.input(Input::Join(room.clone()));
+    let members = vec![BOB.address()];
+    alice.input(Input::RoomJoined {
+        room,
+        created: false,
+        members,
+    });
+    alice.pass_until(1);
+    assert_eq!(alice.called.len(), 1);
+    alice.input(Input::DialFailed(BOB.device()));
+    alice.pass_until(2);
+    let room = alice.node.talks().values().find(|talk| talk.members.len() == 1);
+    assert_eq!(room.map(|talk| talk.stage == Stage::Open), Some(false));
+}
+
+#[test]
 fn a_device_that_is_back_after_a_long_time_is_dialled_at_once() {
     let mut alice = Alice::joins(&[]);
     alice.input(Input::RoomChanged(room_name(), BOB.address(), Liveness::Here));
@@ -127,7 +146,7 @@ proptest! {
             prop_assert_eq!(dials.take("h:1", now, more), may);
             taken.extend(may.then_some(now));
             let next = dials.next("h:1", now, more);
-            let mut later = Dials { whole_at: dials.whole_at.clone() };
+            let mut later = Dials { whole_at: dials.whole_at.clone(), ..Dials::default() };
             prop_assert!(later.take("h:1", next, more));
         }
         for (n, from) in taken.iter().enumerate() {
