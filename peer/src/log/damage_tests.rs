@@ -294,6 +294,35 @@ fn damage_that_happens_while_the_log_is_open_is_named() {
     assert!(log.last(3).is_err());
 }
 
+#[test]
+fn a_log_that_something_else_changes_while_it_is_open_takes_nothing_more() {
+    let changes: [fn(&mut Vec<u8>); 3] = [
+        |log| log.truncate(60),
+        |log| log.extend_from_within(48..),
+        |log| *log = encode_header(Kind::Log, Life(9)).to_vec(),
+    ];
+    for change in changes {
+        let mut workload = Workload::new(5);
+        let disk = workload.disk.clone();
+        let mut log = workload.log(3);
+        log.sync().unwrap();
+        disk.tamper(&path("log"), change);
+        let error = log.append(&[entry(9, 1, 900)]).unwrap_err().to_string();
+        assert!(
+            error.contains("something else than this peer has changed it"),
+            "{error}"
+        );
+        assert!(log.append(&[entry(9, 1, 900)]).is_err());
+    }
+    let mut workload = Workload::new(5);
+    let disk = workload.disk.clone();
+    let mut log = workload.log(3);
+    log.sync().unwrap();
+    log.append(&[entry(9, 1, 900)]).unwrap();
+    disk.tamper(&path("log"), |log| log.truncate(60));
+    assert!(log.sync().is_err(), "what is gone is not durable");
+}
+
 proptest! {
     /// Whatever happens to the bytes, what is still whole is in the log or salvaged, and nothing else is.
     #[test]

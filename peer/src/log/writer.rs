@@ -1,6 +1,11 @@
 //! What changes a log: appending, syncing, closing.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     Log, LogError, Position, Rule,
@@ -24,7 +29,10 @@ const FRAMES_KEPT_BYTES: usize = 64 * 1024;
 #[must_use]
 pub struct SyncTask<D: Disk> {
     file: D::File,
+    path: PathBuf,
     birth: Option<Birth<D>>,
+    /// How long the file is at least.
+    length: u64,
     /// How many entries the log has.
     entries: u32,
     /// How many of them are not durable yet.
@@ -68,7 +76,11 @@ impl<D: Disk> SyncTask<D> {
         let birth = || self.birth.as_ref().map_or(Ok(()), Birth::sync);
         SyncOutcome {
             entries: self.entries,
-            result: self.file.sync().and_then(|()| birth()),
+            result: self
+                .file
+                .sync()
+                .and_then(|()| check_length(&self.file, &self.path, |found| found >= self.length))
+                .and_then(|()| birth()),
         }
     }
 }
@@ -100,7 +112,10 @@ impl<D: Disk> Log<D> {
         self.begin_authoring()?;
         if self.durable == self.index.len() && self.syncing.is_none() {
             // What is written after this is looked after by the sync to come.
-            self.file.check_place().map_err(fail(&mut self.failed))?;
+            self.file
+                .check_place()
+                .and_then(|()| check_length(&self.file, &self.path(), |found| found == self.length))
+                .map_err(fail(&mut self.failed))?;
         }
         self.frames.clear();
         for entry in entries {
@@ -158,7 +173,9 @@ impl<D: Disk> Log<D> {
         self.syncing = Some(self.index.len());
         Some(SyncTask {
             file: self.file.clone(),
+            path: self.path(),
             birth: self.birth.clone(),
+            length: self.length,
             entries: self.index.len(),
             new_entries: self.index.len() - self.durable,
         })
@@ -236,6 +253,17 @@ impl<D: Disk> Log<D> {
                 reason: reason.clone(),
             }),
             None => Ok(()),
+        }
+    }
+}
+
+/// Sees to it that nobody else writes to a log: a file that was copied over it while it is open has its name and is another one.
+fn check_length<F: DiskFile>(file: &F, path: &Path, is_right: impl Fn(u64) -> bool) -> Result<(), IoError> {
+    match is_right(file.len()?) {
+        true => Ok(()),
+        false => {
+            let text = "something else than this peer has changed it; start again, and what is whole in it is kept";
+            Err(IoError::new(path, "use", io::Error::other(text)))
         }
     }
 }
