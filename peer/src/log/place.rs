@@ -22,6 +22,9 @@ use crate::node::types::{Conversation, Decode, UserName};
 /// How many frames at the beginning of a log are looked at for one that tells whose it is.
 const FRAMES_MAX: usize = 16;
 
+/// What a folder's name ends with on its way. One that a crash leaves there is in its place for nobody, so the next start moves it on.
+const MOVED: &str = ".moved";
+
 /// A folder that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misplaced {
@@ -106,7 +109,7 @@ pub fn put_in_place<D: Disk>(disk: &D, data: &Path, own: &UserName, found: &[Mis
             MisplacedKind::Name(conversation) => write_name(disk, folder, conversation, own)?,
             MisplacedKind::Elsewhere(conversation) => {
                 // Out of the way first: its place may be that of the next one.
-                let aside = beside(folder, ".set-aside-1");
+                let aside = beside(folder, MOVED);
                 disk.rename(folder, &aside)?;
                 moved.push((aside, conversation));
             }
@@ -175,4 +178,48 @@ pub fn files_at_fault<D: Disk>(disk: &D, folder: &Path) -> Vec<(&'static str, &'
         faults.push((forked::FILE, "it is damaged", true));
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        log::{RealDisk, prepare, shelved, testing::decode},
+        node::types::RoomName,
+    };
+
+    #[test]
+    fn folders_that_were_exchanged_are_put_right_whenever_a_start_ends_in_between() {
+        let own = UserName::new("me").unwrap();
+        let rooms = ["lobby", "other"].map(|name| Conversation::Room(RoomName::new(name).unwrap()));
+        // Each is somewhere else when the start ends: in its own place, in the other one's, or on the way.
+        let [of_lobby, of_other] = [["lobby", "other"], ["other", "lobby"]]
+            .map(|[own, others]| [own.to_owned(), others.to_owned(), format!("{others}{MOVED}")]);
+        for (a, b) in of_lobby.iter().flat_map(|a| of_other.iter().map(move |b| (a, b))) {
+            if a == b {
+                continue;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let data = folder.path();
+            for (room, place) in rooms.iter().zip([a, b]) {
+                let made = prepare(&RealDisk, data, &own, room).unwrap();
+                fs::rename(made, data.join(place)).unwrap();
+            }
+            for place in [a, b] {
+                fs::rename(data.join(place), data.join(ROOMS).join(place)).unwrap();
+            }
+            for _ in 0..2 {
+                let found = misplaced(&RealDisk, data, &own, decode).unwrap();
+                put_in_place(&RealDisk, data, &own, &found).unwrap();
+            }
+            let found = shelved(&RealDisk, data, &own).unwrap();
+            assert!(
+                found.iter().map(|one| &one.conversation).eq(&rooms),
+                "{a}, {b}: {found:?}"
+            );
+            assert_eq!(misplaced(&RealDisk, data, &own, decode).unwrap(), [], "{a}, {b}");
+        }
+    }
 }
