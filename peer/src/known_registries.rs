@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use peerchat_identity::Fingerprint;
@@ -81,6 +82,9 @@ impl KnownRegistries {
     /// # Errors
     /// The file cannot be read or written.
     pub fn keep(&self, address: &str, known: &KnownRegistry) -> io::Result<()> {
+        // One at a time of this process: on a slow disk the next one comes before the last one has ended.
+        static KEEPING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = KEEPING.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(address)?.as_ref() == Some(known) {
             return Ok(());
         }
@@ -174,5 +178,20 @@ mod tests {
         let text = fs::read_to_string(file.path()).unwrap();
         assert!(text.starts_with("# by hand\n"), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");
+    }
+
+    #[test]
+    fn of_many_that_are_kept_at_once_none_is_lost() {
+        let data = tempfile::tempdir().unwrap();
+        let file = KnownRegistries::in_folder(data.path());
+        std::thread::scope(|scope| {
+            for n in 0..16 {
+                let file = &file;
+                scope.spawn(move || file.keep(&format!("a:{n}"), &known('A', None)).unwrap());
+            }
+        });
+        for n in 0..16 {
+            assert_eq!(file.find(&format!("a:{n}")).unwrap(), Some(known('A', None)), "{n}");
+        }
     }
 }
