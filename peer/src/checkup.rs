@@ -4,19 +4,18 @@
 //! A file that is damaged is renamed to `<name>.set-aside-1`, or the next free number, and whoever reads it finds none. The name of a
 //! conversation is mended from its log. Keys that others can read are refused by whoever reads them, with what to do.
 
+mod kinds;
+
 use std::{
-    fs::{self, File},
-    io,
+    fs,
     path::{Path, PathBuf},
 };
 
+use self::kinds::kinds;
 use crate::{
     credentials,
     known_registries::KnownRegistries,
-    log::{
-        self, Disk as _, INTRODUCTIONS_FILE, IoError, LOG_FILE, Misplaced, MisplacedKind, NAME_FILE, RealDisk,
-        SEALS_FILE, Shelved,
-    },
+    log::{self, Disk as _, INTRODUCTIONS_FILE, IoError, Misplaced, MisplacedKind, NAME_FILE, RealDisk, Shelved},
     node::{
         event::{Code, Notice},
         private::Invitation,
@@ -24,33 +23,6 @@ use crate::{
     },
     state,
 };
-
-/// What lies in a user's folder and is a file.
-const FILES: [&str; 10] = [
-    credentials::KEY,
-    credentials::CERTIFICATE,
-    credentials::AUTHORITY,
-    credentials::REVOKED,
-    state::FILE,
-    state::people::FILE,
-    INTRODUCTIONS_FILE,
-    "resume",
-    "input-history",
-    "lock",
-];
-/// What lies there and is a folder.
-const FOLDERS: [&str; 3] = ["rooms", "direct", "proofs"];
-/// The files of a conversation.
-const OF_CONVERSATION: [&str; 8] = [
-    NAME_FILE,
-    LOG_FILE,
-    "index",
-    SEALS_FILE,
-    "resume",
-    "forked",
-    "invitation",
-    "begun",
-];
 
 /// No file whose content is looked at here is longer.
 const CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -264,56 +236,6 @@ fn set_aside(path: &Path) -> Result<PathBuf, IoError> {
     };
     fs::rename(path, &aside).map_err(|source| IoError::new(path, "set aside", source))?;
     Ok(aside)
-}
-
-/// Files where folders should be, folders where files should be, and what cannot be read.
-fn kinds(data: &Path, folder: &Path) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut files: Vec<PathBuf> = FILES.iter().map(|name| folder.join(name)).collect();
-    files.push(KnownRegistries::in_folder(data).path().to_owned());
-    for name in FOLDERS {
-        let path = folder.join(name);
-        match fs::read_dir(&path) {
-            Ok(inside) if name != "proofs" => {
-                let inside = inside
-                    .filter_map(|entry| Some(entry.ok()?.path()))
-                    .filter(|path| path.is_dir());
-                files.extend(inside.flat_map(|inside| OF_CONVERSATION.map(|name| inside.join(name))));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let then =
-                    "what was in it comes again from the others; if it is elsewhere, put it back while no peer runs";
-                faults.push(fault(path, format!("it cannot be used as a folder ({error})"), then));
-            }
-        }
-    }
-    for path in files {
-        let what = match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => "it is a folder, and should be a file".to_owned(),
-            Ok(found) if !found.is_file() => "it is no file".to_owned(),
-            Ok(_) => match File::open(&path) {
-                Err(error) => format!("it cannot be read ({error})"),
-                Ok(_) => continue,
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => format!("it cannot be used ({error})"),
-        };
-        // Whoever may not read it must not be given another key for it.
-        let is_key = path.ends_with(credentials::KEY) && path.is_file();
-        let mut fault = fault(
-            path,
-            what,
-            "what was in it is made anew, or comes again from the others",
-        );
-        if is_key {
-            fault.mend = Mend::Nothing;
-            fault.then = "let its owner alone read and write it (chmod 600)".to_owned();
-        }
-        faults.push(fault);
-    }
-    faults
 }
 
 /// The registries that this machine's peers have met. Of a file that cannot be read nothing is believed: the next one that is met is asked about.

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use peerchat_identity::{DeviceCertificate, DeviceKey, Trust, secret_file};
+use peerchat_identity::{
+    DeviceCertificate, DeviceKey, Trust,
+    secret_file::{self, SecretFileError},
+};
 
 use super::{AUTHORITY, CERTIFICATE, KEY};
 use crate::node::types::UserName;
@@ -10,17 +13,24 @@ use crate::node::types::UserName;
 /// What of a user's key, certificate and authority is damaged or does not fit the others: each file with what is wrong. That a certificate
 /// has ended is nothing wrong, nor is a file that is not there or that others can read.
 pub fn faults(folder: &Path, user: &UserName) -> Vec<(&'static str, String)> {
-    let read = |name: &str| secret_file::read(&folder.join(name)).ok().flatten();
     let mut faults = Vec::new();
-    let key = read(KEY).map(|pkcs8| DeviceKey::from_pkcs8(&pkcs8));
+    let mut read = |name| match secret_file::read(&folder.join(name)) {
+        Err(error @ SecretFileError::TooLong { .. }) => {
+            faults.push((name, format!("it is damaged ({error})")));
+            None
+        }
+        read => read.ok().flatten(),
+    };
+    let (key, authority, certificate) = (read(KEY), read(AUTHORITY), read(CERTIFICATE));
+    let key = key.map(|pkcs8| DeviceKey::from_pkcs8(&pkcs8));
     if let Some(Err(error)) = &key {
         faults.push((KEY, format!("it is damaged ({error})")));
     }
-    let authority = read(AUTHORITY).map(|der| Trust::new(der.to_vec().into()));
+    let authority = authority.map(|der| Trust::new(der.to_vec().into()));
     if let Some(Err(error)) = &authority {
         faults.push((AUTHORITY, format!("it is damaged ({error})")));
     }
-    let Some(certificate) = read(CERTIFICATE) else {
+    let Some(certificate) = certificate else {
         return faults;
     };
     let what = match DeviceCertificate::parse(&certificate.to_vec().into()) {

@@ -8,9 +8,10 @@ use crate::harness::{Peer, Site, peerchat};
 type Harm = fn(&Path);
 
 /// A file is damaged, in each of these ways.
-const HARMS: [(&str, Harm); 4] = [
+const HARMS: [(&str, Harm); 5] = [
     ("emptied", |path| fs::write(path, "").unwrap()),
     ("garbage", |path| fs::write(path, [0xa5; 300]).unwrap()),
+    ("much too long", |path| fs::write(path, [0xa5; 2_000_000]).unwrap()),
     ("a folder in its place", |path| {
         let _ = fs::remove_file(path);
         fs::create_dir(path).unwrap();
@@ -40,13 +41,18 @@ const FILES: [(&str, bool); 13] = [
 ];
 
 /// Whatever lies there already, files in the place of folders and folders in the place of files that need not be there.
-const PLACES: [&str; 6] = [
+const PLACES: [&str; 11] = [
     "rooms",
     "direct",
     "proofs",
     "lock",
     "input-history",
     "rooms/lobby/invitation",
+    "rooms/lobby/log.damaged-1",
+    "rooms/lobby/contradiction-0101010101010101010101010101010101010101010101010101010101010101-0000000000000001",
+    "rooms/lobby/log.tmp",
+    "state.json.tmp",
+    "certificate.tmp",
 ];
 
 fn errors(peer: &Peer) -> Vec<String> {
@@ -103,6 +109,16 @@ impl Talked {
             fs::remove_dir_all(&known).unwrap();
         }
         fs::rename(folder.join("known"), known).unwrap();
+    }
+
+    /// Exchanges a file of her two rooms.
+    fn swap(&self, file: &str) {
+        let rooms = self.site.folder("alice").join("rooms");
+        let [a, b] = ["lobby", "other"].map(|room| rooms.join(room).join(file));
+        let c = rooms.join("c");
+        fs::rename(&a, &c).unwrap();
+        fs::rename(&b, &a).unwrap();
+        fs::rename(&c, &b).unwrap();
     }
 
     fn verify(&self) -> (Option<i32>, String) {
@@ -206,20 +222,9 @@ fn folders_and_names_and_logs_that_were_exchanged_are_put_right() {
         ("logs with their indexes", "index", true),
     ] {
         talked.restore();
-        let rooms = talked.site.folder("alice").join("rooms");
-        let swap = |file: &str| {
-            let (a, b, c) = (
-                rooms.join("lobby").join(file),
-                rooms.join("other").join(file),
-                rooms.join("c"),
-            );
-            fs::rename(&a, &c).unwrap();
-            fs::rename(&b, &a).unwrap();
-            fs::rename(&c, &b).unwrap();
-        };
-        swap(file);
+        talked.swap(file);
         if file == "index" {
-            swap("log");
+            talked.swap("log");
         }
         let (code, said) = talked.verify();
         assert!(
@@ -231,6 +236,17 @@ fn folders_and_names_and_logs_that_were_exchanged_are_put_right() {
         if !is_lost {
             assert_eq!(talked.site.texts("alice", "#other"), ["to nobody"], "{what}");
         }
+    }
+}
+
+#[test]
+fn what_lies_beside_a_log_and_is_of_another_one_harms_nobody() {
+    let mut talked = Talked::new();
+    for file in ["index", "seals", "resume"] {
+        talked.restore();
+        talked.swap(file);
+        talked.goes_on(file);
+        assert_eq!(talked.site.texts("alice", "#other"), ["to nobody"], "{file}");
     }
 }
 
