@@ -82,7 +82,7 @@ pub enum AuthorityError {
         path: PathBuf,
     },
     /// The certificate is another key's, or none.
-    #[error("{} does not fit {KEY_FILE}; restore a copy of it", path.display())]
+    #[error("{} is damaged or does not fit {KEY_FILE}; restore a copy of it", path.display())]
     Unfit {
         /// Where.
         path: PathBuf,
@@ -197,12 +197,10 @@ impl Authority {
                 certificate
             }
         };
-        let authority = Self::new(key, certificate)?;
-        if authority.vouches_for_itself() {
-            Ok(Some(authority))
-        } else {
-            Err(AuthorityError::Unfit { path: certificate_path })
-        }
+        // A damaged one is none of this key's either.
+        let authority = Self::new(key, certificate).ok().filter(Self::vouches_for_itself);
+        let authority = authority.ok_or(AuthorityError::Unfit { path: certificate_path })?;
+        Ok(Some(authority))
     }
 
     fn new(key: DeviceKey, certificate: CertificateDer<'static>) -> Result<Self, AuthorityError> {
