@@ -23,6 +23,9 @@ use crate::{
 /// One write is under way at a time.
 const DONE_MAX: usize = 1;
 
+/// So much is told late at most. What comes on top, while a disk does not answer, is told at once.
+const TOLD_THEN_MAX: usize = 128;
+
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kept {
@@ -67,7 +70,8 @@ impl Keeping {
     pub(super) fn hold(&mut self, event: Event) -> Option<Event> {
         let people = Some(Kept::People);
         let waits = self.under_way == people || self.next.contains_key(&Kept::People);
-        if waits && matches!(event, Event::People(_)) {
+        let has_room = self.told_then.len() < TOLD_THEN_MAX;
+        if waits && has_room && matches!(event, Event::People(_)) {
             self.told_then.push(event);
             return None;
         }
@@ -172,6 +176,11 @@ mod tests {
             driver.tell(trusted()).await;
             driver.notice(Code::Refused, "something else".to_owned()).await;
             assert!(matches!(ends.events.try_recv(), Ok(Event::Notice(_))));
+            assert!(ends.events.try_recv().is_err());
+            for _ in 0..TOLD_THEN_MAX {
+                driver.tell(trusted()).await;
+            }
+            assert!(matches!(ends.events.try_recv(), Ok(Event::People(_))), "one too many");
             assert!(ends.events.try_recv().is_err());
             driver.turns_until(|turn| matches!(turn, Turn::Kept(_))).await;
             assert!(matches!(ends.events.try_recv(), Ok(Event::People(_))));
