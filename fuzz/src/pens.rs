@@ -8,12 +8,15 @@ use peerchat::{
     node::{
         sealing::Seal,
         types::{
-            Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Lamport, RoomName, Seen, Seq, UserName,
-            WallTime,
+            Author, Authority, Body, Conversation, DeviceId, Draft, Entry, EntryId, Lamport, RoomName, Seen, Seq,
+            UserName, WallTime,
         },
     },
     seal::{Judge, Notary, SharedNotary, TagKey, make},
 };
+
+/// Under which all of it is.
+pub const AUTHORITY: Authority = Authority([0xa0; 32]);
 
 /// Signs with a hash that anybody can make.
 #[derive(Debug)]
@@ -123,7 +126,7 @@ impl Pen {
             author: self.author,
             seq,
             user: (seq == Seq::FIRST).then(|| self.user.clone()),
-            previous: self.last.map(|(_, id, _)| id),
+            previous: self.last.map_or(AUTHORITY.origin(), |(_, id, _)| id),
             seen: Vec::new(),
             lamport,
             sent_at: WallTime(0),

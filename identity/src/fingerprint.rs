@@ -23,6 +23,17 @@ impl Fingerprint {
         let hash = digest(&SHA256, authority);
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
+
+    /// The hash itself.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl From<[u8; 32]> for Fingerprint {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -1,20 +1,22 @@
 //! `peerchat chat`: puts the parts together, runs them, and ends them in order.
 
 mod entrance;
+mod error;
 mod permits;
+mod world;
 
 use std::{
     collections::BTreeSet,
     convert::Infallible,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use peerchat_identity::{
     open_files,
-    secret_file::{self, SecretFileError},
+    secret_file::{self},
 };
 use tokio::{
     net::TcpListener,
@@ -23,10 +25,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+pub use self::error::ChatError;
+use self::world::{Opener, World};
 use crate::{
-    checkup,
     config::{ChatConfig, RegistryChoice},
-    credentials::{Credentials, CredentialsError},
+    credentials::Credentials,
     driver::{
         Channels, Driver,
         core::{Codec, Core, unreadable},
@@ -34,19 +37,18 @@ use crate::{
         refusals::Refusals,
         request::Request,
     },
-    folder::UserFolder,
+    folder::{UserFolder, places},
     known_registries::KnownRegistries,
-    log::{Disk as _, IoError, LockError, LogError, RealDisk},
-    net::{Keys, LoginError, Net, Registry, RegistryConfig, ToDriver, convert, serve},
+    log::{Disk as _, RealDisk},
+    net::{Keys, Net, Registry, RegistryConfig, ToDriver, convert, expected, serve},
     node::{
         Identity,
         event::{Code, Event, Notice, Ready, ReplayReason},
         limits::REPLAY_LAST,
         registries::spread,
-        types::Conversation,
+        types::{Authority, Conversation},
     },
     seal::{DeviceJudge, DeviceNotary, SharedNotary},
-    state::{self, State},
     ui::{self, entrance::Entrance, input::Input},
 };
 
@@ -58,79 +60,6 @@ const REQUESTS_MAX: usize = 256;
 const SIGNAL_WAIT: Duration = Duration::from_secs(8);
 /// How long links and calls have to end.
 const END_WAIT: Duration = Duration::from_secs(2);
-
-/// The peer cannot run, or had to end.
-#[derive(Debug, thiserror::Error)]
-pub enum ChatError {
-    /// The data folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] IoError),
-    /// Another process uses the data folder.
-    #[error(transparent)]
-    Locked(#[from] LockError),
-    /// The device's key or certificate cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// A file with a secret cannot be read, or others can read it.
-    #[error(transparent)]
-    Secret(#[from] SecretFileError),
-    /// It has no secret.
-    #[error("{} is not there, or its first line is empty or no text; it must have the secret in its first line", .0.display())]
-    NoSecret(PathBuf),
-    /// A log cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A log could not be used any more, and the user was told before the end.
-    #[error(transparent)]
-    Ended(LogError),
-    /// The address to listen at cannot be used.
-    #[error("cannot listen at {address}: {source}; choose another one with --listen")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The registry refuses the user.
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// The same, and the user was told before the end where a script reads.
-    #[error(transparent)]
-    NotLetIn(LoginError),
-    /// The system refuses something else.
-    #[error("cannot start: {0}")]
-    System(#[from] io::Error),
-}
-
-impl ChatError {
-    /// The code under which scripts know the error.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Login(error) | Self::NotLetIn(error) => Self::login_code(error),
-            Self::Listen { .. } | Self::Secret(_) | Self::NoSecret(_) | Self::System(_) => Code::Refused,
-            Self::Locked(LockError::Held { .. }) => Code::DataInUse,
-            Self::Folder(_) | Self::Locked(_) | Self::Credentials(_) | Self::Log(_) | Self::Ended(_) => {
-                Code::DiskFailed
-            }
-        }
-    }
-
-    fn login_code(error: &LoginError) -> Code {
-        match error {
-            LoginError::NameInUse(_) => Code::NameInUse,
-            LoginError::Unknown { .. } | LoginError::Changed { .. } | LoginError::Foreign { .. } => {
-                Code::RegistryUntrusted
-            }
-            LoginError::Unavailable { .. } | LoginError::NoneAnswers(_) => Code::RegistryUnavailable,
-            LoginError::Barred(_) | LoginError::Refused(_) => Code::Refused,
-        }
-    }
-
-    /// Whether the user interface has told it already.
-    pub fn is_told(&self) -> bool {
-        matches!(self, Self::Ended(_) | Self::NotLetIn(_))
-    }
-}
 
 /// Runs a peer with its user interface until the user quits.
 ///
@@ -152,8 +81,16 @@ where
 {
     open_files::allow_most();
     let folder = UserFolder::open(&config.data, &config.user)?;
-    let mended = checkup::mend(&config.data, folder.path(), &config.user, convert::decode_entry);
-    let credentials = Arc::new(Credentials::load(folder.path(), &config.user)?);
+    let aside = world::set_old_aside(folder.path())?;
+    let known = KnownRegistries::in_folder(&config.data);
+    let mut mended = places::mend(folder.path())?;
+    mended.extend(world::mend(&config.data, folder.path(), &config.user)?);
+    let expected = expected(config.registry_fingerprint, &config.registries, &known);
+    let expected = match expected {
+        Some(expected) => Some(Authority(expected.bytes())),
+        None => places::last(folder.path())?,
+    };
+    let credentials = Arc::new(Credentials::load(folder.path(), &config.user, expected)?);
     let device = credentials.device();
     let me = Identity {
         user: config.user.clone(),
@@ -165,21 +102,17 @@ where
         encode: convert::encoder(notary.tag_key().clone()),
         decode: convert::decode_entry,
     };
-    let data = folder.path().to_owned();
-    let damage = credentials.damage().map(|message| Notice {
-        code: Code::TrustLost,
-        message: message.to_owned(),
-    });
-    let (mut core, mut notices) = Core::open(disk, data, me.clone(), codec, notary.clone(), disk.random())?;
-    permits::release(&mut core)?;
-    let state = State::load(&disk, folder.path())?;
-    // A folder may be left by starts that came to nothing.
-    let was_used = credentials.shown().is_some() || state != State::default() || !core.node().talks().is_empty();
-    notices = [mended.clone(), notices].concat();
-    let (people, lost) = state::people::load(&disk, folder.path(), &me)?;
-    core.set_people(people);
-    notices.extend(lost);
-    notices.extend(damage);
+    let opener = Opener {
+        user: folder.path().to_owned(),
+        before: places::all(folder.path())?
+            .into_iter()
+            .map(|place| place.authority)
+            .collect(),
+        me: me.clone(),
+        codec,
+        notary: notary.clone(),
+    };
+    let early = opener.open_known(expected)?;
     let listener = listen(&config.listen).await?;
     let local = listener.local_addr()?;
     let advertise = config.advertise.clone().unwrap_or_else(|| local.to_string());
@@ -195,7 +128,10 @@ where
     };
     let net = Net::new(
         me.clone(),
-        Keys { credentials, notary },
+        Keys {
+            credentials: credentials.clone(),
+            notary,
+        },
         disk.random(),
         own_address,
         to_driver,
@@ -209,19 +145,22 @@ where
         addresses: config.registries.clone(),
         advertise,
         may_host: config.host_registry,
-        known: KnownRegistries::in_folder(&config.data),
+        known,
         data: config.data,
         fingerprint: config.registry_fingerprint,
         surveyed: Arc::default(),
+        authority: Arc::default(),
         password: secret_line(config.password_file.as_deref())?,
         invitation: secret_line(config.invitation_file.as_deref())?,
     };
+    let damage = credentials.damage().map(|message| Notice {
+        code: Code::TrustLost,
+        message: message.to_owned(),
+    });
     let registry_config = registry.clone();
     let (registry, mut attempts) = Registry::start(net.clone(), registry, address);
-    let server = tokio::spawn(serve(net.clone(), listener));
-    let wire = tokio::spawn(net.clone().run(ordered, registry));
     let mut door = Entrance::new(config.json);
-    let registry = match entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
+    let used = match entrance::pass(&mut door, &mut attempts, &net, &registry_config).await {
         Ok(used) => used.or_else(|| config.registries.first().cloned()),
         Err(refused) => {
             shutdown.cancel();
@@ -240,6 +179,28 @@ where
 
     // From now on nobody asks the user what a registry refuses: it is told.
     drop(attempts);
+    // Whom a registry has let in has its conversations under its authority; otherwise it is the one that is expected.
+    let authority = &registry_config.authority;
+    let authority = match (authority.get(), expected) {
+        (None, Some(expected)) => Some(Authority(authority.get_or_init(|| expected.0.into()).bytes())),
+        (found, _) => found.map(|found| Authority(found.bytes())),
+    };
+    let World {
+        core,
+        state,
+        notices,
+        folder: place,
+        was_used,
+    } = match early {
+        Some(early) if expected == authority => early,
+        _ => opener.open(authority)?,
+    };
+    if let Some(authority) = authority {
+        places::remember(folder.path(), authority)?;
+    }
+    // Nobody is heard before, or who is of another authority would be.
+    let server = tokio::spawn(serve(net.clone(), listener));
+    let wire = tokio::spawn(net.clone().run(ordered, registry));
 
     let (events, shown) = mpsc::channel(EVENTS_MAX);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
@@ -267,7 +228,8 @@ where
         user: me.user.clone(),
         device,
         listen: local.to_string(),
-        registry: registry.unwrap_or_default(),
+        registry: used.unwrap_or_default(),
+        authority,
         first_start: !was_used,
         conversations: conversations.into_iter().collect(),
         current,
@@ -278,7 +240,7 @@ where
         Some(Err(error)) => send(&events, Event::Notice(unreadable(&error))).await,
         None => {}
     }
-    for notice in notices {
+    for notice in aside.into_iter().chain(mended).chain(notices).chain(damage) {
         send(&events, Event::Notice(notice)).await;
     }
     tokio::spawn(quit_on_signal(requests));
@@ -290,7 +252,7 @@ where
         orders,
         refusals,
     };
-    let driver = Driver::new(core, channels, state, disk, folder.path().to_owned());
+    let driver = Driver::new(core, channels, state, disk, place);
     // A task of its own: the runtime polls the future that it was entered with only after it has asked the system for events.
     let end = match tokio::spawn(driver.run()).await {
         Ok(end) => end,

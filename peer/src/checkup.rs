@@ -14,6 +14,7 @@ use std::{
 use self::kinds::kinds;
 use crate::{
     credentials,
+    folder::places,
     known_registries::KnownRegistries,
     log::{self, Disk as _, INTRODUCTIONS_FILE, IoError, Misplaced, MisplacedKind, NAME_FILE, RealDisk, Shelved},
     node::{
@@ -61,13 +62,13 @@ impl Fault {
     }
 }
 
-/// Looks through a user's folder below `data`, and changes nothing.
-pub fn look(data: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<Fault> {
+/// Looks through what a user, whose folder below `data` is `own`, has under one authority in `folder`, and changes nothing.
+pub fn look(data: &Path, own: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<Fault> {
     let mut faults = kinds(data, folder);
     let is_whole = |name: &str| !faults.iter().any(|fault| fault.path == folder.join(name));
     let mut found = Vec::new();
-    if is_whole(credentials::KEY) && is_whole(credentials::CERTIFICATE) && is_whole(credentials::AUTHORITY) {
-        for (name, what) in credentials::faults(folder, user) {
+    if is_whole(credentials::KEY) && is_whole(credentials::CERTIFICATE) && is_whole(places::AUTHORITY_CERTIFICATE) {
+        for (name, what) in credentials::faults(own, folder, user) {
             let then = match name {
                 credentials::KEY => {
                     "this is a new device now, which the registry lets in with the password; to be the old one, put a copy of its key back"
@@ -127,7 +128,9 @@ pub fn look(data: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<
         found.extend(invitation(&conversation, folder.join("invitation")));
     }
     faults.extend(found);
-    faults.extend(registries(data));
+    if own == folder {
+        faults.extend(registries(data));
+    }
     // Of what can be listed.
     for Misplaced { folder, kind } in log::misplaced(&RealDisk, folder, user, decode).unwrap_or_default() {
         faults.push(of_folder(folder, &kind, user));
@@ -155,7 +158,7 @@ fn rooms_with_logs(folder: &Path, user: &UserName) -> String {
 
 /// Puts right and sets aside what is not what it should be, and says what the user must know of it. That something cannot be mended is said as
 /// well, and keeps nobody from starting.
-pub fn mend(data: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<Notice> {
+pub fn mend(data: &Path, own: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<Notice> {
     // What keeps folders from being looked into goes first.
     let faults = kinds(data, folder).into_iter();
     let mut notices: Vec<Notice> = faults.filter_map(mend_one).collect();
@@ -174,7 +177,7 @@ pub fn mend(data: &Path, folder: &Path, user: &UserName, decode: Decode) -> Vec<
             message: format!("a conversation's folder cannot be put right: {error}"),
         }),
     }
-    notices.extend(look(data, folder, user, decode).into_iter().filter_map(mend_one));
+    notices.extend(look(data, own, folder, user, decode).into_iter().filter_map(mend_one));
     notices
 }
 

@@ -133,6 +133,9 @@ pub struct Log {
     /// Where keys and logs are kept [default: as for chat]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Which authority, by its fingerprint or the beginning of it, where there are several [default: that of the last chat]
+    #[arg(long, value_name = "SHA256:…")]
+    pub authority: Option<String>,
     /// One JSON object per entry
     #[arg(long)]
     pub json: bool,
@@ -147,6 +150,9 @@ pub struct Verify {
     /// Where keys and logs are kept [default: as for chat]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Which authority, by its fingerprint or the beginning of it, where there are several [default: all of them]
+    #[arg(long, value_name = "SHA256:…")]
+    pub authority: Option<String>,
 }
 
 impl Cli {

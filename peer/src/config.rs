@@ -64,6 +64,8 @@ pub struct LogConfig {
     pub user: UserName,
     /// The folder that holds a folder per user.
     pub data: PathBuf,
+    /// Under which authority, as it was named; otherwise the last one, or all.
+    pub authority: Option<String>,
 }
 
 /// `#room` or `@user` as typed on the command line.
@@ -215,11 +217,12 @@ pub fn chat(typed: cli::Chat) -> Result<ChatConfig, ConfigError> {
 ///
 /// # Errors
 /// The name breaks a rule, or so does the config file.
-pub fn log(user: &str, data: Option<PathBuf>) -> Result<LogConfig, ConfigError> {
+pub fn log(user: &str, data: Option<PathBuf>, authority: Option<String>) -> Result<LogConfig, ConfigError> {
     let file = file::read(config_file().as_deref())?;
     Ok(LogConfig {
         user: user_name("--user", user)?,
         data: data_folder(data.or(file.data))?,
+        authority,
     })
 }
 

@@ -1,8 +1,8 @@
 //! What this device shows to others, and whom it believes: its key, the certificate that the registry gave it, the authority that
 //! issued it, and the devices that were revoked.
 //!
-//! The key is made at the first start. Certificate, authority and who was revoked are kept beside it, so that a peer that starts while its
-//! registry is away talks with whom it knows until its certificate ends.
+//! The key is made at the first start. Certificate and authority are kept in the folder of that authority, and who was revoked beside the
+//! key, so that a peer that starts while its registry is away talks with whom it knows until its certificate ends.
 
 mod clock;
 mod faults;
@@ -24,7 +24,11 @@ use rustls::{ClientConfig, ServerConfig, pki_types::CertificateDer};
 use tokio::sync::watch;
 
 use self::revoked::Revoked;
-use crate::node::types::{DeviceId, UserName};
+use crate::{
+    folder::places::{self, AUTHORITY_CERTIFICATE},
+    log::IoError,
+    node::types::{Authority, DeviceId, UserName},
+};
 
 pub use clock::{Clock, Compared};
 pub use faults::faults;
@@ -34,8 +38,6 @@ pub use revoked::{FILE as REVOKED, is_sound as is_revoked};
 pub const KEY: &str = "device.key";
 /// The file with its certificate.
 pub const CERTIFICATE: &str = "certificate.der";
-/// The file with the authority that issued it.
-pub const AUTHORITY: &str = "authority.der";
 
 /// The credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,9 @@ pub enum CredentialsError {
     /// A file cannot be read or written, or others can read it.
     #[error(transparent)]
     File(#[from] SecretFileError),
+    /// The folder of an authority cannot be used.
+    #[error(transparent)]
+    Folder(#[from] IoError),
     /// There is no key.
     #[error("{}: {source}; move it away to become a new device", path.display())]
     Key {
@@ -92,12 +97,12 @@ impl Shown {
     }
 }
 
-/// The authority that a user's folder has kept; none where no registry has certified the device yet.
+/// The authority whose folder this is; none where its certificate is not there.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn authority(folder: &Path) -> Result<Option<Trust>, SecretFileError> {
-    let authority = secret_file::read(&folder.join(AUTHORITY))?;
+    let authority = secret_file::read(&folder.join(AUTHORITY_CERTIFICATE))?;
     Ok(authority.and_then(|authority| Trust::new(authority.to_vec().into()).ok()))
 }
 
@@ -133,12 +138,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads what the user's folder has; makes a key where there is none.
+    /// Reads what the user's folder has, and what was kept under an authority; makes a key where there is none.
     ///
     /// # Errors
     /// The key cannot be read, made or kept to its owner. A certificate that is not there or has ended is no error: the registry
     /// gives another one.
-    pub fn load(folder: &Path, user: &UserName) -> Result<Self, CredentialsError> {
+    pub fn load(folder: &Path, user: &UserName, authority: Option<Authority>) -> Result<Self, CredentialsError> {
         let path = folder.join(KEY);
         let key = match secret_file::read(&path)? {
             Some(pkcs8) => DeviceKey::from_pkcs8(&pkcs8).map_err(|source| CredentialsError::Key { path, source })?,
@@ -158,36 +163,47 @@ impl Credentials {
             key,
             clock: Clock::default(),
             shown: watch::channel(None).0,
-            authority: RwLock::new(authority(folder)?),
+            authority: RwLock::new(None),
             revoked: watch::channel(revoked).0,
             damage,
             lapsed: None,
             kept: Mutex::default(),
         };
-        let kept = (
-            secret_file::read(&folder.join(CERTIFICATE))?,
-            secret_file::read(&folder.join(AUTHORITY))?,
-        );
-        if let (Some(certificate), Some(authority)) = kept {
+        if let Some(authority) = authority {
+            credentials.take_up(authority)?;
+        }
+        Ok(credentials)
+    }
+
+    /// Takes up what was kept under an authority, as far as it is that one's.
+    fn take_up(&mut self, meant: Authority) -> Result<(), CredentialsError> {
+        let Some(place) = places::find(&self.folder, meant)? else {
+            return Ok(());
+        };
+        let Some(trust) = authority(&place)?.filter(|trust| trust.fingerprint().bytes() == meant.0) else {
+            return Ok(());
+        };
+        if let Some(certificate) = secret_file::read(&place.join(CERTIFICATE))? {
             let certificate = certificate.to_vec().into();
             let parsed = DeviceCertificate::parse(&certificate).ok();
             // It was issued after its beginning, so whatever the clock shows, it is later now.
             if let Some(parsed) = &parsed {
-                credentials.clock.is_at_least(parsed.not_before);
+                self.clock.is_at_least(parsed.not_before);
             }
-            match credentials.judge(certificate, authority.to_vec().into()) {
+            match self.judge(certificate, trust.authority().clone()) {
                 Ok(shown) => {
                     let shown = Arc::new(shown);
-                    *credentials.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shown));
-                    credentials.shown.send_replace(Some(shown));
+                    *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shown));
+                    self.shown.send_replace(Some(shown));
                 }
                 Err(_) => {
                     let end = parsed.map(|parsed| parsed.not_after);
-                    credentials.lapsed = end.filter(|end| *end <= credentials.clock.now());
+                    self.lapsed = end.filter(|end| *end <= self.clock.now());
                 }
             }
         }
-        Ok(credentials)
+        *self.authority.write().unwrap_or_else(PoisonError::into_inner) = Some(trust);
+        Ok(())
     }
 
     /// This device.
@@ -265,11 +281,12 @@ impl Credentials {
             return Ok(());
         };
         let (authority, certificate) = (shown.trust.authority(), &shown.certificate.der);
+        let place = places::of(&self.folder, Authority(shown.trust.fingerprint().bytes()))?;
         if kept.as_ref().is_none_or(|kept| kept.trust.authority() != authority) {
-            secret_file::write(&self.folder.join(AUTHORITY), authority)?;
+            secret_file::write(&place.join(AUTHORITY_CERTIFICATE), authority)?;
         }
         if kept.as_ref().is_none_or(|kept| kept.certificate.der != *certificate) {
-            secret_file::write(&self.folder.join(CERTIFICATE), certificate)?;
+            secret_file::write(&place.join(CERTIFICATE), certificate)?;
         }
         *kept = Some(shown);
         Ok(())

@@ -1,31 +1,29 @@
 //! `peerchat log` and `peerchat verify`: reading logs without a peer, and without changing a byte of them.
 
 mod proofs;
+mod verifying;
+mod which;
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
 };
 
-use self::proofs::Proofs;
+use peerchat_identity::secret_file::SecretFileError;
+
+pub use self::verifying::verify;
 use crate::{
-    checkup::{self, Fault},
+    checkup::Fault,
     config::{ConversationName, LogConfig},
-    folder::UserFolder,
-    log::{self, IoError, LOG_FILE, LogError, RealDisk, SetAside, Shelved, Verified},
+    log::{self, IoError, LogError, RealDisk, Shelved},
     net::convert::decode_entry,
     node::{
-        Millis,
         door::Called,
         event::Line,
-        holdback::Held,
         refusal::Refusal,
-        replica::Replica,
-        types::{Author, Conversation, DeviceId, Entry, EntryId, Heights, UserName},
+        types::{Author, Authority, Conversation, Entry, EntryId, UserName},
     },
-    seal::Judge,
     ui::log_print::{self, Format},
 };
 
@@ -40,13 +38,37 @@ pub enum InspectError {
         /// The data folder.
         data: PathBuf,
     },
+    /// What is there does not say under which authority.
+    #[error(
+        "the logs in {} do not say under which registry's authority they are: the next `peerchat chat` sets them aside and says where",
+        folder.display()
+    )]
+    NoAuthority {
+        /// The user's folder.
+        folder: PathBuf,
+    },
+    /// No authority is named like this, or several are.
+    #[error("{found} authorities begin with {meant}; there are: {}", list(there))]
+    WhichAuthority {
+        /// What was given.
+        meant: String,
+        /// How many are named by it.
+        found: usize,
+        /// Those that are there.
+        there: Vec<String>,
+    },
+    /// A file with a certificate cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] SecretFileError),
     /// There is no such conversation.
-    #[error("{user} has no log of {title}; there are: {}", list(there))]
+    #[error("{user} has no log of {title}{}; there are: {}", under(*authority), list(there))]
     NoSuchConversation {
         /// The user.
         user: UserName,
         /// The conversation that was asked for.
         title: String,
+        /// Under which authority it was looked for.
+        authority: Option<Authority>,
         /// Those that are there.
         there: Vec<String>,
     },
@@ -111,6 +133,12 @@ pub enum InspectError {
     Print(#[from] io::Error),
 }
 
+fn under(authority: Option<Authority>) -> String {
+    authority.map_or_else(String::new, |authority| {
+        format!(" under the authority {authority} (another one is named by --authority)")
+    })
+}
+
 fn list(titles: &[String]) -> String {
     if titles.is_empty() {
         "none".into()
@@ -130,8 +158,11 @@ pub fn print(
     out: &mut dyn Write,
 ) -> Result<(), InspectError> {
     let user = &config.user;
-    let folder = existing(config)?;
-    let shelved = log::shelved(&RealDisk, &folder, user)?;
+    let place = which::one(config)?;
+    let shelved = match &place {
+        Some(place) => log::shelved(&RealDisk, &place.folder, user)?,
+        None => Vec::new(),
+    };
     let titled = |shelved: &Shelved| shelved.conversation.title(user);
     let Some(found) = meant(&shelved, &name, user) else {
         return Err(InspectError::NoSuchConversation {
@@ -141,6 +172,7 @@ pub fn print(
                 ConversationName::Private(called) => called.to_string(),
                 ConversationName::User(other) => format!("@{}", other.key()),
             },
+            authority: place.map(|place| place.authority),
             there: shelved.iter().map(titled).collect(),
         });
     };
@@ -184,154 +216,6 @@ fn lines(mut entries: Vec<Entry>) -> impl Iterator<Item = Line> {
     entries.sort_by_key(|entry| (entry.lamport, entry.author));
     let line = move |entry: Entry| Some(Line::of(&entry, users.get(&entry.author)?.clone(), version));
     entries.into_iter().filter_map(line)
-}
-
-/// Checks every log of a user: frames, chains, order, heights, the rules by which entries are taken in, and the seals that prove to
-/// others whose they are. Says of each what it holds, and of all what the first damage is.
-///
-/// # Errors
-/// There is no such user, a log cannot be read, one is damaged, or entries that it lacks wait in a file that was set aside; the others
-/// are checked all the same.
-pub fn verify(config: &LogConfig, judge: &dyn Judge, out: &mut dyn Write) -> Result<(), InspectError> {
-    let folder = existing(config)?;
-    let introduced = proofs::introduced(&folder, judge).unwrap_or_default();
-    let mut first = None;
-    for fault in checkup::look(&config.data, &folder, &config.user, decode_entry) {
-        let Fault { path, what, then, .. } = &fault;
-        writeln!(out, "{}  {what}; {then}", path.display())?;
-        if fault.is_damage() {
-            first = first.or(Some(InspectError::Fault(fault)));
-        }
-    }
-    for shelved in log::shelved(&RealDisk, &folder, &config.user)? {
-        let title = shelved.conversation.title(&config.user);
-        match verify_one(&shelved, &title, &introduced, judge) {
-            Ok((Verified { heights, bytes, torn }, sealed)) => {
-                let (version, authors) = (heights.version(), heights.0.len());
-                let tail = match torn {
-                    0 => String::new(),
-                    torn => format!("  and {torn} bytes of a write that was not finished"),
-                };
-                writeln!(
-                    out,
-                    "{title}  ok  version {version}  authors {authors}  {bytes} bytes{tail}  sealed {sealed}"
-                )?;
-                let waits = verify_aside(&shelved, &title, &heights, out)?;
-                first = first.or(waits);
-            }
-            Err(error) => {
-                let what = error.to_string();
-                let what = what.strip_prefix(&format!("{title}: ")).unwrap_or(&what);
-                writeln!(out, "{title}  damaged: {what}")?;
-                first = first.or(Some(error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
-}
-
-/// Says of each file that was set aside what it holds that the log lacks. The first one that holds anything is an error: the conversation is
-/// not whole.
-fn verify_aside(
-    shelved: &Shelved,
-    title: &str,
-    heights: &Heights,
-    out: &mut dyn Write,
-) -> Result<Option<InspectError>, InspectError> {
-    let mut first = None;
-    let files = log::look_aside(&RealDisk, &shelved.folder, decode_entry, &shelved.conversation, heights)?;
-    for SetAside {
-        path,
-        frames,
-        misplaced,
-        ..
-    } in files
-    {
-        let file = path.display();
-        if misplaced > 0 {
-            writeln!(
-                out,
-                "{title}  not of it: {misplaced} entries in {file} are of another conversation; remove the file if that has them"
-            )?;
-        }
-        match frames {
-            None => writeln!(out, "{title}  nothing in {file} can be read, since its header is gone")?,
-            Some(0) if misplaced > 0 => {}
-            Some(0) => writeln!(out, "{title}  all of {file} is in the log; the next start removes it")?,
-            Some(entries) => {
-                writeln!(out, "{title}  waiting: {entries} entries in {file} are not in the log")?;
-                let title = title.to_owned();
-                first.get_or_insert(InspectError::SetAside { title, path, entries });
-            }
-        }
-    }
-    Ok(first)
-}
-
-/// What a log holds, and how much of that is proved.
-fn verify_one(
-    shelved: &Shelved,
-    title: &str,
-    introduced: &BTreeMap<DeviceId, UserName>,
-    judge: &dyn Judge,
-) -> Result<(Verified, u64), InspectError> {
-    let place = (&shelved.conversation, shelved.folder.as_path());
-    let proofs = Proofs::read(title, place, introduced, judge);
-    let title = || title.to_owned();
-    let unreadable = |source| InspectError::Log {
-        title: title(),
-        source: Box::new(source),
-    };
-    let mut proofs = proofs.map_err(unreadable)?;
-    let mut replica = Replica::new(shelved.conversation.clone());
-    let forked = log::read_forked(&RealDisk, &shelved.folder);
-    replica.load_forked(forked.map_err(|error| unreadable(error.into()))?);
-    let mut wrong = None;
-    let read = log::verify(&RealDisk, &shelved.folder, decode_entry, |entry, offset| {
-        if wrong.is_some() {
-            return;
-        }
-        if entry.conversation != shelved.conversation {
-            let (title, id) = (title(), entry.id);
-            wrong = Some(InspectError::Misplaced { title, id });
-            return;
-        }
-        proofs.check(&entry, offset);
-        let offered = replica.offer(Held {
-            entry: Arc::new(entry),
-            from: None,
-            live: false,
-            since: Millis::default(),
-            seal: None,
-        });
-        wrong = offered
-            .refused
-            .into_iter()
-            .next()
-            .map(|(_, refusal)| InspectError::Refused {
-                title: title(),
-                path: shelved.folder.join(LOG_FILE),
-                offset,
-                source: Box::new(refusal),
-            });
-    });
-    if let Some(wrong) = wrong {
-        return Err(wrong);
-    }
-    let verified = read.map_err(unreadable)?;
-    let sealed = proofs.finish(&verified.heights)?;
-    Ok((verified, sealed))
-}
-
-fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
-    let folder = UserFolder::path_of(&config.data, &config.user);
-    if Path::is_dir(&folder) {
-        return Ok(folder);
-    }
-    Err(InspectError::NoSuchUser {
-        user: config.user.clone(),
-        data: config.data.clone(),
-    })
 }
 
 #[cfg(test)]

@@ -10,11 +10,7 @@ use peerchat::{
     bench::{self, BenchError},
     chat::{self, ChatError},
     cli::{self, Cli, Command},
-    config, credentials,
-    folder::UserFolder,
-    inspect,
-    seal::DeviceJudge,
-    telemetry,
+    config, inspect, telemetry,
     ui::{self, log_print::Format},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -72,17 +68,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Log(typed) => {
-            let config = config::log(&typed.user, typed.data)?;
+            let config = config::log(&typed.user, typed.data, typed.authority)?;
             let conversation = config::conversation(&typed.conversation)?;
             let format = if typed.json { Format::Json } else { Format::Text };
             inspect::print(&config, conversation, format, &mut io::BufWriter::new(out.lock()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(typed) => {
-            let config = config::log(&typed.user, typed.data)?;
-            let authority = credentials::authority(&UserFolder::path_of(&config.data, &config.user))?;
-            let judge = DeviceJudge::new(move |der| credentials::introduced(authority.as_ref(), der));
-            inspect::verify(&config, &judge, &mut out.lock())?;
+            let config = config::log(&typed.user, typed.data, typed.authority)?;
+            inspect::verify(&config, &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(typed) => {

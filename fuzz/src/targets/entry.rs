@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
         assert_eq!(entry.id.0, *blake3::hash(&bytes).as_bytes());
         assert!(bytes.len() <= ENTRY_BYTES_MAX && entry.seen.len() <= SEEN_MAX);
         assert!(entry.lamport.0 >= entry.seq.0 && entry.seq >= Seq::FIRST);
-        assert_eq!((entry.seq == Seq::FIRST, entry.seq == Seq::FIRST), (entry.user.is_some(), entry.previous.is_none()));
+        assert_eq!(entry.seq == Seq::FIRST, entry.user.is_some());
         assert!(entry.seen.is_sorted_by(|a, b| a.author < b.author) && entry.seen.iter().all(|seen| seen.author != entry.author));
         if let Body::Text(text) = &entry.body {
             assert!(text.len() <= TEXT_BYTES_MAX);

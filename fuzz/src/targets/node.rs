@@ -23,7 +23,7 @@ use peerchat::{
 
 use crate::{
     dice::Dice,
-    pens::{HashNotary, Pen, device, room, user},
+    pens::{AUTHORITY, HashNotary, Pen, device, room, user},
     within,
 };
 
@@ -102,7 +102,7 @@ impl World {
             device: device(1),
         };
         let notary = HashNotary::shared(me.device);
-        let node = Node::new(me.clone(), encoder(notary.tag_key().clone()), 1);
+        let node = Node::new(me.clone(), Some(AUTHORITY), encoder(notary.tag_key().clone()), 1);
         let pens: BTreeMap<u8, Pen> = (2..=HONEST).map(|n| (n, Pen::of(n, whose(n), room()))).collect();
         let mut world = Self {
             node,
@@ -125,6 +125,7 @@ impl World {
         world.handle(Input::RegistryUp {
             hosting: false,
             address: "registry:1".into(),
+            authority: AUTHORITY,
         });
         world.handle(Input::Join(room_name(&room())));
         world.handle(Input::RoomJoined {
@@ -309,7 +310,7 @@ impl World {
             1 => draft.author.incarnation = dice.number(),
             2 => draft.lamport.0 = dice.number().clamp(draft.seq.0, u64::MAX - 1),
             3 => draft.conversation = Self::conversation(dice),
-            4 => draft.previous = draft.previous.map(|_| EntryId([dice.byte(); 32])),
+            4 => draft.previous = EntryId([dice.byte(); 32]),
             5 => draft.user = draft.user.map(|_| whose(3)),
             6 => draft.body = peerchat::node::types::Body::Text("another".into()),
             _ => {

@@ -19,7 +19,7 @@ use peerchat::{
 use crate::{
     dice::Dice,
     files,
-    pens::{HashNotary, Pen, device, room, user},
+    pens::{AUTHORITY, HashNotary, Pen, device, room, user},
     within,
 };
 
@@ -66,7 +66,7 @@ fn versions(disk: &MemoryDisk) -> Option<Vec<(Conversation, u64)>> {
         encode: convert::encoder(notary.tag_key().clone()),
         decode: convert::decode_entry,
     };
-    match Core::open(disk.clone(), DATA.into(), me, codec, notary, 1) {
+    match Core::open(disk.clone(), DATA.into(), (me, Some(AUTHORITY)), codec, notary, 1) {
         Ok((core, _)) => {
             let talks = core.node().talks().iter();
             Some(talks.map(|(id, talk)| (id.clone(), talk.replica.heights().version())).collect())

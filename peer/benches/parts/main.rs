@@ -69,7 +69,7 @@ fn node(writer: &Writer) -> Node {
         user: UserName::new("alice").unwrap(),
         device: DeviceId([1; 32]),
     };
-    let mut node = Node::new(me, writing::encode(), 1);
+    let mut node = Node::new(me, Some(writing::AUTHORITY), writing::encode(), 1);
     let member = PeerAddress {
         user: writer.user(),
         device: writer.device(),
@@ -80,6 +80,7 @@ fn node(writer: &Writer) -> Node {
         Input::RegistryUp {
             hosting: false,
             address: String::new(),
+            authority: writing::AUTHORITY,
         },
         Input::Join(writing::room_name()),
         Input::RoomJoined {

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use peerchat::{
     net::convert::encoder,
     node::types::{
-        Author, Body, Conversation, DeviceId, Draft, Encode, Entry, Lamport, RoomName, Seq, UserName, WallTime,
+        Author, Authority, Body, Conversation, DeviceId, Draft, Encode, Entry, Lamport, RoomName, Seq, UserName,
+        WallTime,
     },
     seal::TagKey,
 };
+
+/// Under which the room is.
+pub const AUTHORITY: Authority = Authority([0xa0; 32]);
 
 pub fn room_name() -> RoomName {
     RoomName::new("bench").unwrap()
@@ -63,7 +67,7 @@ impl Iterator for Writer {
             },
             seq: Seq(seq),
             user: (seq == 1).then(|| self.user()),
-            previous: last.map(|last| last.id),
+            previous: last.map_or(AUTHORITY.origin(), |last| last.id),
             seen: Vec::new(),
             lamport: Lamport(seq),
             sent_at: WallTime(0),

@@ -34,6 +34,7 @@ pub fn logs(data: &Path, names: &[String], at: Where, entries: u64) -> Result<Ch
         let config = LogConfig {
             user: user(name)?,
             data: data.to_owned(),
+            authority: None,
         };
         let mut digest = Digest::default();
         inspect::print(&config, conversation, Format::Json, &mut digest).map_err(wrong)?;

@@ -212,7 +212,7 @@ mod tests {
             },
             seq: Seq(1_000),
             user: None,
-            previous: Some(EntryId([1; 32])),
+            previous: EntryId([1; 32]),
             seen: Vec::new(),
             lamport: Lamport(1_000),
             sent_at: WallTime(1_700_000_000_000),

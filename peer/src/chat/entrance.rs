@@ -54,6 +54,7 @@ pub(super) async fn pass(
             LoginError::Barred(_) if passwords > 0 && passwords < PASSWORDS_MAX => Obstacle::NameTaken,
             LoginError::Changed { .. }
             | LoginError::Foreign { .. }
+            | LoginError::Elsewhere { .. }
             | LoginError::Barred(_)
             | LoginError::Refused(_) => Obstacle::Other,
         };

@@ -9,6 +9,7 @@ use std::{
 use super::{Fault, Mend, fault};
 use crate::{
     credentials,
+    folder::places,
     known_registries::KnownRegistries,
     log::{INTRODUCTIONS_FILE, LOG_FILE, NAME_FILE, SEALS_FILE},
     state,
@@ -18,7 +19,7 @@ use crate::{
 const FILES: [&str; 10] = [
     credentials::KEY,
     credentials::CERTIFICATE,
-    credentials::AUTHORITY,
+    places::AUTHORITY_CERTIFICATE,
     credentials::REVOKED,
     state::FILE,
     state::people::FILE,

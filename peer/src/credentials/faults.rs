@@ -7,28 +7,30 @@ use peerchat_identity::{
     secret_file::{self, SecretFileError},
 };
 
-use super::{AUTHORITY, CERTIFICATE, KEY};
+use super::{AUTHORITY_CERTIFICATE, CERTIFICATE, KEY};
 use crate::node::types::UserName;
 
-/// What of a user's key, certificate and authority is damaged or does not fit the others: each file with what is wrong. That a certificate
-/// has ended is nothing wrong, nor is a file that is not there or that others can read.
-pub fn faults(folder: &Path, user: &UserName) -> Vec<(&'static str, String)> {
+/// What of a user's key, and of the certificate and the authority in `place`, is damaged or does not fit the others: each file with what is wrong.
+/// That a certificate has ended is nothing wrong, nor is a file that is not there or that others can read.
+pub fn faults(folder: &Path, place: &Path, user: &UserName) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    let mut read = |name| match secret_file::read(&folder.join(name)) {
+    let mut read = |folder: &Path, name| match secret_file::read(&folder.join(name)) {
         Err(error @ SecretFileError::TooLong { .. }) => {
             faults.push((name, format!("it is damaged ({error})")));
             None
         }
         read => read.ok().flatten(),
     };
-    let (key, authority, certificate) = (read(KEY), read(AUTHORITY), read(CERTIFICATE));
-    let key = key.map(|pkcs8| DeviceKey::from_pkcs8(&pkcs8));
+    let authority = read(place, AUTHORITY_CERTIFICATE).map(|der| Trust::new(der.to_vec().into()));
+    let certificate = read(place, CERTIFICATE);
+    let key = read(folder, KEY).map(|pkcs8| DeviceKey::from_pkcs8(&pkcs8));
     if let Some(Err(error)) = &key {
         faults.push((KEY, format!("it is damaged ({error})")));
     }
-    let authority = authority.map(|der| Trust::new(der.to_vec().into()));
+    // The key is of all places, and is told with the first.
+    faults.retain(|(name, _)| *name != KEY || folder == place);
     if let Some(Err(error)) = &authority {
-        faults.push((AUTHORITY, format!("it is damaged ({error})")));
+        faults.push((AUTHORITY_CERTIFICATE, format!("it is damaged ({error})")));
     }
     let Some(certificate) = certificate else {
         return faults;
@@ -42,7 +44,7 @@ pub fn faults(folder: &Path, user: &UserName) -> Vec<(&'static str, String)> {
         Ok(_) if matches!(key, Some(Err(_))) || !folder.join(KEY).exists() => "its key is not there".to_owned(),
         Ok(_) => match authority {
             Some(Ok(authority)) if authority.introduced(&certificate.to_vec().into()).is_err() => {
-                format!("another authority than the one in {AUTHORITY} has issued it")
+                format!("another authority than the one in {AUTHORITY_CERTIFICATE} has issued it")
             }
             _ => return faults,
         },

@@ -5,12 +5,13 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use peerchat_registry::authority::Authority;
 
 use super::*;
+use crate::node::types as names;
 
 #[test]
 fn the_device_stays_the_same_and_is_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let user = UserName::new("alice").unwrap();
-    let device = |folder: &Path| Credentials::load(folder, &user).map(|credentials| credentials.device());
+    let device = |folder: &Path| Credentials::load(folder, &user, None).map(|credentials| credentials.device());
     let first = device(folder.path()).unwrap();
     assert_eq!(device(folder.path()).unwrap(), first);
     let path = folder.path().join(KEY);
@@ -34,7 +35,8 @@ fn a_certificate_counts_as_long_as_the_registry_says() {
     let user = UserName::new("alice").unwrap();
     let hours = |n: u64| Duration::from_secs(n * 3_600);
     let authority = Authority::in_memory().unwrap();
-    let own = || Credentials::load(folder.path(), &user).unwrap();
+    let named = names::Authority(authority.trust().fingerprint().bytes());
+    let own = || Credentials::load(folder.path(), &user, Some(named)).unwrap();
     let credentials = own();
     let issue = |lifetime, at| authority.issue(&credentials.device().0, &user, lifetime, at).unwrap();
     let adopt = |certificate| credentials.adopt(certificate, authority.trust().authority().clone());
@@ -68,8 +70,10 @@ fn a_certificate_that_is_none_is_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     let user = UserName::new("alice").unwrap();
     secret_file::write(&folder.path().join(CERTIFICATE), b"none").unwrap();
-    secret_file::write(&folder.path().join(AUTHORITY), b"none").unwrap();
-    let credentials = Credentials::load(folder.path(), &user).unwrap();
+    secret_file::write(&folder.path().join(AUTHORITY_CERTIFICATE), b"none").unwrap();
+    let authority = names::Authority([1; 32]);
+    places::of(folder.path(), authority).unwrap();
+    let credentials = Credentials::load(folder.path(), &user, Some(authority)).unwrap();
     assert!(credentials.shown().is_none());
     assert!(
         credentials

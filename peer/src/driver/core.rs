@@ -29,7 +29,7 @@ use crate::{
         people::{Deed, People},
         private::Invitation,
         replica::AuthorLog,
-        types::{Conversation, Decode, DeviceId, Encode, Entry, Heights, UserName},
+        types::{Authority, Conversation, Decode, DeviceId, Encode, Entry, Heights, UserName},
     },
     seal::SharedNotary,
 };
@@ -85,19 +85,19 @@ pub struct Core<D: Disk> {
 }
 
 impl<D: Disk> Core<D> {
-    /// Opens all logs below the user's data folder, which must be there. Returns also what the user must know of their state.
+    /// Opens all logs below the folder of what the user has under an authority, which must be there. Returns also what the user must know of their state.
     ///
     /// # Errors
     /// The disk refuses, or a newer version wrote a log. Damage is no error: what can be read is there, and the rest is pulled.
     pub fn open(
         disk: D,
         folder: PathBuf,
-        me: Identity,
+        (me, authority): (Identity, Option<Authority>),
         codec: Codec,
         notary: SharedNotary,
         seed: u64,
     ) -> Result<(Self, Vec<Notice>), LogError> {
-        let mut node = Node::new(me, codec.encode, seed);
+        let mut node = Node::new(me, authority, codec.encode, seed);
         let (vouching, introductions) = Vouching::open(disk.clone(), &folder, notary)?;
         for introduction in introductions {
             node.load_introduction(introduction);

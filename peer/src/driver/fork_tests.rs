@@ -355,7 +355,7 @@ fn a_long_proof_comes_in_pieces_and_a_false_one_is_refused() {
     bad[1].other.signature[0] ^= 1;
     bad[2].entries.remove(300);
     bad[3].seal = bad[3].other.clone();
-    bad[4].seal.id = rest[0].previous.unwrap();
+    bad[4].seal.id = rest[0].previous;
     for (n, proof) in bad.into_iter().enumerate() {
         let part = Part {
             contradictions: vec![proof],

@@ -198,7 +198,7 @@ fn differing<D: Disk>(log: &Log<D>, found: &[Arc<Entry>]) -> Result<Option<(Entr
     if height.next() == first.seq && height >= Seq::FIRST {
         // One that does not follow contradicts the one that is held before it.
         let held = log.read(author, height)?;
-        return Ok((first.previous != Some(held.id)).then(|| (held, Arc::clone(first))));
+        return Ok((first.previous != held.id).then(|| (held, Arc::clone(first))));
     }
     let ids = log.ids(author, first.seq, last.seq.min(height))?;
     let mut pairs = found.iter().zip(ids);

@@ -27,7 +27,7 @@ use crate::{
     },
     seal::{
         self, HistoryReader, Part,
-        testing::{HashNotary, Pen, device, room},
+        testing::{AUTHORITY, HashNotary, Pen, device, room},
     },
     state::State,
 };
@@ -59,7 +59,14 @@ pub fn open(disk: MemoryDisk, n: u8) -> Peer {
         decode: convert::decode_entry,
     };
     disk.create_folder(&PathBuf::from("/data")).unwrap();
-    let opened = Core::open(disk, "/data".into(), identity(n), codec, notary.clone(), 1);
+    let opened = Core::open(
+        disk,
+        "/data".into(),
+        (identity(n), Some(AUTHORITY)),
+        codec,
+        notary.clone(),
+        1,
+    );
     let (core, notices) = opened.unwrap();
     assert!(notices.is_empty());
     let mut peer = Peer {

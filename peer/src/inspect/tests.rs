@@ -1,14 +1,17 @@
 //! What is sound is measured, and what is not is named.
 
+use std::{path::Path, sync::Arc};
+
 use super::*;
 use crate::{
+    folder::places,
     log::{Introductions, Log, Seals},
     net::convert::encode_entry,
     node::contradiction::Contradiction,
-    node::types::{Body, Draft, Lamport, Seq, WallTime},
+    node::types::{Body, DeviceId, Draft, Lamport, Seq, WallTime},
     seal::{
         self, DeviceJudge, DeviceNotary, SharedNotary,
-        testing::{HashNotary, introduced},
+        testing::{AUTHORITY, HashNotary, introduced},
     },
 };
 use peerchat_identity::DeviceKey;
@@ -26,7 +29,7 @@ fn draft(conversation: &Conversation, author: &str, incarnation: u64) -> Draft {
         },
         seq: Seq::FIRST,
         user: Some(user(author)),
-        previous: None,
+        previous: AUTHORITY.origin(),
         seen: Vec::new(),
         lamport: Lamport(1),
         sent_at: WallTime(0),
@@ -48,10 +51,12 @@ fn verified_with(
     let config = LogConfig {
         user: user("alice"),
         data: data.path().to_owned(),
+        authority: None,
     };
     let conversation = Conversation::direct(&config.user, &user("bob"));
     let own = data.path().join("alice");
     std::fs::create_dir(&own).unwrap();
+    places::of(&own, AUTHORITY).unwrap();
     let folder = log::prepare(&RealDisk, &own, &config.user, &conversation).unwrap();
     let (mut log, _) = Log::open(RealDisk, &folder, decode_entry).unwrap();
     let entries: Vec<_> = drafts(&conversation).into_iter().map(encode_entry).collect();
@@ -59,7 +64,7 @@ fn verified_with(
     log.close(None).unwrap();
     beside(&folder, &entries);
     let mut out = Vec::new();
-    match verify(&config, &DeviceJudge::new(introduced), &mut out) {
+    match verifying::verify_by(&config, &|_: &Path| Ok(DeviceJudge::new(introduced)), &mut out) {
         Ok(()) => Ok(String::from_utf8(out).unwrap()),
         Err(error) => Err(error.to_string()),
     }
@@ -150,7 +155,7 @@ fn whole_entries_that_break_a_rule_are_named() {
     let next = |with_bob: &Conversation| Draft {
         seq: Seq(2),
         user: None,
-        previous: Some(EntryId([1; 32])),
+        previous: EntryId([1; 32]),
         lamport: Lamport(2),
         ..draft(with_bob, "bob", 1)
     };

@@ -36,7 +36,7 @@ fn encode(draft: Draft) -> Arc<Entry> {
         number(seen.author.incarnation);
         number(seen.seq.0);
     }
-    bytes.extend_from_slice(&draft.previous.map_or([0; 32], |id| id.0));
+    bytes.extend_from_slice(&draft.previous.0);
     if let Body::Text(text) = &draft.body {
         bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());
@@ -72,9 +72,7 @@ fn decode_some(bytes: &Bytes) -> Option<Entry> {
         author: author(u64_at(bytes, 0)?),
         seq,
         user: (seq == Seq::FIRST).then(|| UserName::new("someone").ok()).flatten(),
-        previous: (seq != Seq::FIRST)
-            .then(|| Some(EntryId(rest.get(..32)?.try_into().ok()?)))
-            .flatten(),
+        previous: EntryId(rest.get(..32)?.try_into().ok()?),
         seen,
         lamport: Lamport(u64_at(bytes, 16)?),
         sent_at: WallTime(0),
@@ -91,7 +89,7 @@ fn draft(who: u64, seq: u64, lamport: u64) -> Draft {
         author: author(who),
         seq: Seq(seq),
         user: None,
-        previous: None,
+        previous: EntryId([0; 32]),
         seen: Vec::new(),
         lamport: Lamport(lamport),
         sent_at: WallTime(0),
@@ -177,7 +175,7 @@ impl Workload {
         let text = format!("{}{}", self.random.u32(..), "x".repeat(self.random.usize(..40)));
         let entry = encode(Draft {
             user: own.is_none().then(|| UserName::new("someone").unwrap()),
-            previous: own.map(|own| own.id),
+            previous: own.map_or(EntryId([0; 32]), |own| own.id),
             seen: seen
                 .iter()
                 .map(|seen| Seen {

@@ -122,7 +122,9 @@ impl Chains {
             let found = entry.lamport;
             return Err(out_of_place(Rule::LamportGrows { previous, found }));
         }
-        if self.heads.insert(author, entry.id) != entry.previous {
+        let head = self.heads.insert(author, entry.id);
+        // What an author's first entry follows from says under which authority the conversation is.
+        if head.is_some_and(|head| head != entry.previous) {
             return Err(DamageKind::Chain { author, seq });
         }
         self.index.push(&author, offset, entry.lamport);

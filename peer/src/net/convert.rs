@@ -60,10 +60,7 @@ fn encoded(mut draft: Draft) -> (Draft, Vec<u8>) {
             .as_ref()
             .map(|user| user.shown().to_owned())
             .unwrap_or_default(),
-        previous: draft
-            .previous
-            .map(|id| Bytes::copy_from_slice(&id.0))
-            .unwrap_or_default(),
+        previous: Bytes::copy_from_slice(&draft.previous.0),
         seen: draft.seen.iter().map(seen_to_wire).collect(),
         lamport: draft.lamport.0,
         sent_at_ms: draft.sent_at.0,
@@ -111,12 +108,9 @@ fn decode_entry_after(last: Option<&Conversation>, bytes: Bytes) -> Result<Entry
         (false, "") => None,
         (false, _) => return Err(invalid("user", "set at seq 1 only", format!("set at seq {}", seq.0))),
     };
-    let previous = match (first, message.previous.is_empty()) {
-        (true, true) => None,
-        (false, false) => Some(EntryId(array("previous", &message.previous)?)),
-        (true, false) => return Err(invalid("previous", "empty at seq 1", "set")),
-        (false, true) => return Err(EntryError::Missing("previous")),
-    };
+    if message.previous.is_empty() {
+        return Err(EntryError::Missing("previous"));
+    }
     let lamport = Lamport(message.lamport);
     if lamport.0 < seq.0 || lamport.0 == u64::MAX {
         return Err(invalid(
@@ -133,7 +127,7 @@ fn decode_entry_after(last: Option<&Conversation>, bytes: Bytes) -> Result<Entry
         author,
         seq,
         user,
-        previous,
+        previous: EntryId(array("previous", &message.previous)?),
         seen: seen_from_wire(&message.seen, &author)?,
         lamport,
         sent_at: WallTime(message.sent_at_ms),

@@ -60,7 +60,7 @@ use connections::Connections;
 use turnstile::Turnstile;
 
 pub use lookups::{LookupError, Lookups, log_in_once};
-pub use routing::{Attempts, LoginError, Registry, RegistryConfig, link_device};
+pub use routing::{Attempts, LoginError, Registry, RegistryConfig, expected, link_device};
 pub use server::{ServeError, serve};
 
 /// The deadline of a call that is answered once, and of every part of an answer in parts.

@@ -25,13 +25,20 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use self::client::Client;
-pub use self::login::link_device;
+pub use self::{login::link_device, recognise::expected};
 use super::Net;
 use crate::{
     credentials::Clock,
     driver::{ports::ORDERS_MAX, request::AccountAsk},
     known_registries::KnownRegistries,
-    node::{Ask, Millis, account::AccountNews, registries::RegistryReport, status::RegistryStatus, types::RoomName},
+    node::{
+        Ask, Millis,
+        account::AccountNews,
+        belonging::other_authority,
+        registries::RegistryReport,
+        status::RegistryStatus,
+        types::{Authority, RoomName},
+    },
 };
 
 /// Where the registries are, and how this peer is found.
@@ -54,6 +61,9 @@ pub struct RegistryConfig {
     pub fingerprint: Option<Fingerprint>,
     /// What a survey has found to be the authority of several registries of which none was met before.
     pub surveyed: Arc<OnceLock<Fingerprint>>,
+    /// Whose names this peer's conversations are about: that of the first registry that lets it in, unless it is known before. No other
+    /// one's registry is used as long as the peer runs.
+    pub authority: Arc<OnceLock<Fingerprint>>,
     /// The password of the account, where this device may be new to it.
     pub password: Option<Zeroizing<String>>,
     /// The invitation with which the account may be made.
@@ -107,6 +117,16 @@ pub enum LoginError {
         /// What the others show.
         meant: Fingerprint,
     },
+    /// The peer has its conversations under another authority.
+    #[error("{}", other_authority(address, Authority(own.bytes()), Authority(found.bytes())))]
+    Elsewhere {
+        /// HOST:PORT of the registry.
+        address: String,
+        /// What it shows.
+        found: Fingerprint,
+        /// That of the conversations.
+        own: Fingerprint,
+    },
     /// It lets this device in under no circumstances, or only with something else than was shown: the same try again would be of no use.
     #[error("the registry refuses: {0}")]
     Barred(String),
@@ -142,7 +162,10 @@ impl LoginError {
 
     /// Whether somebody has answered that is not the right one.
     fn is_not_the_one(&self) -> bool {
-        matches!(self, Self::Changed { .. } | Self::Foreign { .. })
+        matches!(
+            self,
+            Self::Changed { .. } | Self::Foreign { .. } | Self::Elsewhere { .. }
+        )
     }
 }
 

@@ -51,13 +51,13 @@ impl Contradiction {
         for entry in &self.entries {
             seq = seq.next();
             let is_next = entry.author == seal.author && entry.seq == seq && entry.conversation == *conversation;
-            if !is_next || before.is_some() && entry.previous != before {
+            if !is_next || before.is_some_and(|before| before != entry.previous) {
                 return false;
             }
             before = Some(entry.id);
         }
         match self.entries.first() {
-            Some(first) => before == Some(other.id) && first.previous != Some(seal.id),
+            Some(first) => before == Some(other.id) && first.previous != seal.id,
             None => seal.id != other.id,
         }
     }

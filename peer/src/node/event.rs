@@ -9,7 +9,8 @@ use super::{
     private::Invitation,
     status::{LinkStatus, RegistryStatus},
     types::{
-        Author, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime,
+        Author, Authority, Body, Conversation, DeviceId, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName,
+        WallTime,
     },
 };
 
@@ -135,6 +136,8 @@ pub struct Ready {
     pub listen: String,
     /// HOST:PORT of the registry that is in use; where none is, of the first one.
     pub registry: String,
+    /// Under which authority the user is; none before any registry has let this device in.
+    pub authority: Option<Authority>,
     /// No earlier start with this data folder was let in anywhere, or came to a conversation: the user is new here.
     pub first_start: bool,
     /// The conversations that are there from earlier runs.

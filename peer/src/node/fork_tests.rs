@@ -10,7 +10,7 @@ use super::{
     limits::{COMPARES_PER_SECOND, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX},
     link::{Frame, LinkId, Outgoing},
     replica::{AuthorLog, Replica},
-    testing::{Alice, Other, room, seals},
+    testing::{AUTHORITY, Alice, Other, room, seals},
     types::{Author, DeviceId, Entry, EntryId, Heights, Lamport, Seen, Seq},
 };
 
@@ -126,7 +126,7 @@ fn who_was_shown_more_jumps_than_are_excused_is_not_to_blame_for_them() {
 
 #[test]
 fn there_are_so_many_who_contradict_themselves_and_no_more() {
-    let mut replica = Replica::new(super::testing::room());
+    let mut replica = Replica::new(super::testing::room(), Some(AUTHORITY));
     let author = |n: usize| Author {
         device: DeviceId([(n / FORKED_UNKNOWN_MAX) as u8; 32]),
         incarnation: n as u64,
@@ -136,7 +136,7 @@ fn there_are_so_many_who_contradict_themselves_and_no_more() {
     assert!(replica.fork(BOB.author(1)).is_none());
     assert_eq!(replica.forked().len(), FORKED_MAX);
     // A device makes up as many as it likes.
-    let mut replica = Replica::new(super::testing::room());
+    let mut replica = Replica::new(super::testing::room(), Some(AUTHORITY));
     let forked = (0..100).filter(|n| replica.fork(MALLORY.author(*n)).is_some()).count();
     assert_eq!(forked, FORKED_UNKNOWN_MAX);
     let known = MALLORY.first(1_000);

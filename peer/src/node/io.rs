@@ -11,7 +11,7 @@ use super::{
     private::Invitation,
     sealing::{Introduction, Seal},
     sync::PullId,
-    types::{Author, Conversation, DeviceId, Entry, Heights, RoomName, Seq, Stretches, UserName},
+    types::{Author, Authority, Conversation, DeviceId, Entry, Heights, RoomName, Seq, Stretches, UserName},
     window::{PullFailure, Pulled},
 };
 
@@ -64,6 +64,8 @@ pub enum Input {
         hosting: bool,
         /// HOST:PORT of it.
         address: String,
+        /// Whose names it gives.
+        authority: Authority,
     },
     /// The registry does not answer, for this reason.
     RegistryDown(String),

@@ -16,6 +16,8 @@
 //! | `breaker`, `dials` | whether and when another end is tried, and how often an address |
 //! | `frames` | what comes in over them |
 //! | `heights` | who holds how much |
+//! | `belonging` | under which authority all of it is |
+//! | `ending` | what is done before the process ends |
 //! | `access` | who may read what |
 //! | `private`, `knocks` | invitations to private rooms, and who is in those |
 //! | `door` | how rooms are named by those who type |
@@ -46,6 +48,7 @@ pub mod account;
 mod ack_tests;
 mod allowance;
 pub mod apart;
+pub mod belonging;
 pub mod breaker;
 pub mod clock;
 pub mod contradiction;
@@ -54,6 +57,7 @@ mod dials;
 pub mod door;
 pub mod doubts;
 mod due;
+mod ending;
 pub mod event;
 pub mod flood;
 #[cfg(test)]
@@ -95,6 +99,7 @@ pub mod sync;
 pub mod talk;
 #[cfg(test)]
 mod testing;
+mod time;
 pub mod types;
 mod vouching;
 mod who;
@@ -103,6 +108,7 @@ pub mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use io::{Ask, DeliveryNews, Effect, Input, Liveness, PeerAddress, Step};
+pub use time::{Millis, Now};
 
 use dials::Dials;
 use event::{Event, Line};
@@ -115,32 +121,7 @@ use replica::Replica;
 use sealing::Sealing;
 use sync::PullId;
 use talk::Talk;
-use types::{Author, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
-
-/// Milliseconds by a clock that never goes back. Only differences mean something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    /// The time so many milliseconds later.
-    pub fn plus(self, ms: u64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-
-    /// How many milliseconds have passed since an earlier time.
-    pub fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-/// The time of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// By the clock that never goes back.
-    pub mono: Millis,
-    /// By the wall clock.
-    pub wall: WallTime,
-}
+use types::{Author, Authority, Conversation, DeviceId, Encode, Entry, Heights, Seen, UserName, WallTime};
 
 /// Who a node is.
 #[derive(Debug, Clone)]
@@ -176,6 +157,8 @@ pub struct LoadedLog {
 #[derive(Debug)]
 pub struct Node {
     me: Identity,
+    /// Under which the names of all conversations mean something; none before any registry has certified the device.
+    authority: Option<Authority>,
     encode: Encode,
     rng: fastrand::Rng,
     /// Logged in at the registry; none before the first attempt has ended.
@@ -211,11 +194,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that holds nothing yet. `encode` makes entries of drafts; `seed` drives what is left to chance.
-    pub fn new(me: Identity, encode: Encode, seed: u64) -> Self {
+    /// A node that holds nothing yet, under an authority if there was one ever. `encode` makes entries of drafts; `seed` drives what
+    /// is left to chance.
+    pub fn new(me: Identity, authority: Option<Authority>, encode: Encode, seed: u64) -> Self {
         Self {
             people: People::new(me.clone()),
             me,
+            authority,
             encode,
             rng: fastrand::Rng::with_seed(seed),
             registry_up: None,
@@ -249,7 +234,7 @@ impl Node {
             (*author, held.height(), seen)
         });
         let frontier = clock::Frontier::rebuild(heads, &log.recently_seen);
-        let mut replica = Replica::load(conversation.clone(), log.authors, frontier);
+        let mut replica = Replica::load(conversation.clone(), self.authority, log.authors, frontier);
         let mut sealing = Sealing::load(log.sealed, log.servable);
         for author in log.forked.intersection(&log.proved) {
             sealing.excuse(*author);
@@ -293,7 +278,11 @@ impl Node {
             Input::Write(conversation, text) => self.write(&conversation, text, now),
             Input::LastWords => self.last_words(now),
             Input::Quit => self.quit(),
-            Input::RegistryUp { hosting, address } => self.registry_up(hosting, address),
+            Input::RegistryUp {
+                hosting,
+                address,
+                authority,
+            } => self.registry_up(hosting, address, authority, now),
             Input::Notice(notice) => self.tell(Event::Notice(notice)),
             Input::RegistryDown(reason) => self.registry_down(reason),
             Input::RegistryBarred(reason) => self.registry_barred(reason),
@@ -343,6 +332,11 @@ impl Node {
     /// Who the node is.
     pub fn me(&self) -> &Identity {
         &self.me
+    }
+
+    /// Under which authority it is.
+    pub fn authority(&self) -> Option<Authority> {
+        self.authority
     }
 
     /// The conversations that are known, with the state of each.

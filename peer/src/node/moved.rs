@@ -59,7 +59,7 @@ mod tests {
         Input,
         event::{Event, RegistryState},
         limits::RELIST_MS,
-        testing::{Alice, Other, room_name},
+        testing::{AUTHORITY, Alice, Other, room_name},
     };
 
     const BOB: Other = Other(0x0b, "bob");
@@ -78,6 +78,7 @@ mod tests {
         Input::RegistryUp {
             hosting: false,
             address: address.into(),
+            authority: AUTHORITY,
         }
     }
 

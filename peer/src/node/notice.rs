@@ -60,6 +60,8 @@ pub enum Code {
     Fork,
     /// This machine's clock is not the registry's, or is again.
     ClockWrong,
+    /// What is kept belongs to another authority than the registry that is used now.
+    OtherAuthority,
     /// The registry says no later to what it had allowed. For scripts it is the same.
     RefusedLater,
 }
@@ -92,6 +94,7 @@ impl Code {
             | Self::TrustLost
             | Self::BadHistory
             | Self::Fork
+            | Self::OtherAuthority
             | Self::RefusedLater => false,
         }
     }
@@ -123,6 +126,7 @@ impl Code {
             Self::Refused | Self::RefusedLater => "refused",
             Self::BadHistory => "bad_history",
             Self::Fork => "fork",
+            Self::OtherAuthority => "other_authority",
         }
     }
 }

@@ -2,14 +2,18 @@
 
 use super::{
     Ask, Effect, Liveness, Millis, Node, Now, PeerAddress,
+    belonging::other_authority,
     event::{Code, Event, Presence, RegistryState},
     link::{LinkState, Peer},
     talk::{Member, Stage},
-    types::{Conversation, DeviceId, RoomName, UserName},
+    types::{Authority, Conversation, DeviceId, RoomName, UserName},
 };
 
 impl Node {
-    pub(super) fn registry_up(&mut self, hosting: bool, address: String) {
+    pub(super) fn registry_up(&mut self, hosting: bool, address: String, authority: Authority, now: Now) {
+        if let Some(own) = self.authority.filter(|own| *own != authority) {
+            return self.registry_barred(other_authority(&address, own, authority));
+        }
         if self.registry_up.replace(true) == Some(true) {
             self.relist();
         }
@@ -28,6 +32,7 @@ impl Node {
             }
         }
         self.watch_users();
+        self.belongs_to(authority, now);
     }
 
     pub(super) fn registry_down(&mut self, reason: String) {
@@ -98,6 +103,12 @@ impl Node {
                 );
             }
             Some(reason) => self.notice(Code::RefusedLater, format!("{title} at the registry: {reason}")),
+            None if asking && self.authority.is_none() => {
+                let message = format!(
+                    "no registry has let this device in yet: {title} is entered when one does, and what you write waits until then"
+                );
+                self.notice(Code::RegistryUnavailable, message);
+            }
             None if asking => {
                 let message = format!(
                     "the registry does not answer: you are in {title} with those you can reach, and the others follow when it is back"

@@ -2,7 +2,7 @@
 
 use super::{
     limits::AUTHORS_MAX,
-    types::{Author, DeviceId, EntryId, Lamport, Seq, UserName},
+    types::{Author, Authority, DeviceId, EntryId, Lamport, Seq, UserName},
 };
 
 /// Why an entry is not taken. But for what [`Refusal::is_misdeed`] excepts it breaks a rule that its author knew.
@@ -27,6 +27,16 @@ pub enum Refusal {
         author: Author,
         /// The seq of the entry.
         seq: Seq,
+    },
+    /// The author's first entry was written under another authority, or under none.
+    #[error("{author} begins under the authority {found}, and this conversation is under {expected}")]
+    OtherAuthority {
+        /// The author.
+        author: Author,
+        /// Under which the conversation is.
+        expected: Authority,
+        /// Under which the entry says that it is.
+        found: Authority,
     },
     /// Its Lamport time is not 1 + the greatest of its causes.
     #[error("entry {seq} of {author} has Lamport time {found}; its causes make it {expected}", seq = .seq.0, found = .found.0, expected = .expected.0)]

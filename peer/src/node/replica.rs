@@ -12,7 +12,8 @@ use super::{
     limits::{AUTHORS_MAX, FORKED_LAMPORTS_MAX, FORKED_MAX, FORKED_UNKNOWN_MAX, SEEN_MAX},
     refusal::Refusal,
     types::{
-        Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName, WallTime,
+        Author, Authority, Body, Conversation, DeviceId, Draft, Entry, EntryId, Heights, Lamport, Seen, Seq, UserName,
+        WallTime,
     },
 };
 
@@ -61,6 +62,8 @@ enum Verdict {
 #[derive(Debug)]
 pub struct Replica {
     conversation: Conversation,
+    /// Under whose names it is; none before there is any.
+    authority: Option<Authority>,
     authors: BTreeMap<Author, AuthorLog>,
     frontier: Frontier,
     held: HoldBack,
@@ -70,22 +73,33 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A conversation of which nothing is held.
-    pub fn new(conversation: Conversation) -> Self {
-        Self::load(conversation, BTreeMap::new(), Frontier::default())
+    /// A conversation of which nothing is held, under an authority; without one nothing can be taken or written.
+    pub fn new(conversation: Conversation, authority: Option<Authority>) -> Self {
+        Self::load(conversation, authority, BTreeMap::new(), Frontier::default())
     }
 
     /// A conversation as its log was read back.
-    pub fn load(conversation: Conversation, authors: BTreeMap<Author, AuthorLog>, frontier: Frontier) -> Self {
+    pub fn load(
+        conversation: Conversation,
+        authority: Option<Authority>,
+        authors: BTreeMap<Author, AuthorLog>,
+        frontier: Frontier,
+    ) -> Self {
         let version = authors.values().map(|log| log.height().0).sum();
         Self {
             conversation,
+            authority,
             authors,
             frontier,
             held: HoldBack::default(),
             version,
             forked: BTreeSet::new(),
         }
+    }
+
+    /// Under which authority it is from now on, where there was none.
+    pub fn belong_to(&mut self, authority: Authority) {
+        self.authority.get_or_insert(authority);
     }
 
     /// The number of entries held.
@@ -203,6 +217,7 @@ impl Replica {
     /// The next entry of `author`, naming what is in `frontier` as seen. It is not taken in before [`Replica::write`] is called.
     pub fn draft(&self, author: Author, user: &UserName, body: Body, sent_at: WallTime, frontier: &Frontier) -> Draft {
         let own = self.authors.get(&author);
+        let origin = self.authority.map(Authority::origin);
         let mut seen: Vec<Seen> = frontier.heads().filter(|head| head.author != author).collect();
         if seen.len() > SEEN_MAX {
             seen.sort_by_key(|head| std::cmp::Reverse(self.lamport(head)));
@@ -215,7 +230,10 @@ impl Replica {
             author,
             seq,
             user: (seq == Seq::FIRST).then(|| user.clone()),
-            previous: own.map(|log| log.head),
+            previous: own
+                .map(|log| log.head)
+                .or(origin)
+                .expect("nobody writes before there is an authority"),
             lamport: self.lamport_after(author, &seen),
             seen,
             sent_at,
@@ -275,9 +293,7 @@ impl Replica {
     /// The rules for an entry whose causes are all there.
     fn check_next(&self, entry: &Entry, log: Option<&AuthorLog>) -> Result<(), Refusal> {
         let Draft { author, seq, .. } = entry.draft;
-        if entry.previous != log.map(|log| log.head) {
-            return Err(Refusal::BrokenChain { author, seq });
-        }
+        self.check_chain(entry, log)?;
         let latest = self.lamport_after(author, &entry.seen);
         let (mut expected, mut is_exact) = (latest, true);
         if entry.seen.iter().any(|cause| self.forked.contains(&cause.author)) {
@@ -308,6 +324,21 @@ impl Replica {
             self.check_author(author, user)?;
         }
         Ok(())
+    }
+
+    /// Whether an entry follows from its author's previous one, or begins under the right authority.
+    fn check_chain(&self, entry: &Entry, log: Option<&AuthorLog>) -> Result<(), Refusal> {
+        let Draft { author, seq, .. } = entry.draft;
+        match (log, self.authority) {
+            (Some(log), _) if log.head == entry.previous => Ok(()),
+            (None, Some(authority)) if authority.origin() == entry.previous => Ok(()),
+            (None, Some(expected)) => Err(Refusal::OtherAuthority {
+                author,
+                expected,
+                found: Authority(entry.previous.0),
+            }),
+            _ => Err(Refusal::BrokenChain { author, seq }),
+        }
     }
 
     fn check_author(&self, author: Author, user: &UserName) -> Result<(), Refusal> {

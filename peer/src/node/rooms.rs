@@ -7,7 +7,7 @@ use super::{
     event::{Code, Event, Notice},
     limits::{AUTHORS_MAX, JOIN_PATIENCE_MS, KNOCK_WAIT_MS, REPLAY_LAST, TEXT_BYTES_MAX, WAITING_TEXTS_MAX},
     line,
-    link::{ByeReason, HeightsNews, Outgoing, Peer},
+    link::{HeightsNews, Outgoing, Peer},
     memberships::Memberships,
     replica::Replica,
     sealing::Sealing,
@@ -101,10 +101,15 @@ impl Node {
 
     /// The conversation, which is made where it is not there.
     pub(super) fn talk(&mut self, conversation: &Conversation) -> &mut Talk {
-        let me = self.me.device;
-        self.talks
-            .entry(conversation.clone())
-            .or_insert_with(|| Talk::new(Replica::new(conversation.clone()), Sealing::default(), me, None))
+        let (me, authority) = (self.me.device, self.authority);
+        self.talks.entry(conversation.clone()).or_insert_with(|| {
+            Talk::new(
+                Replica::new(conversation.clone(), authority),
+                Sealing::default(),
+                me,
+                None,
+            )
+        })
     }
 
     pub(super) fn enter(&mut self, conversation: Conversation, announce: bool, by_other_device: bool) {
@@ -121,6 +126,9 @@ impl Node {
 
     /// Who else is there is known as far as it can be: says so, and asks them what they hold.
     pub(super) fn entered(&mut self, conversation: &Conversation, created: bool, now: Now) {
+        if self.authority.is_none() {
+            return;
+        }
         if let Conversation::Room(room) = conversation {
             // Not before: a room that the registry refuses is none of the user's, at no device.
             self.membership_changed(room, true);
@@ -311,7 +319,7 @@ impl Node {
         waiting.push_back(text);
     }
 
-    fn write_now(&mut self, conversation: &Conversation, text: String, now: Now) {
+    pub(super) fn write_now(&mut self, conversation: &Conversation, text: String, now: Now) {
         let (device, user) = (self.me.device, self.me.user.clone());
         let incarnation = self.rng.u64(..);
         // It answers all that is held, and is shown at once.
@@ -355,34 +363,6 @@ impl Node {
         let line = line(me, &entry, &talk.replica, talk.replica.version());
         self.tell(Event::Sent(line));
         self.step.persist.push(entry);
-    }
-
-    /// The process is about to end: nothing waits any longer.
-    pub(super) fn last_words(&mut self, now: Now) {
-        self.quitting = true;
-        let waiting: Vec<_> = self.talks.keys().cloned().collect();
-        for conversation in waiting {
-            // Better in the log with an early place than nowhere: they reach the others at the next start.
-            for text in std::mem::take(&mut self.talk(&conversation).waiting_texts) {
-                self.write_now(&conversation, text, now);
-            }
-        }
-        let opening: Vec<_> = self.opening.keys().cloned().collect();
-        for user in opening {
-            self.not_opened(
-                &user,
-                Code::RegistryUnavailable,
-                &format!("{user} was not found before the end"),
-            );
-        }
-    }
-
-    pub(super) fn quit(&mut self) {
-        self.quitting = true;
-        let links: Vec<_> = self.links.keys().copied().collect();
-        for link in links {
-            self.effect(Effect::Close(link, ByeReason::Quit, "the peer ends".into()));
-        }
     }
 
     /// Shows the last ones of what was hidden while a newcomer's log was filled. What is older is passed over for good: effects of it may

@@ -16,11 +16,14 @@ use super::{
     sealing::{Introduction, Seal},
     sync::PullId,
     types::{
-        Author, Conversation, DeviceId, Draft, Encode, Entry, EntryId, Heights, RoomName, Seq, Stretches, UserName,
-        WallTime,
+        Author, Authority, Conversation, DeviceId, Draft, Encode, Entry, EntryId, Heights, RoomName, Seq, Stretches,
+        UserName, WallTime,
     },
     window,
 };
+
+/// Under which all of it is.
+pub(super) const AUTHORITY: Authority = Authority([0xa0; 32]);
 
 /// Stands in for the encoding, which the node does not know.
 fn encode(draft: Draft) -> Arc<Entry> {
@@ -114,7 +117,7 @@ impl Alice {
             user: UserName::new("alice").unwrap(),
             device: DeviceId([0xaa; 32]),
         };
-        let mut node = Node::new(me, Encode(Arc::new(encode)), 1);
+        let mut node = Node::new(me, Some(AUTHORITY), Encode(Arc::new(encode)), 1);
         // Whoever writes has been introduced and seals what he writes.
         for n in 0..=u8::MAX {
             node.load_introduction(Introduction {
@@ -152,6 +155,7 @@ impl Alice {
         alice.input(Input::RegistryUp {
             hosting: false,
             address: String::new(),
+            authority: AUTHORITY,
         });
         alice.enters(room_name(), others);
         alice

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
+use data_encoding::BASE64_NOPAD;
 pub use peerchat_proto::names::{NameError, RoomName, UserName};
 
 /// Who asks another peer for what it holds, as the certificate of the connection says.
@@ -43,6 +44,31 @@ impl fmt::Display for DeviceId {
 impl fmt::Debug for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hex(f, &self.0[..4])
+    }
+}
+
+/// Who gives users their names and certifies their devices: the SHA-256 of its certificate. A name means something only under the
+/// authority that gave it, so each has conversations of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Authority(pub [u8; 32]);
+
+impl Authority {
+    /// What the first entry of each author in a conversation under this authority names as the one before it: by the chain of hashes
+    /// none of them is an entry of a conversation of the same name under another one.
+    pub fn origin(self) -> EntryId {
+        EntryId(self.0)
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SHA256:{}", BASE64_NOPAD.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -246,8 +272,8 @@ pub struct Draft {
     pub seq: Seq,
     /// The author's user, as shown. Set at seq 1 and nowhere else.
     pub user: Option<UserName>,
-    /// The author's previous entry; none at seq 1.
-    pub previous: Option<EntryId>,
+    /// The author's previous entry; at seq 1 the [`Authority::origin`] of the conversation.
+    pub previous: EntryId,
     /// What the author had newly seen, reduced to what nothing else in it implies; sorted by author.
     pub seen: Vec<Seen>,
     /// Its Lamport time.

@@ -203,7 +203,7 @@ impl Window {
         if seq != chain.height.next() {
             return Err(BadHistory::NotNext(author, seq));
         }
-        if chain.head.is_some() && entry.previous != chain.head {
+        if chain.head.is_some_and(|head| head != entry.previous) {
             return Err(BadHistory::BrokenChain(author, seq));
         }
         chain.head = Some(entry.id);

@@ -45,7 +45,7 @@ fn a_bulk_pull() {
             author,
             seq,
             user: previous.is_none().then(|| me.user.clone()),
-            previous,
+            previous: previous.unwrap_or(EntryId([0; 32])),
             seen: Vec::new(),
             lamport: Lamport(seq.0),
             sent_at: WallTime(0),

@@ -10,11 +10,14 @@ use crate::{
     node::{
         sealing::Seal,
         types::{
-            Author, Body, Conversation, DeviceId, Draft, Entry, EntryId, Lamport, RoomName, Seen, Seq, UserName,
-            WallTime,
+            Author, Authority, Body, Conversation, DeviceId, Draft, Entry, EntryId, Lamport, RoomName, Seen, Seq,
+            UserName, WallTime,
         },
     },
 };
+
+/// Under which all conversations are.
+pub const AUTHORITY: Authority = Authority([0xa0; 32]);
 
 /// Signs with a hash that anybody can make; no test forges it.
 #[derive(Debug)]
@@ -114,7 +117,7 @@ impl Pen {
             author: self.author,
             seq,
             user: (seq == Seq::FIRST).then(|| UserName::new(&self.user).unwrap()),
-            previous: self.last.map(|(_, id)| id),
+            previous: self.last.map_or(AUTHORITY.origin(), |(_, id)| id),
             seen,
             // Right for whoever has seen nothing of others.
             lamport: Lamport(seq.0),

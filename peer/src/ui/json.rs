@@ -139,6 +139,7 @@ impl JsonFront {
             first_start: ready.first_start,
             conversations: ready.conversations.iter().map(|one| self.title(one)).collect(),
             current: ready.current.as_ref().map(|one| self.title(one)),
+            authority: ready.authority.map(|authority| authority.to_string()),
         };
         self.put(&object);
     }

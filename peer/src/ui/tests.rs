@@ -11,6 +11,7 @@ fn ready() -> Event {
         device: author(1).device,
         listen: String::new(),
         registry: String::new(),
+        authority: None,
         first_start: true,
         conversations: Vec::new(),
         current: None,

@@ -70,7 +70,7 @@ const PARTS: [Part; 10] = [
     },
     Part {
         name: "credentials",
-        knows: &["node"],
+        knows: &["folder", "log::IoError", "node"],
         never: &["tonic", "prost", "std::net"],
         because: "who a device is and whom it believes is one thing; how it talks with them is the wire's",
     },

@@ -129,7 +129,7 @@ fn a_history_over_a_slow_link_is_asked_for_once() {
     let site = Site::new();
     let key = DeviceKey::generate().unwrap();
     let device = Bytes::copy_from_slice(&key.public());
-    let mut pen = Pen::new("bob", author(&device, 1), room("lobby"));
+    let mut pen = Pen::new("bob", author(&device, 1), room("lobby"), site.registry.origin());
     let long = "slow ".repeat(8_000);
     let all: Vec<_> = (0..3).map(|_| sealed(&key, &pen.write(&long))).collect();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -171,7 +171,8 @@ fn altered(entry: &Bytes, change: impl FnOnce(&mut Entry)) -> Bytes {
 
 /// An entry in another conversation that an honest author could have written.
 fn elsewhere() -> Bytes {
-    encoded(&Pen::new("bob", author(&[0x11; 32].as_slice().into(), 1), room("elsewhere")).write("bad"))
+    let author = author(&[0x11; 32].as_slice().into(), 1);
+    encoded(&Pen::new("bob", author, room("elsewhere"), [0; 32]).write("bad"))
 }
 
 const HISTORIES: [(&str, Make); 14] = [

@@ -22,7 +22,15 @@ fn a_device_that_makes_authors_without_end_leaves_room_for_the_others() {
     let mut fake = Fake::log_in(&site, "mallory");
     fake.join("lobby");
     let link = fake.link(alice);
-    let first = |incarnation| Pen::new(&fake.user, author(&fake.device, incarnation), room("lobby")).write("spam");
+    let first = |incarnation| {
+        Pen::new(
+            &fake.user,
+            author(&fake.device, incarnation),
+            room("lobby"),
+            fake.origin(),
+        )
+        .write("spam")
+    };
     let minted: Vec<Entry> = (1..=2_000).map(first).collect();
     for part in minted.chunks(250) {
         link.send(fake.sealed(part));
@@ -73,7 +81,7 @@ fn a_member_that_trickles_its_history_keeps_no_newcomer_waiting() {
     // More than anybody else, so that it is asked first.
     let key = DeviceKey::generate().unwrap();
     let device = Bytes::copy_from_slice(&key.public());
-    let pen = Pen::new("mallory", author(&device, 1), room("lobby"));
+    let pen = Pen::new("mallory", author(&device, 1), room("lobby"), site.registry.origin());
     let signer = Arc::new(DeviceKey::from_pkcs8(key.pkcs8()).unwrap());
     let server = Server::start(Script {
         takes_links: false,

@@ -35,6 +35,7 @@ use peerchat_proto::names::UserName;
 use peerchat_registry::{
     Settings,
     accounts::{Accounts, Policy, WallTime, password::Password, rules::Registration, store::Place},
+    authority::Authority,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,6 +133,11 @@ impl Registry {
                 .unwrap();
             accounts.close().await;
         });
+    }
+
+    /// The fingerprint of its authority.
+    pub fn origin(&self) -> [u8; 32] {
+        Authority::open(&self.folder()).unwrap().trust().fingerprint().bytes()
     }
 
     /// Where it keeps its authority and its accounts.

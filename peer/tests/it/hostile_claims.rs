@@ -19,14 +19,14 @@ fn nobody_writes_under_another_users_name() {
         let mut fake = Fake::log_in(&site, &format!("mallory-{n}"));
         fake.join("lobby");
         let mut link = fake.link(&peers[0]);
-        let bad = Pen::new("bob", fake.author(), conversation).write("bad");
+        let bad = Pen::new("bob", fake.author(), conversation, fake.origin()).write("bad");
         link.send(entries(&[bad]));
         // A direct conversation of others is none of his business, so it is passed over.
         if n != 1 {
             let (_, why) = link.wait_bye();
             assert!(why.contains("writes as bob"), "{why}");
         }
-        let mut pen = Pen::new(&fake.user, author(&fake.device, 9), room("lobby"));
+        let mut pen = Pen::new(&fake.user, author(&fake.device, 9), room("lobby"), fake.origin());
         let mut again = fake.link(&peers[0]);
         again.send(fake.sealed(&[pen.write("under my own name")]));
         assert_eq!(peers[0].hear("under my own name")["author"], fake.user);
@@ -86,7 +86,7 @@ fn what_lacks_a_cause_is_not_shown_before_it() {
     let mut link = fake.link(alice);
     let mut pen = fake.pen(room("lobby"));
     let [one, two, three] = ["one", "two", "three"].map(|text| pen.write(text));
-    let mut lost = Pen::new("mallory", author(&fake.device, 8), room("lobby")).write("bad");
+    let mut lost = Pen::new("mallory", author(&fake.device, 8), room("lobby"), fake.origin()).write("bad");
     (lost.seen, lost.lamport) = (vec![seen(nobody(1), 3)], 4);
     link.send(entries(&[lost, three, one]));
     alice.hear("one");

@@ -17,18 +17,26 @@ fn altered(pen: &mut Pen, change: impl FnOnce(&mut Entry)) -> Vec<Frame> {
 /// A first entry of another author that is as `change` makes it.
 fn first(fake: &Fake, change: impl FnOnce(&mut Entry)) -> Vec<Frame> {
     altered(
-        &mut Pen::new(&fake.user, author(&fake.device, 8), room("lobby")),
+        &mut Pen::new(&fake.user, author(&fake.device, 8), room("lobby"), fake.origin()),
         change,
     )
 }
 
 const LONG: usize = 64 * 1024;
 
-const ENTRIES: [Attack; 22] = [
+const ENTRIES: [Attack; 23] = [
     Attack {
         what: "another previous entry",
         why: "does not follow from entry 1",
         frames: |_, _, pen| altered(pen, |entry| entry.previous = vec![9; 32].into()),
+    },
+    Attack {
+        what: "a first entry under another authority",
+        why: "begins under the authority SHA256:CQkJ",
+        frames: |fake, _, _| {
+            let mut pen = Pen::new(&fake.user, author(&fake.device, 9), room("lobby"), [9; 32]);
+            vec![entries(&[pen.write("bad")])]
+        },
     },
     Attack {
         what: "no previous entry",
@@ -72,7 +80,7 @@ const ENTRIES: [Attack; 22] = [
         what: "an entry of another device",
         why: "it sent an entry of device",
         frames: |_, other, _| {
-            let mut pen = Pen::new("bob", author(&device_of(other), 7), room("lobby"));
+            let mut pen = Pen::new("bob", author(&device_of(other), 7), room("lobby"), [0; 32]);
             vec![entries(&[pen.write("bad")])]
         },
     },

@@ -10,6 +10,7 @@
 mod accounts;
 mod answers;
 mod attack;
+mod authorities;
 mod bad_history;
 mod bench;
 mod big_room;

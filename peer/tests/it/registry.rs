@@ -64,10 +64,14 @@ fn a_peer_that_starts_without_a_registry_is_found_when_there_is_one() {
     let mut site = Site::new();
     site.registry.kill();
     let mut alice = site.peer("alice");
+    // Under no authority yet she is nobody, and what she writes waits.
+    assert!(alice.events()[0]["authority"].is_null());
     alice.type_line("/join lobby");
-    alice.wait("joined", |event| event["event"] == "joined");
-    alice.say("is anybody there?");
+    let told = alice.error("registry_unavailable");
+    assert!(told.contains("what you write waits"), "{told}");
+    alice.type_line("is anybody there?");
     site.registry.restart();
+    alice.wait("joined", |event| event["event"] == "joined");
     let mut bob = site.peer("bob");
     bob.join("lobby");
     bob.wait_version(1);

@@ -189,8 +189,13 @@ impl Fake {
         }
     }
 
+    /// What the first entry of an author of its authority names.
+    pub fn origin(&self) -> [u8; 32] {
+        self.trust.fingerprint().bytes()
+    }
+
     pub fn pen(&self, conversation: Conversation) -> Pen {
-        Pen::new(&self.user, self.author(), conversation)
+        Pen::new(&self.user, self.author(), conversation, self.origin())
     }
 
     pub fn hello(&self) -> Hello {

@@ -11,7 +11,7 @@ use peerchat::{
     },
 };
 
-use crate::world::{Who, World};
+use crate::world::{AUTHORITY, Who, World};
 
 fn entries(log: &Log<MemoryDisk>) -> Vec<Entry> {
     log.canonical().map(Result::unwrap).collect()
@@ -278,7 +278,7 @@ fn check_log(log: &[Entry], is_two_faced: impl Fn(&Author) -> bool) {
     for entry in log {
         let head = heads.get(&entry.author).copied();
         assert_eq!(entry.seq, head.map(|head| head.0).unwrap_or_default().next());
-        assert_eq!(entry.previous, head.map(|head| head.1));
+        assert_eq!(entry.previous, head.map_or(AUTHORITY.origin(), |head| head.1));
         for cause in entry.seen.iter().filter(|cause| !is_two_faced(&cause.author)) {
             assert!(
                 heads.get(&cause.author).is_some_and(|head| head.0 >= cause.seq),

@@ -48,7 +48,7 @@ impl Janus {
         let mut altered = Arc::clone(entry);
         if entry.seq > Seq(3) {
             let mut draft = entry.draft.clone();
-            draft.previous = self.other.get(&before).copied();
+            draft.previous = *self.other.get(&before)?;
             draft.body = Body::Text("and another thing".into());
             altered = convert::encode_entry(draft);
         }

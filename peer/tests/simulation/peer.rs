@@ -23,7 +23,7 @@ use peerchat::{
 
 use crate::{
     notary::{SimNotary, certificate},
-    world::{Happening, Who, World},
+    world::{AUTHORITY, Happening, Who, World},
 };
 
 /// A sync whose outcome is under way to the node.
@@ -143,7 +143,14 @@ impl World {
         };
         peer.disk.create_folder(Path::new("/data")).unwrap();
         let seed = peer.disk.random();
-        let opened = Core::open(peer.disk.clone(), Self::folder(), me, codec, peer.notary.clone(), seed);
+        let opened = Core::open(
+            peer.disk.clone(),
+            Self::folder(),
+            (me, Some(AUTHORITY)),
+            codec,
+            peer.notary.clone(),
+            seed,
+        );
         let (core, notices) = match opened {
             Ok(opened) => opened,
             // The disk is full already at opening; it will be tried again in peace.

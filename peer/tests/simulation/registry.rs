@@ -9,7 +9,7 @@ use peerchat::node::{
 
 use crate::{
     peer::SimPeer,
-    world::{Happening, Who, World},
+    world::{AUTHORITY, Happening, Who, World},
 };
 
 /// How long a lease lasts.
@@ -72,6 +72,7 @@ impl World {
             Input::RegistryUp {
                 hosting: false,
                 address: String::new(),
+                authority: AUTHORITY,
             },
         );
         let (user, place) = (self.peers[who].user.clone(), self.place(who));

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use peerchat::node::{
     private::Invitation,
-    types::{Conversation, RoomName, UserName},
+    types::{Authority, Conversation, RoomName, UserName},
 };
 
 use crate::{faults::Fault, janus::Janus, peer::SimPeer, registry::SimRegistry, seeds::totals, wire::Wire};
@@ -13,6 +13,9 @@ use crate::{faults::Fault, janus::Janus, peer::SimPeer, registry::SimRegistry, s
 const TROUBLE_MS: u64 = 60_000;
 /// So much longer, in milliseconds, everything goes well, after which all must be equal.
 const PEACE_MS: u64 = 150_000;
+
+/// Under which all peers are.
+pub const AUTHORITY: Authority = Authority([0xa0; 32]);
 
 /// Which peer, by its place in the world.
 pub type Who = usize;

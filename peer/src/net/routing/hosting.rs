@@ -81,6 +81,7 @@ mod tests {
             known: KnownRegistries::in_folder(data),
             fingerprint: None,
             surveyed: Arc::default(),
+            authority: Arc::default(),
             password: None,
             invitation: None,
         }

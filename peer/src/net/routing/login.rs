@@ -37,7 +37,7 @@ use crate::{
         channel::{self, ConnectError},
         host,
     },
-    node::account::AccountNews,
+    node::{account::AccountNews, types::Authority},
 };
 
 /// How many renewals wait for the stream. It is full only when the stream has stopped, and then it will break.
@@ -47,6 +47,8 @@ const RENEWALS_MAX: usize = 64;
 pub(super) struct Session {
     /// HOST:PORT of the registry.
     pub(super) address: String,
+    /// Whose names it gives.
+    pub(super) authority: Authority,
     pub(super) client: RoutingServiceClient<Channel>,
     pub(super) accounts: AccountServiceClient<Channel>,
     pub(super) lease: Vec<u8>,
@@ -106,6 +108,8 @@ pub(super) async fn log_in(
         .map_err(refused)?
         .into_inner();
     adopt(net, &login, fingerprint).map_err(LoginError::Refused)?;
+    // Once it is known it stays, and another one was not recognised above.
+    let _known = config.authority.set(fingerprint);
     let (config_then, at_then, folder) = (config.clone(), at.to_owned(), login.folder.clone());
     // Nobody waits for the disk: the registry would take this peer for gone.
     net.tasks
@@ -135,6 +139,7 @@ pub(super) async fn log_in(
     }
     Ok(Session {
         address: at.to_owned(),
+        authority: Authority(fingerprint.bytes()),
         client,
         accounts,
         lease: login.lease.to_vec(),

@@ -3,12 +3,32 @@
 use peerchat_identity::Fingerprint;
 
 use super::{LoginError, RegistryConfig};
-use crate::{known_registries::KnownRegistry, net::host};
+use crate::{
+    known_registries::{KnownRegistries, KnownRegistry},
+    net::host,
+};
 
 /// Answers the fingerprint that the registry at `at` shows if it is the right one. It is the one that was given, or else the one that was
 /// met at this address before; at a first meeting a registry of this machine is believed, and any other is for the user to judge. Several
-/// registries have one authority, so of a list it is the one that was met at any of them.
+/// registries have one authority, so of a list it is the one that was met at any of them. Once the peer has conversations it is that of those.
 pub(super) fn recognise(
+    config: &RegistryConfig,
+    at: &str,
+    found: Option<Fingerprint>,
+    is_hosted_here: bool,
+) -> Result<Fingerprint, LoginError> {
+    let found = judge(config, at, found, is_hosted_here)?;
+    match config.authority.get() {
+        Some(own) if *own != found => Err(LoginError::Elsewhere {
+            address: at.to_owned(),
+            found,
+            own: *own,
+        }),
+        _ => Ok(found),
+    }
+}
+
+fn judge(
     config: &RegistryConfig,
     at: &str,
     found: Option<Fingerprint>,
@@ -48,6 +68,14 @@ pub(super) fn recognise(
             found,
         }),
     }
+}
+
+/// The authority that the registries most probably have, before any of them was asked: the one that was given, or was met at most of them.
+/// None where none was met, or it cannot be read, which is told when one is asked.
+pub fn expected(given: Option<Fingerprint>, addresses: &[String], known: &KnownRegistries) -> Option<Fingerprint> {
+    let met = addresses.iter().filter_map(|address| known.find(address).ok()?);
+    let met: Vec<_> = met.map(|known| known.fingerprint).collect();
+    given.or_else(|| common(met.into_iter()))
 }
 
 /// The authority of all registries of a list, if it is known: where it was not given, the one that was met at most of them, or that a
@@ -102,7 +130,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::known_registries::KnownRegistries;
 
     const ELSEWHERE: &str = "registry.example:10001";
     const HERE: &str = "127.0.0.1:10001";
@@ -121,6 +148,7 @@ mod tests {
             known: KnownRegistries::in_folder(data.path()),
             fingerprint: meant,
             surveyed: Arc::default(),
+            authority: Arc::default(),
             password: None,
             invitation: None,
         }

@@ -89,6 +89,7 @@ impl Client {
         let up = Input::RegistryUp {
             hosting: self.hosted.is_some(),
             address: session.address.clone(),
+            authority: session.authority,
         };
         self.net.tell(up).await;
         let mut beside = Beside {

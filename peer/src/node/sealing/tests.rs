@@ -32,7 +32,7 @@ fn log(plan: &[(u8, bool)]) -> Vec<Entry> {
             author: author(*who),
             seq,
             user: (seq == Seq::FIRST).then(|| UserName::new("someone").unwrap()),
-            previous: own.map(|own| own.id),
+            previous: own.map_or(EntryId([0; 32]), |own| own.id),
             seen: last
                 .map(|last| Seen {
                     author: last.author,

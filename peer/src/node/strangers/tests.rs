@@ -7,6 +7,7 @@ use crate::node::{
     Identity, Input, Liveness, Millis, Now, PeerAddress, Step,
     limits::LINKS_MAX,
     link::{Frame, HeightsNews, LinkUp},
+    testing::AUTHORITY,
     types::{Author, Body, Draft, Encode, Entry, EntryId, Heights, Lamport, RoomName, Seq, UserName, WallTime},
 };
 
@@ -37,7 +38,7 @@ fn alice() -> Node {
         // The greatest, so that the others are first let dial.
         device: device(u64::MAX),
     };
-    Node::new(me, Encode(Arc::new(encode)), 1)
+    Node::new(me, Some(AUTHORITY), Encode(Arc::new(encode)), 1)
 }
 
 fn link_up(node: &mut Node, n: u64, name: &str) -> Step {
@@ -79,7 +80,7 @@ fn first_words(n: u64, name: &str, conversation: Conversation) -> Frame {
         },
         seq: Seq::FIRST,
         user: Some(user(name)),
-        previous: None,
+        previous: AUTHORITY.origin(),
         seen: Vec::new(),
         lamport: Lamport(1),
         sent_at: WallTime(0),
@@ -195,6 +196,7 @@ fn greetings_without_a_word_take_no_places() {
         Input::RegistryUp {
             hosting: false,
             address: String::new(),
+            authority: AUTHORITY,
         },
         NOW,
     );
@@ -213,6 +215,7 @@ fn greetings_without_a_word_take_no_places() {
         Input::RegistryUp {
             hosting: false,
             address: String::new(),
+            authority: AUTHORITY,
         },
         NOW,
     );

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{encode, room};
+use super::{AUTHORITY, encode, room};
 use crate::node::{
     PeerAddress,
     types::{Author, Body, Conversation, DeviceId, Draft, Entry, Heights, Lamport, Seen, Seq, UserName, WallTime},
@@ -81,7 +81,7 @@ impl Other {
             author: self.author(incarnation),
             seq: last.map(|last| last.seq).unwrap_or_default().next(),
             user: last.is_none().then(|| self.user()),
-            previous: last.map(|last| last.id),
+            previous: last.map_or(AUTHORITY.origin(), |last| last.id),
             seen: seen.to_vec(),
             lamport,
             sent_at: WallTime::default(),

@@ -22,6 +22,7 @@ fn front() -> TextFront<FixedOffset> {
         device: author(1).device,
         listen: String::new(),
         registry: String::new(),
+        authority: None,
         first_start: false,
         conversations: vec![room("dev"), room("lobby")],
         current: Some(room("dev")),

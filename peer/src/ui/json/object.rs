@@ -16,6 +16,7 @@ pub(super) enum Object<'e> {
         first_start: bool,
         conversations: Vec<String>,
         current: Option<String>,
+        authority: Option<String>,
     },
     Joined {
         conversation: String,

@@ -8,7 +8,7 @@ use crate::{
         event::{Code, RegistryState},
         people::{Comparison, News, Trust, compare::Compared},
         status::{LinkStanding, LinkStatus, RegistryStatus},
-        types::{EntryId, Heights, RoomName, Seq},
+        types::{Authority, EntryId, Heights, RoomName, Seq},
     },
     ui::testing::{author, line, private, room, user},
 };
@@ -49,6 +49,7 @@ fn ready_and_joined() {
         device: author(11).device,
         listen: "127.0.0.1:41234".into(),
         registry: "127.0.0.1:10001".into(),
+        authority: Some(Authority([7; 32])),
         first_start: false,
         conversations: vec![room("dev"), direct()],
         current: Some(direct()),
@@ -56,7 +57,7 @@ fn ready_and_joined() {
     assert_eq!(
         object(ready),
         golden(
-            r##"{"event":"ready","user":"alice","device":"DEVICE","listen":"127.0.0.1:41234","registry":"127.0.0.1:10001","first_start":false,"conversations":["#dev","@bob"],"current":"@bob"}"##
+            r##"{"event":"ready","user":"alice","device":"DEVICE","listen":"127.0.0.1:41234","registry":"127.0.0.1:10001","first_start":false,"conversations":["#dev","@bob"],"current":"@bob","authority":"SHA256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"##
         )
     );
     let joined = Event::Joined(Joined {

@@ -317,6 +317,7 @@ fn the_first_start_teaches_in_five_lines() {
         device: author(1).device,
         listen: String::new(),
         registry: String::new(),
+        authority: None,
         first_start: true,
         conversations: Vec::new(),
         current: None,

@@ -33,6 +33,7 @@ fn ready(conversations: Vec<Conversation>, current: Option<Conversation>) -> Eve
         device: author(1).device,
         listen: String::new(),
         registry: String::new(),
+        authority: None,
         first_start: false,
         conversations,
         current,

@@ -52,15 +52,18 @@ pub struct Pen {
     user: String,
     conversation: Conversation,
     pub author: Author,
+    origin: [u8; 32],
     last: Option<Entry>,
 }
 
 impl Pen {
-    pub fn new(user: &str, author: Author, conversation: Conversation) -> Self {
+    /// `origin` is the fingerprint of the authority under which the names are.
+    pub fn new(user: &str, author: Author, conversation: Conversation, origin: [u8; 32]) -> Self {
         Self {
             user: user.into(),
             conversation,
             author,
+            origin,
             last: None,
         }
     }
@@ -74,7 +77,7 @@ impl Pen {
             author: Some(self.author.clone()),
             seq,
             user: if seq == 1 { self.user.clone() } else { String::new() },
-            previous: previous.map(|hash| Bytes::copy_from_slice(&hash)).unwrap_or_default(),
+            previous: Bytes::copy_from_slice(&previous.unwrap_or(self.origin)),
             seen: Vec::new(),
             lamport: seq,
             sent_at_ms: 1_700_000_000_000,
