@@ -16,6 +16,7 @@ use tonic::{Code, Status, transport::Channel};
 use super::{
     MESSAGE_BYTES_MAX, Net, convert,
     parts::{Parts, READER_WAIT},
+    passport::Fault,
     refusing,
 };
 use crate::{
@@ -131,6 +132,10 @@ impl Net {
                 return parts.fail(Status::aborted(format!(
                     "a history is given for {HISTORY_TIME:?} at most"
                 )));
+            }
+            // It takes long, and was asked for before.
+            if self.credentials.is_revoked(&reader.device) {
+                return parts.fail(Status::unauthenticated(Fault::Revoked.to_string()));
             }
             let (reply, answer) = oneshot::channel();
             let (conversation, reader) = (conversation.clone(), reader.clone());

@@ -29,6 +29,9 @@ use crate::{
 /// How long the other side has to end a link that this side has closed.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+/// Of so many frames that come without a pause none is looked at for whether the link is still to be there.
+const FRAMES_UNWATCHED_MAX: u32 = 64;
+
 /// The frames that go out over a link: first the hello, then whatever waits in the queue, as much of it in a frame as the limits of
 /// a batch allow. So a message on an idle link waits for nothing, and a burst becomes few frames.
 pub(super) struct FrameStream {
@@ -207,22 +210,31 @@ pub(super) async fn pump<S>(
 ) where
     S: Stream<Item = Result<Frame, Status>> + Unpin,
 {
-    let deadline = async {
-        closed.cancelled().await;
-        tokio::time::sleep(CLOSE_WAIT).await;
-    };
-    tokio::pin!(deadline);
     let reader = passport.reader();
     let mut ended = Box::pin(passport.ended());
+    let stopped = closed.cancelled();
+    tokio::pin!(stopped);
     let mut driver_ended = false;
+    let mut unwatched = 0;
     let reason = loop {
+        if unwatched == FRAMES_UNWATCHED_MAX {
+            // It never pauses, so that below nothing but the next frame is ever looked at.
+            unwatched = 0;
+            if closed.is_cancelled() {
+                break drained(frames).await;
+            }
+            if let Some(fault) = passport.fault() {
+                break fault.to_string();
+            }
+        }
         let next = tokio::select! {
             // In this order, so that a busy link does not look at the others for every frame.
             biased;
             next = frames.next() => next,
-            () = &mut deadline => break "closed by this side".to_owned(),
+            () = &mut stopped => break drained(frames).await,
             fault = &mut ended => break fault.to_string(),
         };
+        unwatched += 1;
         let input = match next {
             Some(Ok(mut frame)) => {
                 let certificate = std::mem::take(&mut frame.certificate);
@@ -260,6 +272,98 @@ pub(super) async fn pump<S>(
     let _ended = incoming.send(Incoming::Input(Input::LinkDown(link, reason))).await;
 }
 
+/// Waits until the other side has ended a link that this side has closed, for a while. What still comes is of no use.
+async fn drained<S>(mut frames: S) -> String
+where
+    S: Stream<Item = Result<Frame, Status>> + Unpin,
+{
+    let deadline = tokio::time::sleep(CLOSE_WAIT);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut deadline => return "closed by this side".to_owned(),
+            next = frames.next() => match next {
+                Some(Ok(_)) => {}
+                Some(Err(status)) => return status.message().to_owned(),
+                None => return "closed by the other side".to_owned(),
+            },
+        }
+    }
+}
+
 fn decoded(frame: Frame) -> Result<crate::node::link::Frame, String> {
     convert::frame_from_wire(frame).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicUsize, time::SystemTime};
+
+    use peerchat_registry::authority::Authority;
+
+    use super::*;
+    use crate::{
+        credentials::Credentials,
+        node::types::{DeviceId, UserName},
+    };
+
+    const LATER: usize = 2 * FRAMES_UNWATCHED_MAX as usize;
+    const DEVICE: DeviceId = DeviceId([7; 32]);
+
+    /// Frames without a pause. `when` is called before the one that makes the first half of [`LATER`] full.
+    async fn pumped(when: impl Fn(&Credentials, &CancellationToken) + Send + 'static) -> (usize, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (alice, mallory) = (UserName::new("alice").unwrap(), UserName::new("mallory").unwrap());
+        let credentials = Arc::new(Credentials::load(folder.path(), &alice, None).unwrap());
+        let authority = Authority::in_memory().unwrap();
+        let now = SystemTime::now();
+        let issue = |device: &DeviceId, user: &UserName| {
+            let hour = Duration::from_secs(3_600);
+            authority.issue(&device.0, user, hour, now).unwrap()
+        };
+        let own = issue(&credentials.device(), &alice);
+        credentials.adopt(own, authority.trust().authority().clone()).unwrap();
+        let certificate = authority.trust().valid(&issue(&DEVICE, &mallory), now).unwrap();
+        let passport = Passport::new(credentials.clone(), certificate);
+        let closed = CancellationToken::new();
+        let (count, stop) = (Arc::new(AtomicUsize::new(0)), closed.clone());
+        let counted = count.clone();
+        // They end, so that a pump that looks at nothing else does not go on for ever.
+        let frames = tokio_stream::iter(
+            std::iter::repeat_with(move || {
+                if counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == LATER / 2 {
+                    when(&credentials, &stop);
+                }
+                Ok(Frame::default())
+            })
+            .take(100 * LATER),
+        )
+        .chain(tokio_stream::pending());
+        let (incoming, mut driver) = mpsc::channel(4);
+        let pumping = tokio::spawn(pump(frames, passport, None, LinkId(1), incoming, closed));
+        let mut taken = 0;
+        let reason = loop {
+            match driver.recv().await.unwrap() {
+                Incoming::Input(Input::LinkDown(_, reason)) => break reason,
+                _ => taken += 1,
+            }
+        };
+        pumping.await.unwrap();
+        (taken, reason)
+    }
+
+    #[tokio::test]
+    async fn a_link_that_never_pauses_ends_when_its_device_is_revoked() {
+        let (taken, reason) = pumped(|credentials, _| credentials.revoke([DEVICE])).await;
+        assert!(taken <= LATER, "{taken}");
+        assert!(reason.contains("revoked"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_never_pauses_ends_when_this_side_closes_it() {
+        let (taken, reason) = pumped(|_, closed| closed.cancel()).await;
+        assert!(taken <= LATER, "{taken}");
+        assert!(reason.contains("closed by this side"), "{reason}");
+    }
 }
