@@ -4,7 +4,7 @@ use super::{
     Ask, Effect, Node,
     limits::{AUTHORS_MAX, CONVERSATIONS_MAX, TELL_AT_ONCE_MAX, TELL_PAUSE_MS},
     link::{Ack, HeightsNews, Outgoing, Peer},
-    types::{Conversation, DeviceId, Heights},
+    types::{Conversation, DeviceId, Heights, Seq},
 };
 
 impl Node {
@@ -51,7 +51,9 @@ impl Node {
 
     /// Takes note of what a device holds. As long as its link is up that only grows, and an answer to a call may be older than what
     /// came over the link meanwhile.
-    pub(super) fn heights_told(&mut self, device: DeviceId, conversation: &Conversation, heights: Heights) {
+    pub(super) fn heights_told(&mut self, device: DeviceId, conversation: &Conversation, mut heights: Heights) {
+        // That it holds nothing of an author makes no difference, and would be gone through each time that a pull is thought of.
+        heights.0.retain(|_, seq| *seq >= Seq::FIRST);
         let Some(peer) = self.peers.get_mut(&device) else {
             return;
         };

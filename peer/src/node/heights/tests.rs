@@ -8,7 +8,7 @@ use crate::node::{
     limits::{HEIGHTS_EVERY_MS, KNOCK_WAIT_MS, TELL_PAUSE_MS},
     link::{Ack, Frame, HeightsNews, LinkId, Outgoing},
     testing::{Alice, Other, room, room_name, seals},
-    types::{Conversation, DeviceId, Heights, RoomName, Seq, UserName},
+    types::{Author, Conversation, DeviceId, Heights, RoomName, Seq, UserName},
 };
 
 const BOB: Other = Other(1, "bob");
@@ -171,4 +171,18 @@ fn who_says_nothing_over_its_link_delays_joining_as_long_as_a_call_would() {
     assert!(!is_in(&alice), "it may still answer");
     alice.pass_until(alice.now + 1);
     assert!(is_in(&alice));
+}
+
+#[test]
+fn that_a_device_holds_nothing_of_an_author_is_not_kept() {
+    let mut alice = Alice::among(&[BOB]);
+    let author = |incarnation| Author {
+        device: BOB.device(),
+        incarnation,
+    };
+    alice.told(BOB, Heights((1..=1_000).map(|n| (author(n), Seq(0))).collect()));
+    let kept = |alice: &Alice| alice.node.peers[&BOB.device()].heights[&room()].0.len();
+    assert_eq!(kept(&alice), 0);
+    alice.answer(BOB, Heights((1..=1_000).map(|n| (author(n), Seq(n % 2))).collect()));
+    assert_eq!(kept(&alice), 500);
 }
