@@ -124,6 +124,24 @@ fn tell(alice: &mut Alice, from: Other) {
     );
 }
 
+/// Somebody says that he leaves the private room.
+fn leave(alice: &mut Alice, from: Other) {
+    let left = HeightsNews {
+        conversation: private(),
+        heights: Heights::default(),
+        reply_wanted: false,
+        left: true,
+        relay_wanted: false,
+    };
+    alice.frame(
+        from,
+        Frame {
+            heights: vec![left],
+            ..Frame::default()
+        },
+    );
+}
+
 /// How many entries she wrote.
 fn said(alice: &Alice) -> usize {
     alice.count(|event| matches!(event, Event::Sent(_)))
@@ -230,6 +248,7 @@ fn who_has_left_a_private_room_must_knock_again() {
     let mut alice = named(&[BOB]);
     knock(&mut alice, BOB, proof(BOB.device(), me()), true);
     let at_registry = Keys::of(invitation()).at_registry().clone();
+    leave(&mut alice, BOB);
     alice.input(Input::RoomChanged(at_registry.clone(), BOB.address(), Liveness::Left));
     assert!(!alice.node.may_read(&reader(BOB), &private()));
     let before = told(&alice, BOB);
@@ -330,4 +349,25 @@ fn an_own_device_is_followed_into_a_private_room_with_its_invitation() {
         2,
         "once, and the lobby"
     );
+}
+
+#[test]
+fn who_has_knocked_stays_in_a_private_room_whatever_the_registry_says() {
+    let mut alice = named(&[BOB, CAROL]);
+    for other in [BOB, CAROL] {
+        knock(&mut alice, other, proof(other.device(), me()), false);
+    }
+    let at_registry = Keys::of(invitation()).at_registry().clone();
+    alice.input(Input::RoomChanged(at_registry, BOB.address(), Liveness::Left));
+    assert!(alice.node.may_read(&reader(BOB), &private()));
+    alice.input(Input::Write(private(), "a plan".into()));
+    alice.pass_until(10 * KNOCK_WAIT_MS);
+    let is_told = |alice: &Alice, other: Other| {
+        let told = |(to, what): &(LinkId, Outgoing)| *to == link_of(other) && matches!(what, Outgoing::Entry(_));
+        alice.sent.iter().any(told)
+    };
+    assert!(is_told(&alice, BOB) && is_told(&alice, CAROL));
+    // What he says himself counts.
+    leave(&mut alice, BOB);
+    assert!(!alice.node.may_read(&reader(BOB), &private()));
 }

@@ -4,6 +4,7 @@ use super::{
     Ask, Effect, Liveness, Millis, Node, Now, PeerAddress,
     belonging::other_authority,
     event::{Code, Event, Presence, RegistryState},
+    knocks::is_private,
     link::{LinkState, Peer},
     talk::{Member, Stage},
     types::{Authority, Conversation, DeviceId, RoomName, UserName},
@@ -173,6 +174,12 @@ impl Node {
                 if self.learn(peer, now) {
                     self.named(&conversation, device, true);
                 }
+            }
+            // Who is in a private room has proved it to this peer, and says himself that he leaves: the registry's word makes nobody a member
+            // of it, and unmakes none.
+            Liveness::Left if is_private(&conversation) && self.peers.get(&device).and_then(Peer::link).is_some() => {
+                self.not_named(&conversation, device);
+                self.unlist(device);
             }
             Liveness::Left => {
                 self.not_named(&conversation, device);
