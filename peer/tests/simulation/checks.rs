@@ -58,7 +58,7 @@ impl World {
             if let Conversation::Direct(pair) = conversation {
                 assert!(pair.has(&peer.user), "{} holds {conversation:?}", peer.user);
             }
-            let may_hold = !self.is_private(conversation) || self.is_invited(who);
+            let may_hold = !Self::is_private(conversation) || self.is_invited(who);
             assert!(may_hold, "{} knows of {conversation:?}", peer.user);
         }
         // Looked up once for all authors of a conversation: this is done after every step.
@@ -169,7 +169,10 @@ impl World {
 
     /// The entries of a log that others must hold as well.
     fn equal_entries(&self, log: &Log<MemoryDisk>) -> Vec<Entry> {
-        let mut entries = entries(log);
+        self.equal(entries(log))
+    }
+
+    fn equal(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         entries.retain(|entry| !self.is_two_faced(&entry.author));
         entries
     }
@@ -258,10 +261,7 @@ impl World {
             let core = peer.core.as_ref().expect("everybody runs at the end");
             let log = core.log(conversation).map(entries).unwrap_or_default();
             check_log(&log, |author| self.is_two_faced(author));
-            let log = core
-                .log(conversation)
-                .map(|log| self.equal_entries(log))
-                .unwrap_or_default();
+            let log = self.equal(log);
             let talk = core.node().talks().get(conversation);
             let held = talk.into_iter().flat_map(|talk| talk.replica.held().iter());
             let waiting = held.filter(|held| !self.is_two_faced(&held.entry.author)).count();

@@ -67,7 +67,7 @@ impl World {
 
     /// Whoever does not have the invitation is not told that there is such a room.
     pub fn check_told(&self, other: Who, conversation: &Conversation) {
-        let may_hear = !self.is_private(conversation) || self.is_invited(other);
+        let may_hear = !Self::is_private(conversation) || self.is_invited(other);
         assert!(may_hear, "{} hears of {conversation:?}", self.peers[other].user);
     }
 

@@ -189,9 +189,9 @@ impl World {
     }
 
     /// Whether a conversation is the private room.
-    pub fn is_private(&self, conversation: &Conversation) -> bool {
-        let private = self.private.as_ref().map(Invitation::room);
-        private.is_some_and(|room| *conversation == Conversation::Room(room))
+    pub fn is_private(conversation: &Conversation) -> bool {
+        // There is one at most.
+        matches!(conversation, Conversation::Room(room) if room.id().is_some())
     }
 
     /// A room that somebody is in.
