@@ -191,6 +191,7 @@ where
         notices,
         folder: place,
         was_used,
+        earlier,
     } = match early {
         Some(early) if expected == authority => early,
         _ => opener.open(authority)?,
@@ -223,6 +224,9 @@ where
         .filter(|current| conversations.contains(current));
     // Where a room is entered anew, the answer to that shows it.
     let replay = current.as_ref().filter(|_| !enters);
+    // What needs other logs as well is put together while the peer runs.
+    let later = replay.filter(|current| earlier.has(current)).cloned();
+    let replay = replay.filter(|_| later.is_none());
     let replay = replay.map(|current| core.replay(current, REPLAY_LAST, ReplayReason::Start));
     let ready = Ready {
         user: me.user.clone(),
@@ -236,7 +240,7 @@ where
     };
     send(&events, Event::Ready(ready)).await;
     match replay {
-        Some(Ok(event)) => send(&events, event).await,
+        Some(Ok(replay)) => send(&events, Event::Replay(replay)).await,
         Some(Err(error)) => send(&events, Event::Notice(unreadable(&error))).await,
         None => {}
     }
@@ -252,7 +256,7 @@ where
         orders,
         refusals,
     };
-    let driver = Driver::new(core, channels, state, disk, place);
+    let driver = Driver::new(core, channels, state, disk, place).with_earlier(earlier, later);
     // A task of its own: the runtime polls the future that it was entered with only after it has asked the system for events.
     let end = match tokio::spawn(driver.run()).await {
         Ok(end) => end,

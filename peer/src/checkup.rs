@@ -16,7 +16,10 @@ use crate::{
     credentials,
     folder::places,
     known_registries::KnownRegistries,
-    log::{self, Disk as _, INTRODUCTIONS_FILE, IoError, Misplaced, MisplacedKind, NAME_FILE, RealDisk, Shelved},
+    log::{
+        self, Disk as _, EARLIER_FILE, INTRODUCTIONS_FILE, IoError, Misplaced, MisplacedKind, NAME_FILE, RealDisk,
+        Shelved,
+    },
     node::{
         event::{Code, Notice},
         private::Invitation,
@@ -126,6 +129,7 @@ pub fn look(data: &Path, own: &Path, folder: &Path, user: &UserName, decode: Dec
             });
         }
         found.extend(invitation(&conversation, folder.join("invitation")));
+        found.extend(earlier(own, &folder));
     }
     faults.extend(found);
     if own == folder {
@@ -272,6 +276,23 @@ fn invitation(conversation: &Conversation, path: PathBuf) -> Option<Fault> {
     let is_good = Invitation::read(text.trim_end()).is_ok_and(|invitation| invitation.room() == *room);
     let then = "join the room with a new invitation";
     (!is_good && room.id().is_some()).then(|| left(path, "it is damaged, or another room's", then, true))
+}
+
+/// What names the logs that were taken along.
+fn earlier(own: &Path, folder: &Path) -> Option<Fault> {
+    let path = folder.join(EARLIER_FILE);
+    if !log::is_earlier(&read(&path)?) {
+        let then =
+            "what was taken along from another authority is not shown: take it along again with `peerchat adopt`";
+        return Some(fault(path, "it is damaged".to_owned(), then));
+    }
+    let named = log::read_earlier(&RealDisk, folder).ok()?;
+    let gone = named
+        .into_iter()
+        .find(|authority| matches!(places::find(own, *authority), Ok(None)))?;
+    let what = format!("it names the authority {gone}, of which nothing is here any longer");
+    let then = "put the folder of that authority back, or remove this file";
+    Some(left(path, &what, then, true))
 }
 
 fn of_folder(folder: PathBuf, kind: &MisplacedKind, user: &UserName) -> Fault {

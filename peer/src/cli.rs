@@ -47,6 +47,9 @@ With --json: one object per entry in canonical order, with the same bytes at eve
 
 Names the first damage and exits with 1 where a log is damaged.")]
     Verify(Verify),
+    /// Take conversations along from the authority of another registry, for your eyes
+    #[command(after_help = ADOPT_HELP)]
+    Adopt(Adopt),
     /// Measure how fast it is on this machine
     #[command(after_help = bench::HELP)]
     Bench(bench::Bench),
@@ -79,6 +82,14 @@ Others on this machine can see what is on a command line, so also an invitation 
 the invitation at the prompt instead, or let a script write that to stdin.
 What the flags set can also be set in the file peerchat/config.toml of the config folder (~/.config), under the
 flags' names, with `name = \"alice\"` and `bell = true` (ring when somebody names you); flags win.";
+
+const ADOPT_HELP: &str = "Examples:
+  peerchat adopt --user alice                   show the authorities and what there is to take along
+  peerchat adopt '#lobby' @bob --user alice     take these along, from the other one to that of the last chat
+
+Names mean something only under the authority that gave them, so conversations belong to one. What is taken along is shown above
+what is said under the same name at the other one: in the chat, by /history and /search, and by peerchat log. Nobody is given it.
+The rooms are entered at the next start. No peer of that user may run meanwhile.";
 
 /// `peerchat chat`
 #[derive(Debug, Default, Args)]
@@ -153,6 +164,32 @@ pub struct Verify {
     /// Which authority, by its fingerprint or the beginning of it, where there are several [default: all of them]
     #[arg(long, value_name = "SHA256:…")]
     pub authority: Option<String>,
+}
+
+/// `peerchat adopt`
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// #room or @user, any number of them
+    #[arg(value_name = "CONVERSATION")]
+    pub conversations: Vec<String>,
+    /// Whose conversations
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// Where keys and logs are kept [default: as for chat]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// From which authority, by its fingerprint or the beginning of it [default: the other one, where there are two]
+    #[arg(long, value_name = "SHA256:…")]
+    pub from: Option<String>,
+    /// To which authority [default: that of the last chat]
+    #[arg(long, value_name = "SHA256:…")]
+    pub to: Option<String>,
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Show these no longer at the other authority
+    #[arg(long)]
+    pub undo: bool,
 }
 
 impl Cli {

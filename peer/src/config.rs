@@ -68,6 +68,23 @@ pub struct LogConfig {
     pub authority: Option<String>,
 }
 
+/// What `peerchat adopt` takes along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptConfig {
+    /// Whose logs.
+    pub logs: LogConfig,
+    /// From which authority, as it was named; otherwise the only other one.
+    pub from: Option<String>,
+    /// To which one; otherwise the last one.
+    pub to: Option<String>,
+    /// Which conversations.
+    pub conversations: Vec<ConversationName>,
+    /// Nothing is asked.
+    pub yes: bool,
+    /// Nothing is taken along any longer.
+    pub undo: bool,
+}
+
 /// `#room` or `@user` as typed on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationName {
@@ -223,6 +240,22 @@ pub fn log(user: &str, data: Option<PathBuf>, authority: Option<String>) -> Resu
         user: user_name("--user", user)?,
         data: data_folder(data.or(file.data))?,
         authority,
+    })
+}
+
+/// Which conversations are taken along.
+///
+/// # Errors
+/// A name breaks a rule, the config file cannot be read, or there is no folder for data.
+pub fn adopt(typed: cli::Adopt) -> Result<AdoptConfig, ConfigError> {
+    let conversations = typed.conversations.iter().map(|typed| conversation(typed));
+    Ok(AdoptConfig {
+        conversations: conversations.collect::<Result<_, _>>()?,
+        logs: log(&typed.user, typed.data, None)?,
+        from: typed.from,
+        to: typed.to,
+        yes: typed.yes,
+        undo: typed.undo,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A user's data folder: `<data>/<user>/`, for one process at a time; and in it one for each authority.
 
+pub mod earlier;
 pub mod places;
 
 use std::path::{Path, PathBuf};

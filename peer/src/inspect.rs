@@ -2,7 +2,7 @@
 
 mod proofs;
 mod verifying;
-mod which;
+pub(crate) mod which;
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,7 @@ pub use self::verifying::verify;
 use crate::{
     checkup::Fault,
     config::{ConversationName, LogConfig},
+    folder::earlier,
     log::{self, IoError, LogError, RealDisk, Shelved},
     net::convert::decode_entry,
     node::{
@@ -133,6 +134,28 @@ pub enum InspectError {
     Print(#[from] io::Error),
 }
 
+impl InspectError {
+    /// No conversation of these is called so.
+    pub(crate) fn missing(
+        user: &UserName,
+        name: &ConversationName,
+        authority: Option<Authority>,
+        there: &[Shelved],
+    ) -> Self {
+        let title = match name {
+            ConversationName::Room(room) => format!("#{room}"),
+            ConversationName::Private(called) => called.to_string(),
+            ConversationName::User(other) => format!("@{}", other.key()),
+        };
+        Self::NoSuchConversation {
+            user: user.clone(),
+            title,
+            authority,
+            there: there.iter().map(|one| one.conversation.title(user)).collect(),
+        }
+    }
+}
+
 fn under(authority: Option<Authority>) -> String {
     authority.map_or_else(String::new, |authority| {
         format!(" under the authority {authority} (another one is named by --authority)")
@@ -163,20 +186,24 @@ pub fn print(
         Some(place) => log::shelved(&RealDisk, &place.folder, user)?,
         None => Vec::new(),
     };
-    let titled = |shelved: &Shelved| shelved.conversation.title(user);
     let Some(found) = meant(&shelved, &name, user) else {
-        return Err(InspectError::NoSuchConversation {
-            user: user.clone(),
-            title: match name {
-                ConversationName::Room(room) => format!("#{room}"),
-                ConversationName::Private(called) => called.to_string(),
-                ConversationName::User(other) => format!("@{}", other.key()),
-            },
-            authority: place.map(|place| place.authority),
-            there: shelved.iter().map(titled).collect(),
-        });
+        let authority = place.map(|place| place.authority);
+        return Err(InspectError::missing(user, &name, authority, &shelved));
     };
-    let title = titled(found);
+    let title = found.conversation.title(user);
+    // Where an authority was named nothing of another one is meant.
+    if config.authority.is_none() {
+        for folder in earlier::of(&which::existing(config)?, found, user)? {
+            let mut entries = Vec::new();
+            let read = log::verify(&RealDisk, &folder, decode_entry, |entry, _| entries.push(entry));
+            log_print::print(lines(entries), user, format, out)?;
+            let title = format!("{title}, as it was taken along");
+            read.map_err(|source| InspectError::Log {
+                title,
+                source: Box::new(source),
+            })?;
+        }
+    }
     let mut entries = Vec::new();
     let read = log::verify(&RealDisk, &found.folder, decode_entry, |entry, _| entries.push(entry));
     log_print::print(lines(entries), user, format, out)?;
@@ -190,7 +217,7 @@ pub fn print(
 }
 
 /// The conversation that is meant. A private room need not be named in full, where no other one is called so.
-fn meant<'s>(shelved: &'s [Shelved], name: &ConversationName, user: &UserName) -> Option<&'s Shelved> {
+pub(crate) fn meant<'s>(shelved: &'s [Shelved], name: &ConversationName, user: &UserName) -> Option<&'s Shelved> {
     let (conversation, called) = match name {
         ConversationName::Room(room) => (Some(Conversation::Room(room.clone())), Some(Called::by(room))),
         ConversationName::Private(called) => (None, Some(called.clone())),

@@ -77,6 +77,19 @@ impl KnownRegistries {
         Ok(self.lines()?.iter().rev().find_map(|line| parse(line, address)))
     }
 
+    /// Where the registries are that were met with an authority's fingerprint.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn addresses_of(&self, fingerprint: &str) -> io::Result<Vec<String>> {
+        let is_its = |line: &String| {
+            let mut words = line.split(' ');
+            let address = words.next()?.to_owned();
+            (words.next()? == fingerprint).then_some(address)
+        };
+        Ok(self.lines()?.iter().filter_map(is_its).collect())
+    }
+
     /// Keeps what is known of the registry at `address` from now on.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Peerchat: chat in which every message goes straight from the sender's machine to the readers' machines, and stays there.
 
+pub mod adopt;
 pub mod bench;
 pub mod chat;
 pub mod checkup;

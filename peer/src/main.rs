@@ -7,6 +7,7 @@ use std::{
 };
 
 use peerchat::{
+    adopt,
     bench::{self, BenchError},
     chat::{self, ChatError},
     cli::{self, Cli, Command},
@@ -77,6 +78,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(typed) => {
             let config = config::log(&typed.user, typed.data, typed.authority)?;
             inspect::verify(&config, &mut out.lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Adopt(typed) => {
+            let config = config::adopt(typed)?;
+            adopt::run(&config, &mut io::stdin().lock(), &mut out.lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(typed) => {

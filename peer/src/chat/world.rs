@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use super::{ChatError, permits};
 use crate::{
     checkup,
-    driver::core::{Codec, Core},
-    folder::places,
+    driver::{
+        core::{Codec, Core},
+        earlier::EarlierLogs,
+    },
+    folder::{earlier, places},
     log::{Disk as _, RealDisk},
     net::convert,
     node::{
@@ -27,6 +30,8 @@ pub(super) struct World {
     pub(super) notices: Vec<Notice>,
     /// Where it is.
     pub(super) folder: PathBuf,
+    /// What he has taken along from others.
+    pub(super) earlier: EarlierLogs,
     /// He had something under any authority before.
     pub(super) was_used: bool,
 }
@@ -60,7 +65,10 @@ impl Opener {
         let is_new = !self.before.contains(&authority);
         let folder = places::of(&self.user, authority)?;
         let moved = last.filter(|last| *last != authority && is_new);
-        let notices = moved.map(|last| moved_notice(last, authority)).into_iter().collect();
+        let notices = moved
+            .map(|last| moved_notice(&self.me.user, last, authority))
+            .into_iter()
+            .collect();
         self.open_in(folder, Some(authority), notices, !is_new || moved.is_some())
     }
 
@@ -81,11 +89,13 @@ impl Opener {
         let (people, lost) = state::people::load(&disk, &folder, &self.me)?;
         core.set_people(people);
         notices.extend(lost);
+        let earlier = earlier::all(&self.user, &folder, &self.me.user)?;
         let was_used = was_used || state != State::default() || !core.node().talks().is_empty();
         Ok(World {
             core,
             state,
             notices,
+            earlier: EarlierLogs::new(earlier, self.codec.decode),
             folder,
             was_used,
         })
@@ -118,11 +128,11 @@ pub(super) fn set_old_aside(user: &Path) -> Result<Option<Notice>, ChatError> {
     }))
 }
 
-fn moved_notice(last: Authority, authority: Authority) -> Notice {
+fn moved_notice(me: &UserName, last: Authority, authority: Authority) -> Notice {
     let message = format!(
         "this registry gives names under another authority ({authority}) than before ({last}): whoever is called bob here may be \
          somebody else. Your conversations under {last} stay on your disk, and nobody here is given them; you are in them again when you \
-         are back there. `peerchat adopt --help` says how to take some along"
+         are back there. `peerchat adopt --user {me}` shows which of them you can take along, for your eyes"
     );
     Notice {
         code: Code::OtherAuthority,

@@ -11,7 +11,7 @@ use crate::{
     credentials,
     folder::places,
     known_registries::KnownRegistries,
-    log::{INTRODUCTIONS_FILE, LOG_FILE, NAME_FILE, SEALS_FILE},
+    log::{EARLIER_FILE, INTRODUCTIONS_FILE, LOG_FILE, NAME_FILE, SEALS_FILE},
     state,
 };
 
@@ -31,7 +31,7 @@ const FILES: [&str; 10] = [
 /// What lies there and is a folder.
 const FOLDERS: [&str; 3] = ["rooms", "direct", "proofs"];
 /// The files of a conversation.
-const OF_CONVERSATION: [&str; 8] = [
+const OF_CONVERSATION: [&str; 9] = [
     NAME_FILE,
     LOG_FILE,
     "index",
@@ -40,6 +40,7 @@ const OF_CONVERSATION: [&str; 8] = [
     "forked",
     "invitation",
     "begun",
+    EARLIER_FILE,
 ];
 
 /// Each of them in a user's folder below `data`.

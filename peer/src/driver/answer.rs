@@ -66,7 +66,7 @@ impl<D: Disk> Driver<D> {
             Request::Write { conversation, text } => self.feed([Input::Write(conversation, text)]).await?,
             Request::History { conversation, last } => {
                 match self.core.replay(&conversation, last, ReplayReason::History) {
-                    Ok(event) => self.tell(event).await,
+                    Ok(replay) => self.tell_replay(replay, last).await,
                     Err(error) => self.unreadable(&error).await,
                 }
             }
@@ -143,18 +143,18 @@ impl<D: Disk> Driver<D> {
                 self.searches.push_back(Search {
                     conversation,
                     text,
+                    last,
                     scan,
                 });
             }
             None => {
-                let why = ReplayReason::Search(text);
-                self.tell(Event::Replay(Replay {
+                let replay = Replay {
                     conversation,
-                    why,
+                    why: ReplayReason::Search(text),
                     lines: Vec::new(),
                     more: false,
-                }))
-                .await;
+                };
+                self.tell_replay(replay, last).await;
             }
         }
     }
@@ -170,16 +170,13 @@ impl<D: Disk> Driver<D> {
             Ok(false) => self.searches.push_front(search),
             Ok(true) => match search.scan.finish(log) {
                 Ok(found) => {
-                    let lines = self.core.lines(&search.conversation, &found.entries);
-                    let why = ReplayReason::Search(search.text);
-                    let more = found.more;
-                    self.tell(Event::Replay(Replay {
+                    let replay = Replay {
+                        lines: self.core.lines(&search.conversation, &found.entries),
                         conversation: search.conversation,
-                        why,
-                        lines,
-                        more,
-                    }))
-                    .await;
+                        why: ReplayReason::Search(search.text),
+                        more: found.more,
+                    };
+                    self.tell_replay(replay, search.last).await;
                 }
                 Err(error) => self.unreadable(&error).await,
             },

@@ -340,6 +340,11 @@ impl<D: Disk> Core<D> {
         (&self.disk, &self.folder, &self.node.me().user)
     }
 
+    /// What makes entries of bytes.
+    pub(super) fn decode(&self) -> Decode {
+        self.decode
+    }
+
     /// The log of a conversation, if anything was ever written to it.
     pub fn log(&self, conversation: &Conversation) -> Option<&Log<D>> {
         self.logs.get(conversation)

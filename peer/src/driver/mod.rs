@@ -10,6 +10,7 @@ mod commit;
 pub mod core;
 mod crowding;
 mod damage;
+pub mod earlier;
 #[cfg(test)]
 mod fork_tests;
 mod incoming;
@@ -50,6 +51,7 @@ use self::{
     alarm::Alarm,
     commit::Commit,
     core::{Act, Core},
+    earlier::EarlierLogs,
     linger::Linger,
     pace::Pace,
     ports::{Incoming, LinkQueue, Order},
@@ -63,6 +65,7 @@ use crate::{
     node::{
         Input, Millis, Now,
         event::{Code, Event, Notice},
+        limits::REPLAY_LAST,
         link::LinkId,
         types::{Conversation, WallTime},
     },
@@ -101,6 +104,7 @@ pub struct Driver<D: Disk> {
     links: BTreeMap<LinkId, LinkQueue>,
     /// Those that had little room when something was sent last, and until when the user waits for them, if he does.
     crowded: BTreeMap<LinkId, Option<Instant>>,
+    earlier: EarlierLogs,
     started: Instant,
     commit: Commit,
     synced: (mpsc::Sender<Synced>, mpsc::Receiver<Synced>),
@@ -126,6 +130,7 @@ type Synced = (Conversation, SyncOutcome);
 struct Search {
     conversation: Conversation,
     text: String,
+    last: usize,
     scan: Scan,
 }
 
@@ -133,6 +138,7 @@ impl<D: Disk> Driver<D> {
     /// A driver around a node with its logs. `state` is what the last run left.
     pub fn new(core: Core<D>, channels: Channels, state: State, disk: D, folder: PathBuf) -> Self {
         Self {
+            earlier: EarlierLogs::new(BTreeMap::new(), core.decode()),
             core,
             channels,
             links: BTreeMap::new(),
@@ -172,6 +178,7 @@ impl<D: Disk> Driver<D> {
     async fn turns(&mut self) -> Result<(), LogError> {
         let memberships = self.state.memberships();
         self.feed([Input::Start(memberships)]).await?;
+        self.tell_start().await;
         while !self.may_end() {
             let turn = self.next_turn().await;
             self.carry_out(turn).await?;
@@ -317,10 +324,14 @@ impl<D: Disk> Driver<D> {
 
     async fn tell(&mut self, event: Event) {
         let Some(event) = self.keeping.hold(event) else { return };
+        let before = self.earlier.after(&event);
         // Mostly there is room. An event that is waited with is moved into the wait first, and there is one for every entry.
         if let Err(TrySendError::Full(event)) = self.channels.events.try_send(event) {
             // Nobody listens where the user's side has ended; that ends the loop too.
             let _ended = self.channels.events.send(event).await;
+        }
+        if let Some(before) = before {
+            Box::pin(self.tell_replay(before, REPLAY_LAST)).await;
         }
     }
 

@@ -10,21 +10,21 @@ use crate::{
 };
 
 impl<D: Disk> Core<D> {
-    /// The last entries of a conversation in canonical order, as an answer to the user.
+    /// The last entries of a conversation in canonical order.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Event, LogError> {
+    pub fn replay(&self, conversation: &Conversation, count: usize, why: ReplayReason) -> Result<Replay, LogError> {
         let held = self.log(conversation).map(Log::heights).unwrap_or_default();
         let lines = self.last(conversation, count, &held)?;
         let more = (lines.len() as u64) < held.version();
         let conversation = conversation.clone();
-        Ok(Event::Replay(Replay {
+        Ok(Replay {
             conversation,
             why,
             lines,
             more,
-        }))
+        })
     }
 
     /// The last ones of what was not shown as it came.

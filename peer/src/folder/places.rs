@@ -245,9 +245,7 @@ fn read(folder: &Path) -> Result<Option<Authority>, IoError> {
 }
 
 fn parse(bytes: &[u8]) -> Option<Authority> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let fingerprint: Fingerprint = text.trim_end().parse().ok()?;
-    Some(Authority(fingerprint.bytes()))
+    Authority::parse(std::str::from_utf8(bytes).ok()?.trim_end())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) fn all(config: &LogConfig) -> Result<Vec<Place>, InspectError> {
 }
 
 /// The one that was named, or under which the user was last; none where no registry ever let him in.
-pub(super) fn one(config: &LogConfig) -> Result<Option<Place>, InspectError> {
+pub(crate) fn one(config: &LogConfig) -> Result<Option<Place>, InspectError> {
     let mut places = all(config)?;
     if config.authority.is_none() {
         let last = places::last(&UserFolder::path_of(&config.data, &config.user))?;
@@ -54,7 +54,7 @@ fn is_named(place: &Place, meant: &str) -> bool {
 }
 
 /// The user's folder.
-pub(super) fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
+pub(crate) fn existing(config: &LogConfig) -> Result<PathBuf, InspectError> {
     let folder = UserFolder::path_of(&config.data, &config.user);
     if Path::is_dir(&folder) {
         return Ok(folder);

@@ -105,6 +105,7 @@ pub(super) fn entry(who: u64, seq: u64, lamport: u64) -> Arc<Entry> {
 /// An entry with a text of one's own.
 pub(super) fn said(who: u64, seq: u64, lamport: u64, text: &str) -> Arc<Entry> {
     encode(Draft {
+        user: (seq == 1).then(|| UserName::new("someone").unwrap()),
         body: Body::Text(text.to_owned()),
         ..draft(who, seq, lamport)
     })

@@ -260,6 +260,8 @@ pub enum ReplayReason {
     Search(String),
     /// A newcomer's log was filled: these are the last ones.
     Synced,
+    /// They were said under other authorities, and the user has taken them along.
+    Earlier,
     /// The user is back in the conversation that was current: these are the last ones from before. For the screen only: a script
     /// is told an entry when it comes, and has had these.
     Start,

@@ -58,6 +58,12 @@ impl Authority {
     pub fn origin(self) -> EntryId {
         EntryId(self.0)
     }
+
+    /// The one that is written like this, as it is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hash = BASE64_NOPAD.decode(text.strip_prefix("SHA256:")?.as_bytes()).ok()?;
+        Some(Self(hash.try_into().ok()?))
+    }
 }
 
 impl fmt::Display for Authority {

@@ -161,6 +161,7 @@ impl JsonFront {
             ReplayReason::History => "history",
             ReplayReason::Search(_) => "search",
             ReplayReason::Synced => "synced",
+            ReplayReason::Earlier => "earlier",
             ReplayReason::Start => return,
         };
         self.put_replayed(&replay.lines);

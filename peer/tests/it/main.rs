@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod adopting;
 mod answers;
 mod attack;
 mod authorities;

@@ -23,10 +23,7 @@ impl World {
         let peer = &self.peers[who];
         let core = peer.core.as_ref().unwrap();
         for ((conversation, author), seq) in &peer.stored {
-            let held = core
-                .log(conversation)
-                .map(|log| log.height(author))
-                .unwrap_or_default();
+            let held = core.log(conversation).map(|log| log.height(author)).unwrap_or_default();
             let user = &peer.user;
             assert!(
                 held >= *seq,

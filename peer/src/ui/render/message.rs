@@ -82,7 +82,8 @@ impl<Z: TimeZone> Renderer<Z> {
         let count = replay.lines.len();
         let (above, hit) = match (&replay.why, replay.more) {
             (ReplayReason::Synced, _) => (None, None),
-            (ReplayReason::Start, _) if count == 0 => return String::new(),
+            (ReplayReason::Start | ReplayReason::Earlier, _) if count == 0 => return String::new(),
+            (ReplayReason::Earlier, _) => (Some(format!("from before, taken along into {title}")), None),
             (ReplayReason::History, _) if count == 0 => (Some(format!("nothing was said in {title} yet")), None),
             (ReplayReason::History | ReplayReason::Start, true) => (Some(format!("the last {count} in {title}")), None),
             (ReplayReason::History | ReplayReason::Start, false) => (Some(format!("all {count} in {title}")), None),
@@ -103,7 +104,7 @@ impl<Z: TimeZone> Renderer<Z> {
         match replay.why {
             ReplayReason::History | ReplayReason::Search(_) if count > 0 => out += &self.rule("now"),
             // What was missed is older than now.
-            ReplayReason::Start => out += &self.rule("new since then"),
+            ReplayReason::Start | ReplayReason::Earlier => out += &self.rule("new since then"),
             _ => {}
         }
         out
@@ -153,6 +154,6 @@ impl<Z: TimeZone> Renderer<Z> {
 fn replay_text(replay: &Replay) -> Option<&str> {
     match &replay.why {
         ReplayReason::Search(text) => Some(text),
-        ReplayReason::History | ReplayReason::Synced | ReplayReason::Start => None,
+        ReplayReason::History | ReplayReason::Synced | ReplayReason::Start | ReplayReason::Earlier => None,
     }
 }
